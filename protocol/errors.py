@@ -1,0 +1,181 @@
+"""Every way in which data, a command or a check can fail, each with a stable code.
+
+Three things are told apart: data that breaks a rule of the formats (`ProtocolError`), a command that a rule of the
+ledger refuses (`Refusal`), and a check that lacks what it needs (`CouldNotCheck`). Codes never change; texts may.
+"""
+
+from enum import StrEnum, unique
+
+
+class TallystickError(Exception):
+    """The root of all errors that this project raises on purpose."""
+
+    code: str = "error"
+
+
+class ProtocolError(TallystickError):
+    """Bytes, a document or a proof from outside breaks a rule of its format."""
+
+    code = "protocol_error"
+
+
+class EncodingInvalid(ProtocolError):
+    """Bytes are not the canonical encoding of a value in the restricted JSON subset."""
+
+    code = "encoding_invalid"
+
+
+class IdentifierInvalid(ProtocolError):
+    """A name or id does not follow its grammar."""
+
+    code = "identifier_invalid"
+
+
+class KeyInvalid(ProtocolError):
+    """A key, key file or verifier key cannot be read."""
+
+    code = "key_invalid"
+
+
+class SignatureInvalid(ProtocolError):
+    """A signature does not verify, or is missing where one is required."""
+
+    code = "signature_invalid"
+
+
+class NoteInvalid(ProtocolError):
+    """Bytes are not a C2SP signed note."""
+
+    code = "note_invalid"
+
+
+class CheckpointInvalid(ProtocolError):
+    """A note's text is not a C2SP checkpoint."""
+
+    code = "checkpoint_invalid"
+
+
+class ProofInvalid(ProtocolError):
+    """A Merkle proof does not lead to the claimed root."""
+
+    code = "proof_invalid"
+
+
+class TileInvalid(ProtocolError):
+    """A tile, an entry bundle or a tile path is malformed."""
+
+    code = "tile_invalid"
+
+
+class EntryInvalid(ProtocolError):
+    """Bytes are not a ledger entry."""
+
+    code = "entry_invalid"
+
+
+class BodyInvalid(ProtocolError):
+    """Bytes are not a message body."""
+
+    code = "body_invalid"
+
+
+class EnvelopeInvalid(ProtocolError):
+    """An envelope, its frames or its bodies are malformed or do not belong together."""
+
+    code = "envelope_invalid"
+
+
+class AgreementInvalid(ProtocolError):
+    """An agreement's document is malformed or contradicts itself."""
+
+    code = "agreement_invalid"
+
+
+class LinkInvalid(ProtocolError):
+    """An account link's document is malformed."""
+
+    code = "link_invalid"
+
+
+class InvitationInvalid(ProtocolError):
+    """A partner invitation's document is malformed."""
+
+    code = "invitation_invalid"
+
+
+class EvidenceInvalid(ProtocolError):
+    """A file of evidence does not show what it claims."""
+
+    code = "evidence_invalid"
+
+
+class CouldNotCheck(TallystickError):
+    """A check lacks what it needs: neither held nor disproved."""
+
+    code = "could_not_check"
+
+
+@unique
+class Code(StrEnum):
+    """The stable codes of refusals, as programs and peers see them."""
+
+    ACCOUNT_BUSY = "account_busy"
+    ACCOUNT_CLOSED = "account_closed"
+    ACCOUNT_EXISTS = "account_exists"
+    ACCOUNT_NOT_EMPTY = "account_not_empty"
+    ACCOUNT_UNKNOWN = "account_unknown"
+    AGREEMENT_EXISTS = "agreement_exists"
+    AGREEMENT_INVALID = "agreement_invalid"
+    AGREEMENT_LAPSED = "agreement_lapsed"
+    AGREEMENT_LOOP = "agreement_loop"
+    AGREEMENT_NOT_YET = "agreement_not_yet"
+    AGREEMENT_UNKNOWN = "agreement_unknown"
+    AGREEMENT_UNSUPPORTED = "agreement_unsupported"
+    AMOUNT_INVALID = "amount_invalid"
+    AMOUNT_MISMATCH = "amount_mismatch"
+    ASSETS_INVALID = "assets_invalid"
+    BALANCE_OVERFLOW = "balance_overflow"
+    CANCELLED = "cancelled"
+    CHAIN_BROKEN = "chain_broken"
+    CLOCK = "clock"
+    CONVERSION_DECIDED = "conversion_decided"
+    CONVERSION_EXISTS = "conversion_exists"
+    CONVERSION_MODIFIED = "conversion_modified"
+    CONVERSION_UNKNOWN = "conversion_unknown"
+    DATE_INVALID = "date_invalid"
+    DECISION_MISMATCH = "decision_mismatch"
+    ENTRY_TOO_LARGE = "entry_too_large"
+    EXPIRED = "expired"
+    EXPIRY_MISMATCH = "expiry_mismatch"
+    FEE_MISMATCH = "fee_mismatch"
+    HOLD_CLOSED = "hold_closed"
+    HOLD_EXPIRED = "hold_expired"
+    HOLD_NOT_EXPIRED = "hold_not_expired"
+    HOLD_OF_CONVERSION = "hold_of_conversion"
+    HOLD_TOO_SMALL = "hold_too_small"
+    HOLD_UNKNOWN = "hold_unknown"
+    ID_INVALID = "id_invalid"
+    ID_REUSED = "id_reused"
+    INSUFFICIENT_POINTS = "insufficient_points"
+    KEYS_INVALID = "keys_invalid"
+    LEDGER_EXISTS = "ledger_exists"
+    LEDGER_MISSING = "ledger_missing"
+    LESS_THAN_A_STEP = "less_than_a_step"
+    LINK_EXISTS = "link_exists"
+    LINK_UNKNOWN = "link_unknown"
+    PARTNER_EXISTS = "partner_exists"
+    PARTNER_MISMATCH = "partner_mismatch"
+    PARTNER_UNKNOWN = "partner_unknown"
+    POSTINGS_INVALID = "postings_invalid"
+    SAME_ACCOUNT = "same_account"
+    STEPS_ABOVE_MAXIMUM = "steps_above_maximum"
+    STEPS_BELOW_MINIMUM = "steps_below_minimum"
+
+
+class Refusal(TallystickError):
+    """A rule of the ledger refuses a command or an entry; nothing was written. `refusal.code` names the rule."""
+
+    def __init__(self, code: Code, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code.value
+        self.detail = detail
