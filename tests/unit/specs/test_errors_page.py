@@ -1,0 +1,40 @@
+"""The tables in `specs/errors.md` list every code, once, with what it means and what to do."""
+
+from collections.abc import Iterator
+
+from protocol.errors import Code, CouldNotCheck, ProtocolError
+from tests.support.pages import Table, code, table
+
+FORMATS = table("errors", "1. Formats")
+REFUSALS = table("errors", "2. Refusals")
+CHECKS = table("errors", "3. Could not check")
+
+
+def codes(listing: Table) -> list[str]:
+    return [code(row["code"]) for row in listing]
+
+
+def classes(root: type[ProtocolError]) -> Iterator[type[ProtocolError]]:
+    yield root
+    for below in root.__subclasses__():
+        if below.__module__ == root.__module__:
+            yield from classes(below)
+
+
+def test_every_error_of_a_format_is_listed() -> None:
+    assert codes(FORMATS) == [error.code for error in classes(ProtocolError)]
+
+
+def test_every_refusal_is_listed() -> None:
+    assert codes(REFUSALS) == [code.value for code in Code]
+    assert codes(REFUSALS) == sorted(codes(REFUSALS))
+
+
+def test_what_could_not_be_checked_is_listed() -> None:
+    assert codes(CHECKS) == [CouldNotCheck.code]
+
+
+def test_every_code_has_a_meaning_and_a_remedy() -> None:
+    for row in (*FORMATS, *REFUSALS, *CHECKS):
+        assert row["meaning"]
+        assert row["what to do"]

@@ -1,0 +1,108 @@
+"""Every table of fields in `specs/` lists exactly the fields that the code reads, with their types, in its order."""
+
+import msgspec
+import pytest
+
+from protocol import agreement, documents, envelope, messages
+from protocol.points import Step
+from tests.support.pages import code, table, tables
+from tests.support.schemas import schema
+
+AGREEMENT: dict[str, type[msgspec.Struct]] = {
+    "Agreement": agreement.Agreement,
+    "Party": agreement.Party,
+    "RoleKey": agreement.RoleKey,
+    "Direction": agreement.Direction,
+    "Step": Step,
+    "Fee": agreement.Fee,
+    "MemberLimits": agreement.MemberLimits,
+    "InFlightLimits": agreement.InFlightLimits,
+    "ConvertedExpiry": agreement.ConvertedExpiry,
+    "Promotion": agreement.Promotion,
+    "WindowCalendar": agreement.WindowCalendar,
+    "Transport": agreement.Transport,
+    "SignedAgreement": agreement.SignedAgreement,
+    "AgreementSignature": agreement.AgreementSignature,
+}
+ENVELOPE: dict[str, type[msgspec.Struct]] = {
+    "1. Frame": envelope.Frame,
+    "2. Header": envelope.Header,
+    "Acknowledgement": envelope.Acknowledgement,
+    "Fence": envelope.Fence,
+    "4. Envelope": envelope.Envelope,
+    "Signature": envelope.DsseSignature,
+    "5. Parcel": envelope._Parcel,
+    "7. Sighting": envelope.Sighting,
+}
+PAPERS: dict[tuple[str, str], type[msgspec.Struct]] = {
+    ("partners", "1. Introduction"): documents.Introduction,
+    ("partners", "2. Invitation"): documents.Invitation,
+    ("links", "1. AccountLink"): documents.AccountLink,
+    ("links", "2. SignedLink"): documents.SignedLink,
+}
+PAGES: dict[tuple[str, str], type[msgspec.Struct]] = {
+    **{("agreement", heading): struct for heading, struct in AGREEMENT.items()},
+    **{("envelope", heading): struct for heading, struct in ENVELOPE.items()},
+    ("messages", "EntryReference"): messages.EntryReference,
+    **PAPERS,
+}
+MEANT = {
+    ("base64", "string"),
+    ("signature", "string"),
+    ("note or null", "string or null"),
+    ("list of Signature", "list of DsseSignature"),
+}
+"""What a page says where the code's type says less, or has a longer name."""
+
+BODIES: dict[str, type[msgspec.Struct]] = {
+    "prepare": messages.Prepare,
+    "fulfil": messages.Fulfil,
+    "reject": messages.Reject,
+    "cancel": messages.Cancel,
+    "query": messages.Query,
+    "error": messages.Error,
+}
+
+
+def listed(page: str, heading: str) -> dict[str, str]:
+    return {code(row["field"]): row["type"] for row in table(page, heading)}
+
+
+@pytest.mark.parametrize(("page", "heading"), PAGES)
+def test_a_table_of_fields_is_that_of_the_code(page: str, heading: str) -> None:
+    on_page, in_code = listed(page, heading), schema(PAGES[page, heading])
+    assert list(on_page) == list(in_code)
+    for name, type_name in in_code.items():
+        assert on_page[name] == type_name or (on_page[name], type_name) in MEANT, name
+
+
+def test_every_table_of_fields_is_compared() -> None:
+    compared = {*PAGES, ("messages", "Conversion"), ("messages", "hello"), *(("messages", kind) for kind in BODIES)}
+    pages = ("agreement", "envelope", "messages", "partners", "links")
+    found = {
+        (page, heading)
+        for page in pages
+        for heading, listings in tables(page).items()
+        if any("field" in row for listing in listings for row in listing[:1])
+    }
+    assert found == compared
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_a_body_has_the_fields_of_its_tables(kind: str) -> None:
+    common, own = listed("messages", "Conversion"), listed("messages", kind)
+    assert common.pop("kind") == "the kind"
+    assert {**common, **own} == schema(BODIES[kind])
+    assert [*common, *own] == list(schema(BODIES[kind]))
+
+
+def test_a_hello_has_the_fields_of_its_table() -> None:
+    fields = listed("messages", "hello")
+    assert fields.pop("kind") == "the kind"
+    assert fields == schema(messages.Hello)
+    assert list(fields) == list(schema(messages.Hello))
+
+
+def test_every_kind_of_body_has_its_row() -> None:
+    kinds = [code(row["kind"]) for row in table("messages", "2. Who may send")]
+    assert sorted(kinds) == sorted([*BODIES, "hello"])
