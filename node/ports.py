@@ -1,0 +1,67 @@
+"""The world as the node sees it: clock, randomness, keys, transport and failure points come in from outside."""
+
+from datetime import datetime
+from typing import Protocol
+
+from protocol.identifiers import Digest
+from protocol.keys import Role, SigningKey
+
+
+class Clock(Protocol):
+    """Wall time, and a time that never steps."""
+
+    def now(self) -> datetime:
+        """Return the wall time, aware, in UTC."""
+
+    def monotonic(self) -> float:
+        """Return seconds since an arbitrary start; never goes back."""
+
+
+class Randomness(Protocol):
+    """A source of unguessable bytes."""
+
+    def token(self, count: int) -> bytes:
+        """Return `count` random bytes."""
+
+
+class Keyring(Protocol):
+    """The ledger's private keys."""
+
+    def key(self, role: Role) -> SigningKey:
+        """Return the key of `role`."""
+
+    @property
+    def next_log_key(self) -> Digest:
+        """Return the digest of the log key that will follow, committed ahead."""
+
+
+class TransportFailed(Exception):
+    """A parcel could not be exchanged; whether the partner received it is unknown."""
+
+
+class Transport(Protocol):
+    """Moves parcels to partners and brings back their answers."""
+
+    def exchange(self, url: str, parcel: bytes) -> bytes:
+        """Send `parcel` to the partner at `url` and return the parcel it answers, or raise `TransportFailed`."""
+
+
+class Papers(Protocol):
+    """Carries signed documents to partners, which need no credentials: the signatures are theirs."""
+
+    def send(self, url: str, document: bytes) -> None:
+        """Return once whoever listens at `url` has taken `document`, or raise `TransportFailed`."""
+
+
+class Faults(Protocol):
+    """Named points of the code at which a test may stop the process."""
+
+    def reach(self, point: str) -> None:
+        """Pass the point; production does nothing here."""
+
+
+class NoFaults:
+    """The failure points of production: none."""
+
+    def reach(self, point: str) -> None:
+        """Do nothing."""

@@ -1,0 +1,165 @@
+"""How each of the ledger's records is a row: key columns first, then the record's own, in the table's order."""
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
+from typing import Final, TypeAlias, TypeVar, cast
+
+import msgspec
+import sqlalchemy
+
+from node.store import schema
+from node.store.errors import StoreCorrupt
+from protocol.agreement import SignedAgreement, decode_signed_agreement, encode_signed_agreement
+from protocol.errors import ProtocolError
+from protocol.ledger import state
+from protocol.ledger.state import Table
+
+Value: TypeAlias = str | int | bytes | None
+"""What a column holds, as both drivers give and take it; a flag is an int or a bool."""
+
+Row: TypeAlias = tuple[Value, ...]
+
+_K = TypeVar("_K")
+_R = TypeVar("_R")
+_Convert: TypeAlias = Callable[[object], object]
+
+_SORTED: Final = msgspec.json.Encoder(order="sorted")
+
+
+class _Column:
+    """One column that is not held as the record holds it: how it is written, how it is read; None is as it is."""
+
+    __slots__ = ("decode", "encode")
+
+    def __init__(self, encode: _Convert | None, decode: _Convert | None) -> None:
+        self.encode = encode
+        self.decode = decode
+
+
+def encode_json(value: object) -> str:
+    """Return `value`, made of records, tuples, text and integers, as canonical JSON text."""
+    return _SORTED.encode(value).decode()
+
+
+def decode_json(value: object) -> object:
+    """Return what canonical JSON text holds, or raise `ValueError` or `TypeError`."""
+    decoded: object = msgspec.json.decode(cast("str", value))
+    return decoded
+
+
+def _hash_bytes(value: object) -> object:
+    return None if value is None else bytes.fromhex(cast("str", value))
+
+
+def _hash_text(value: object) -> object:
+    return None if value is None else cast("bytes", value).hex()
+
+
+def _number(value: object) -> object:
+    text = cast("str", value)
+    if str(int(text)) != text:
+        raise ValueError(f"{text[:40]!r} is not a decimal number")
+    return int(text)
+
+
+def _flag(value: object) -> object:
+    if value not in (0, 1):
+        raise ValueError(f"{value!r} is not a flag")
+    return bool(value)
+
+
+_ENUM: Final = _Column(str, None)
+_FLAG: Final = _Column(None, _flag)
+_HASH: Final = _Column(_hash_bytes, _hash_text)
+_DECIMAL: Final = _Column(str, _number)
+_JSON: Final = _Column(encode_json, decode_json)
+_DOCUMENT: Final = _Column(
+    lambda value: encode_signed_agreement(cast("SignedAgreement", value)),
+    lambda value: decode_signed_agreement(cast("bytes", value)),
+)
+
+
+class RecordCodec:
+    """The rows of one table of the ledger's state."""
+
+    def __init__(
+        self,
+        family: Table[_K, _R],
+        table: sqlalchemy.Table,
+        *,
+        columns: Mapping[str, _Column] | None = None,
+        renamed: Mapping[str, str] | None = None,
+    ) -> None:
+        """Store `family` in `table`; `columns` and `renamed` tell what is not stored as the record has it."""
+        names = [str(column.name) for column in table.columns]
+        keys = [str(column.name) for column in table.primary_key.columns]
+        assert names[: len(keys)] == keys
+        attributes = [(renamed or {}).get(name, name) for name in names]
+        special = [(names.index(name), column) for name, column in (columns or {}).items()]
+        self.family: Final = cast("Table[object, object]", family)
+        self.table: Final = table
+        self.keys: Final = tuple(keys)
+        self._key_count: Final = len(keys)
+        self._fields: Final = attributes
+        self._get: Final = attrgetter(*attributes[len(keys) :])
+        self._single: Final = len(attributes) == len(keys) + 1
+        self._encoders: Final = [(place, column.encode) for place, column in special if column.encode]
+        self._decoders: Final = [(place, column.decode) for place, column in special if column.decode]
+
+    def key_row(self, key: object) -> Row:
+        """Return the key's columns."""
+        return cast("Row", key) if self._key_count > 1 else cast("Row", (key,))
+
+    def encode(self, key: object, record: object) -> Row:
+        """Return the row of `record`."""
+        got = self._get(record)
+        own: Row = (got,) if self._single else got
+        row = self.key_row(key) + own
+        if not self._encoders:
+            return row
+        values = list(row)
+        for place, convert in self._encoders:
+            values[place] = cast("Value", convert(values[place]))
+        return tuple(values)
+
+    def decode(self, row: Sequence[object]) -> tuple[object, object]:
+        """Return the key and the record of a row, or raise `StoreCorrupt`."""
+        values = list(row)
+        try:
+            for place, convert in self._decoders:
+                values[place] = convert(values[place])
+            fields = dict(zip(self._fields, values, strict=True))
+            record: object = msgspec.convert(fields, self.family.record)
+        except (ProtocolError, ValueError, TypeError, AttributeError, IndexError) as error:
+            raise StoreCorrupt(f"a row of {self.table.name} cannot be read: {error}") from error
+        return (tuple(values[: self._key_count]) if self._key_count > 1 else values[0]), record
+
+
+_CODECS: Final = (
+    RecordCodec(state.HEAD, schema.HEAD),
+    RecordCodec(state.LEDGER, schema.LEDGER, columns={"currencies": _JSON, "keys": _JSON}),
+    RecordCodec(state.IDS, schema.IDS, columns={"request": _HASH}),
+    RecordCodec(state.ACCOUNTS, schema.ACCOUNTS, columns={"status": _ENUM}),
+    RecordCodec(state.BALANCES, schema.BALANCES, columns={"amount": _DECIMAL}),
+    RecordCodec(state.LOTS, schema.LOTS),
+    RecordCodec(state.HOLDS, schema.HOLDS, columns={"conversion": _FLAG, "pieces": _JSON}),
+    RecordCodec(state.PARTNERS, schema.PARTNERS, columns={"keys": _JSON}),
+    RecordCodec(state.AGREEMENTS, schema.AGREEMENTS, columns={"document": _DOCUMENT}, renamed={"document": "signed"}),
+    RecordCodec(state.CURRENT, schema.CURRENT_AGREEMENTS),
+    RecordCodec(state.ISSUED_LINKS, schema.ISSUED_LINKS),
+    RecordCodec(state.ACCEPTED_LINKS, schema.ACCEPTED_LINKS),
+    RecordCodec(state.OUTGOING, schema.OUTGOING_CONVERSIONS, columns={"state": _ENUM, "cancel_requested": _FLAG}),
+    RecordCodec(state.INCOMING, schema.INCOMING_CONVERSIONS, columns={"state": _ENUM}),
+    RecordCodec(state.COUNTERS, schema.DECISION_COUNTERS),
+)
+_BY_NAME: Final[Mapping[str, RecordCodec]] = {codec.family.name: codec for codec in _CODECS}
+
+
+def codec_of(family: Table[_K, _R]) -> RecordCodec:
+    """Return the codec of a table of the ledger's state."""
+    return _BY_NAME[family.name]
+
+
+def is_stored(family: Table[_K, _R], record: object) -> bool:
+    """Return whether `record` has a row: a lot of which nothing remains has none."""
+    return family.name != state.LOTS.name or cast("state.Lot", record).remaining > 0

@@ -1,0 +1,188 @@
+"""One ledger's database: how it is reached, brought up to date, written and read."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+
+from node.store.dump import Dump
+from node.store.errors import StoreFailed, translated
+from node.store.lock import take_lock
+from node.store.reader import StoreReader
+from node.store.session import Session
+from node.store.writer import StoreWriter
+
+BUSY_TIMEOUT_MS: Final = 5_000
+READERS_MAX: Final = 16
+READER_WAIT_SECONDS: Final = 10
+
+_DRIVERS: Final = ("sqlite+pysqlite", "sqlite", "postgresql+psycopg")
+
+# WAL lets reads go on beside the writer; FULL flushes the log at each commit, also on macOS with fullfsync.
+_PRAGMAS: Final = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "fullfsync = ON",
+    "foreign_keys = ON",
+    f"busy_timeout = {BUSY_TIMEOUT_MS}",
+    "trusted_schema = OFF",
+)
+_POSTGRES_OPTIONS: Final = "-c synchronous_commit=on"
+
+
+class Database:
+    """The store of one ledger. Its reader is for any thread; its writer is one in the whole world."""
+
+    def __init__(self, url: URL) -> None:
+        """Prepare to connect to `url`; see `open`."""
+        self._engine = _engine(url)
+        # The writer's connection is its own: a pool would reconnect it in silence, without its lock.
+        self._writer_engine = _engine(url, alone=True)
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Return the database at `url`, `sqlite:///FILE` or `postgresql+psycopg://…`; it may still be empty.
+
+        Raises `StoreFailed` for other URLs, and when an SQLite file is neither there nor can be made.
+        """
+        try:
+            parsed = make_url(url)
+        except ArgumentError as error:
+            raise StoreFailed("the database's URL cannot be read") from error
+        place = parsed.database or ""
+        if parsed.drivername not in _DRIVERS or not place or place.startswith((":memory:", "file:")):
+            raise StoreFailed("a database is sqlite:///FILE or postgresql+psycopg://…")
+        if parsed.get_backend_name() == "sqlite":
+            path = Path(place).absolute()
+            _touch(path)
+            parsed = parsed.set(database=str(path))
+        return cls(parsed)
+
+    def __enter__(self) -> Self:
+        """Return the database."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the database."""
+        self.close()
+
+    def migrate(self) -> None:
+        """Bring the tables up to date; raise `StoreBusy` where that is needed while a writer is at work."""
+        if self.is_current():
+            return
+        session = Session(self._writer_engine)
+        try:
+            lock = take_lock(self._writer_engine, session)
+            try:
+                self._upgrade()
+            finally:
+                lock.release()
+        finally:
+            session.close()
+
+    def is_current(self) -> bool:
+        """Return whether the tables are those that this version of the program knows."""
+        with translated(), self._engine.connect() as connection:
+            found = set(MigrationContext.configure(connection).get_current_heads())
+        return found == set(ScriptDirectory.from_config(migration_config()).get_heads())
+
+    def writer(self) -> StoreWriter:
+        """Return the one writer, or raise `StoreBusy` while there is another in this process or elsewhere."""
+        return StoreWriter(self._writer_engine)
+
+    def reader(self) -> StoreReader:
+        """Return the reader that all threads share."""
+        return StoreReader(self._engine)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Dump]:
+        """Lend a view of all tables as they are now, whatever is written meanwhile."""
+        with translated(), self._engine.connect() as connection, _transaction(connection, snapshot=True):
+            yield Dump(connection)
+
+    def close(self) -> None:
+        """Close the connections of all readers."""
+        self._engine.dispose()
+        self._writer_engine.dispose()
+
+    def _upgrade(self) -> None:
+        config = migration_config()
+        with translated(), self._writer_engine.begin() as connection, _transaction(connection):
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+def migration_config() -> Config:
+    """Return Alembic's configuration: the migrations that are installed beside this module."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _engine(url: URL, *, alone: bool = False) -> Engine:
+    """Return an engine whose connections are in autocommit: transactions are begun and ended in words."""
+    if url.get_backend_name() == "sqlite":
+        arguments: dict[str, object] = {"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000}
+    else:
+        given = url.query.get("options", "")
+        arguments = {"options": f"{given} {_POSTGRES_OPTIONS}".strip(), "application_name": "tallystick"}
+    if alone:
+        engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool, connect_args=arguments)
+    else:
+        engine = create_engine(
+            url,
+            isolation_level="AUTOCOMMIT",
+            connect_args=arguments,
+            pool_size=READERS_MAX,
+            max_overflow=0,
+            pool_timeout=READER_WAIT_SECONDS,
+            pool_pre_ping=url.get_backend_name() != "sqlite",
+        )
+    if url.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+@contextmanager
+def _transaction(connection: Connection, *, snapshot: bool = False) -> Iterator[None]:
+    """Keep all that is said inside, or with `snapshot` only look: one state of the database throughout."""
+    if connection.dialect.name == "sqlite":
+        begin = "BEGIN" if snapshot else "BEGIN IMMEDIATE"
+    else:
+        begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if snapshot else "BEGIN"
+    connection.exec_driver_sql(begin)
+    try:
+        yield
+    except BaseException:
+        connection.exec_driver_sql("ROLLBACK")
+        raise
+    connection.exec_driver_sql("COMMIT")
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    assert isinstance(connection, sqlite3.Connection)
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _touch(path: Path) -> None:
+    """Make an empty file that only its owner can read; SQLite gives the files beside it the same rights."""
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StoreFailed(f"the database file cannot be opened: {error}") from error

@@ -1,0 +1,42 @@
+"""The running digest over an evidence table: a row that is removed, changed or slipped in shows.
+
+chain(n) = SHA-256(chain(n - 1) ‖ canonical JSON of row n's columns by name), the chain before as 64 hex digits, bytes
+in a column as hex; chain before the first row is 64 zeros.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from node.store import schema
+from node.store.codec import Row, Value
+from protocol.encoding import encode
+from protocol.identifiers import Digest
+
+EVIDENCE_TABLES: Final = (
+    schema.MESSAGES_SENT,
+    schema.ENVELOPES_RECEIVED,
+    schema.MESSAGES_RECEIVED,
+    schema.PARTNER_CHECKPOINTS,
+)
+"""The tables that have an evidence head, each numbered from 0 without gaps."""
+
+
+def chain(before: Digest, columns: Sequence[str], row: Row) -> Digest:
+    """Return the running digest after `row`, given the one before it.
+
+    Raises `EncodingInvalid` for a row that was tampered with so that it has no canonical form.
+    """
+    shown = encode({name: _shown(value) for name, value in zip(columns, row, strict=True)})
+    return Digest(hashlib.sha256(before.encode() + shown).hexdigest())
+
+
+def chain_all(before: Digest, columns: Sequence[str], rows: Iterable[Row]) -> Digest:
+    """Return the running digest after all `rows`."""
+    for row in rows:
+        before = chain(before, columns, row)
+    return before
+
+
+def _shown(value: Value) -> str | int | None:
+    return value.hex() if isinstance(value, bytes) else value

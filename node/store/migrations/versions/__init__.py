@@ -1,0 +1,1 @@
+"""The versions, each written by hand and never changed once released."""

@@ -1,0 +1,69 @@
+"""Reading the log: entries, tiles and our own checkpoints."""
+
+from typing import Final, cast
+
+from sqlalchemy import Executable, select
+
+from node.store import schema
+from node.store.reads import Reads
+from node.store.rows import SignedCheckpoint
+from protocol.identifiers import Account, Digest, Id
+
+_ENTRIES: Final = schema.ENTRIES.c
+_CHECKPOINTS: Final = select(schema.CHECKPOINTS)
+_IDS: Final = schema.IDS.c
+_HISTORY: Final = schema.HISTORY.c
+_TILES: Final = schema.TILES.c
+
+
+class LogReads(Reads):
+    """Entries, tiles and checkpoints."""
+
+    def entry(self, seq: int) -> bytes | None:
+        """Return the bytes of entry `seq`, or None."""
+        rows = self._rows(select(_ENTRIES.data).where(_ENTRIES.seq == seq))
+        return cast("bytes", rows[0][0]) if rows else None
+
+    def entries(self, start: int, count: int) -> list[bytes]:
+        """Return the bytes of up to `count` entries from entry `start` on."""
+        wanted = select(_ENTRIES.data).where(_ENTRIES.seq >= start, _ENTRIES.seq < start + count)
+        return [cast("bytes", data) for (data,) in self._rows(wanted.order_by(_ENTRIES.seq))]
+
+    def leaf(self, seq: int) -> Digest | None:
+        """Return the leaf hash of entry `seq` in hex, or None."""
+        rows = self._rows(select(_ENTRIES.leaf).where(_ENTRIES.seq == seq))
+        return Digest(cast("bytes", rows[0][0]).hex()) if rows else None
+
+    def entry_seq_of_id(self, entry_id: Id) -> int | None:
+        """Return which entry has taken `entry_id`, or None."""
+        rows = self._rows(select(_IDS.seq).where(_IDS.id == entry_id))
+        return cast("int", rows[0][0]) if rows else None
+
+    def history(self, account: Account, before_seq: int | None = None, limit: int = 100) -> list[bytes]:
+        """Return up to `limit` entries of `account`, newest first, those before entry `before_seq` if it is given."""
+        wanted = select(_ENTRIES.data).join(schema.HISTORY, _HISTORY.seq == _ENTRIES.seq)
+        wanted = wanted.where(_HISTORY.account == account)
+        if before_seq is not None:
+            wanted = wanted.where(_HISTORY.seq < before_seq)
+        return [cast("bytes", data) for (data,) in self._rows(wanted.order_by(_HISTORY.seq.desc()).limit(limit))]
+
+    def tile(self, level: int, index: int) -> bytes:
+        """Return the hashes of a tile, as wide as it now is, or nothing where there is none."""
+        rows = self._rows(select(_TILES.hashes).where(_TILES.level == level, _TILES.tile_index == index))
+        return cast("bytes", rows[0][0]) if rows else b""
+
+    def latest_checkpoint(self) -> SignedCheckpoint | None:
+        """Return our last signed checkpoint, or None while the log is empty."""
+        return self._checkpoint(_CHECKPOINTS.order_by(schema.CHECKPOINTS.c.number.desc()).limit(1))
+
+    def checkpoint(self, number: int) -> SignedCheckpoint | None:
+        """Return our checkpoint `number`, or None."""
+        return self._checkpoint(_CHECKPOINTS.where(schema.CHECKPOINTS.c.number == number))
+
+    def checkpoint_covering(self, size: int) -> SignedCheckpoint | None:
+        """Return our first checkpoint of at least `size` entries, or None."""
+        covering = _CHECKPOINTS.where(schema.CHECKPOINTS.c.size >= size)
+        return self._checkpoint(covering.order_by(schema.CHECKPOINTS.c.size).limit(1))
+
+    def _checkpoint(self, wanted: Executable) -> SignedCheckpoint | None:
+        return next(iter(self._objects(SignedCheckpoint, wanted)), None)

@@ -1,0 +1,113 @@
+"""Reading what was said between us and partners: bodies, envelopes, checkpoints, channels, the outbox."""
+
+from collections.abc import Sequence
+from typing import Final, cast
+
+from sqlalchemy import Executable, func, select
+
+from node.store import schema
+from node.store.reads import Reads
+from node.store.rows import (
+    ChannelState,
+    EvidenceHead,
+    Pending,
+    ReceivedMessage,
+    SentMessage,
+    StoredPartnerCheckpoint,
+)
+from protocol.identifiers import Digest, Id, Ledger
+
+PAGE_ROWS: Final = 100
+
+_SENT: Final = schema.MESSAGES_SENT.c
+_RECEIVED: Final = schema.MESSAGES_RECEIVED.c
+_OUTBOX: Final = schema.OUTBOX.c
+_CHECKPOINTS: Final = schema.PARTNER_CHECKPOINTS.c
+_WITH_ENVELOPE: Final = (
+    select(*_RECEIVED, schema.ENVELOPES_RECEIVED.c.envelope).join(schema.ENVELOPES_RECEIVED).order_by(_RECEIVED.number)
+)
+
+
+class MessageReads(Reads):
+    """Evidence in its order, and what is still to be sent."""
+
+    def pending_outbox(self, partner: Ledger, after_number: int = -1, limit: int = PAGE_ROWS) -> list[Pending]:
+        """Return bodies that still want an answer from `partner`, oldest first, those after `after_number`."""
+        wanted = select(_SENT.number, _SENT.digest, _SENT.body).join(schema.OUTBOX)
+        wanted = wanted.where(_OUTBOX.partner == partner, _OUTBOX.message_number > after_number)
+        return self._objects(Pending, wanted.order_by(_OUTBOX.message_number).limit(limit))
+
+    def outbox_partners(self) -> list[Ledger]:
+        """Return the partners from whom an answer is still wanted, in the order of their names."""
+        rows = self._rows(select(_OUTBOX.partner).distinct().order_by(_OUTBOX.partner))
+        return [cast("Ledger", partner) for (partner,) in rows]
+
+    def message_sent(self, digest: Digest) -> SentMessage | None:
+        """Return a body of ours, or None."""
+        rows = self._objects(SentMessage, select(schema.MESSAGES_SENT).where(_SENT.digest == digest))
+        return next(iter(rows), None)
+
+    def messages_sent(self, from_number: int = 0, limit: int = PAGE_ROWS) -> list[SentMessage]:
+        """Return bodies of ours in the order in which they were first made, from `from_number` on."""
+        wanted = select(schema.MESSAGES_SENT).where(_SENT.number >= from_number)
+        return self._objects(SentMessage, wanted.order_by(_SENT.number).limit(limit))
+
+    def sent_of_conversion(self, conversion: Id) -> list[SentMessage]:
+        """Return our bodies about conversions of this id, whichever the partner."""
+        wanted = select(schema.MESSAGES_SENT).where(_SENT.conversion == conversion)
+        return self._objects(SentMessage, wanted.order_by(_SENT.number))
+
+    def sent_count(self, partner: Ledger) -> int:
+        """Return how many bodies we have made for `partner`."""
+        ((count,),) = self._rows(select(func.count()).select_from(schema.MESSAGES_SENT).where(_SENT.partner == partner))
+        return cast("int", count)
+
+    def sent_kinds(self, digests: Sequence[Digest]) -> dict[Digest, str]:
+        """Return the kinds of those of `digests` that are bodies of ours."""
+        rows = self._rows(select(_SENT.digest, _SENT.kind).where(_SENT.digest.in_(digests)))
+        return dict(cast("list[tuple[Digest, str]]", rows))
+
+    def message_received(self, digest: Digest) -> ReceivedMessage | None:
+        """Return the first receipt of a partner's body, with its envelope, or None."""
+        return next(iter(self._received(_WITH_ENVELOPE.where(_RECEIVED.digest == digest).limit(1))), None)
+
+    def messages_received(self, from_number: int = 0, limit: int = PAGE_ROWS) -> list[ReceivedMessage]:
+        """Return partners' bodies with their envelopes in the order of receipt, from `from_number` on."""
+        return self._received(_WITH_ENVELOPE.where(_RECEIVED.number >= from_number).limit(limit))
+
+    def received_of_conversion(self, partner: Ledger, conversion: Id) -> list[ReceivedMessage]:
+        """Return what `partner` has said about conversions of this id, in the order of receipt."""
+        wanted = _WITH_ENVELOPE.where(_RECEIVED.conversion == conversion, _RECEIVED.partner == partner)
+        return self._received(wanted)
+
+    def received_digests(self, partner: Ledger, digests: Sequence[Digest]) -> set[Digest]:
+        """Return those of `digests` that are bodies which `partner` has sent us."""
+        wanted = select(_RECEIVED.digest).where(_RECEIVED.digest.in_(digests), _RECEIVED.partner == partner)
+        return {cast("Digest", digest) for (digest,) in self._rows(wanted)}
+
+    def partner_checkpoints(self, from_number: int = 0, limit: int = PAGE_ROWS) -> list[StoredPartnerCheckpoint]:
+        """Return partners' checkpoints in the order of receipt, from `from_number` on."""
+        wanted = select(schema.PARTNER_CHECKPOINTS).where(_CHECKPOINTS.number >= from_number)
+        return self._objects(StoredPartnerCheckpoint, wanted.order_by(_CHECKPOINTS.number).limit(limit))
+
+    def latest_partner_checkpoint(self, ledger: Ledger) -> StoredPartnerCheckpoint | None:
+        """Return the largest checkpoint that we have of a partner's log, or None."""
+        wanted = select(schema.PARTNER_CHECKPOINTS).where(_CHECKPOINTS.ledger == ledger)
+        ordered = wanted.order_by(_CHECKPOINTS.size.desc(), _CHECKPOINTS.number).limit(1)
+        return next(iter(self._objects(StoredPartnerCheckpoint, ordered)), None)
+
+    def channel(self, partner: Ledger) -> ChannelState | None:
+        """Return where the streams with `partner` stand, or None before the first epoch."""
+        wanted = select(schema.CHANNELS).where(schema.CHANNELS.c.partner == partner)
+        return next(iter(self._objects(ChannelState, wanted)), None)
+
+    def channels(self) -> list[ChannelState]:
+        """Return where the streams with all partners stand, in the order of their names."""
+        return self._objects(ChannelState, select(schema.CHANNELS).order_by(schema.CHANNELS.c.partner))
+
+    def evidence_heads(self) -> list[EvidenceHead]:
+        """Return count and running digest of each evidence table that has had a row, in the order of their names."""
+        return self._objects(EvidenceHead, select(schema.EVIDENCE_HEADS).order_by(schema.EVIDENCE_HEADS.c.name))
+
+    def _received(self, wanted: Executable) -> list[ReceivedMessage]:
+        return self._objects(ReceivedMessage, wanted, json=("path",))

@@ -1,0 +1,145 @@
+"""Reading the ledger's state: accounts, holds, partners, agreements, links, conversions."""
+
+from typing import Final, cast
+
+from sqlalchemy import ColumnElement, func, select
+
+from node.store import schema
+from node.store.reads import Reads
+from protocol.conversion import SourceState
+from protocol.identifiers import Account, Alias, Asset, Digest, Id, Ledger, Network
+from protocol.ledger.state import (
+    ACCEPTED_LINKS,
+    ACCOUNTS,
+    AGREEMENTS,
+    BALANCES,
+    HOLDS,
+    INCOMING,
+    ISSUED_LINKS,
+    LOTS,
+    OUTGOING,
+    PARTNERS,
+    AcceptedLink,
+    AccountRecord,
+    AgreementRecord,
+    HoldRecord,
+    IncomingRecord,
+    IssuedLink,
+    Lot,
+    OutgoingRecord,
+    PartnerRecord,
+)
+
+PAGE_ROWS: Final = 100
+
+_HOLDS: Final = schema.HOLDS.c
+_OUTGOING: Final = schema.OUTGOING_CONVERSIONS.c
+_INCOMING: Final = schema.INCOMING_CONVERSIONS.c
+_AGREEMENTS: Final = schema.AGREEMENTS.c
+
+
+class StateReads(Reads):
+    """The rows that the ledger's rules keep. Pages follow a cursor: the key, or the number, of the last row seen."""
+
+    def accounts(self, after: Account | None = None, limit: int = PAGE_ROWS) -> list[tuple[Account, AccountRecord]]:
+        """Return holders' accounts in the order of their names, those after `after`."""
+        column = schema.ACCOUNTS.c.account
+        conditions = [] if after is None else [column > after]
+        return list(self._records(ACCOUNTS, *conditions, order=(column,), limit=limit))
+
+    def lots(self, account: Account) -> list[Lot]:
+        """Return the open lots of `account` in the order in which they are consumed."""
+        found = self._records(LOTS, schema.LOTS.c.account == account)
+        return sorted((lot for _, lot in found), key=lambda lot: lot.order)
+
+    def open_holds(
+        self, account: Account, after: Id | None = None, limit: int = PAGE_ROWS
+    ) -> list[tuple[Id, HoldRecord]]:
+        """Return the holds on `account` that still keep points, in the order of their ids, those after `after`."""
+        conditions = [_HOLDS.account == account, _HOLDS.remaining > 0]
+        if after is not None:
+            conditions.append(_HOLDS.id > after)
+        return list(self._records(HOLDS, *conditions, order=(_HOLDS.id,), limit=limit))
+
+    def holds_expired(self, now: str, limit: int = PAGE_ROWS) -> list[Id]:
+        """Return holds whose time has passed at `now`, longest ago first; never those of conversions."""
+        due = select(_HOLDS.id).where(_HOLDS.remaining > 0, _HOLDS.expires_at <= now, ~_HOLDS.conversion)
+        return [cast("Id", row[0]) for row in self._rows(due.order_by(_HOLDS.expires_at, _HOLDS.id).limit(limit))]
+
+    def balances(self) -> list[tuple[Account, Asset, int]]:
+        """Return the balances of all structural and money accounts."""
+        columns = schema.BALANCES.c
+        found = self._records(BALANCES, order=(columns.account, columns.asset))
+        return [(account, asset, record.amount) for (account, asset), record in found]
+
+    def partners(self) -> list[tuple[Ledger, PartnerRecord]]:
+        """Return all partners in the order of their names."""
+        return list(self._records(PARTNERS, order=(schema.PARTNERS.c.ledger,)))
+
+    def agreements(self, partner: Ledger | None = None) -> list[tuple[Digest, AgreementRecord]]:
+        """Return the agreements with one partner, or with all, newest first."""
+        conditions = [] if partner is None else [_AGREEMENTS.partner == partner]
+        return list(self._records(AGREEMENTS, *conditions, order=(_AGREEMENTS.entered_seq.desc(),)))
+
+    def current_agreement(self, partner: Ledger) -> tuple[Digest, AgreementRecord] | None:
+        """Return the latest agreement with `partner`, or None."""
+        current = schema.CURRENT_AGREEMENTS.c
+        latest = select(current.digest).where(current.partner == partner).scalar_subquery()
+        return next(self._records(AGREEMENTS, _AGREEMENTS.digest == latest), None)
+
+    def issued_links(self, account: Account) -> list[tuple[Ledger, Alias, IssuedLink]]:
+        """Return under which aliases partners know `account`, oldest first."""
+        columns = schema.ISSUED_LINKS.c
+        found = self._records(ISSUED_LINKS, columns.account == account, order=(columns.issued_seq,))
+        return [(partner, alias, link) for (partner, alias), link in found]
+
+    def accepted_links(self, account: Account) -> list[tuple[Ledger, AcceptedLink]]:
+        """Return to which of partners' accounts `account` may convert, in the order of partners' names."""
+        columns = schema.ACCEPTED_LINKS.c
+        found = self._records(ACCEPTED_LINKS, columns.account == account, order=(columns.partner,))
+        return [(partner, link) for (_, partner), link in found]
+
+    def outgoing(self, conversion: Id) -> OutgoingRecord | None:
+        """Return a conversion whose source we are, or None."""
+        return self.record(OUTGOING, conversion)
+
+    def incoming(self, network: Network, source: Ledger, conversion: Id) -> IncomingRecord | None:
+        """Return a conversion that we have decided, or None."""
+        return self.record(INCOMING, (network, source, conversion))
+
+    def outgoing_page(
+        self,
+        *,
+        state: SourceState | None = None,
+        account: Account | None = None,
+        partner: Ledger | None = None,
+        before_seq: int | None = None,
+        limit: int = PAGE_ROWS,
+    ) -> list[tuple[Id, OutgoingRecord]]:
+        """Return conversions whose source we are, newest first by `held_seq`, those before `before_seq`."""
+        conditions: list[ColumnElement[bool]] = []
+        if state is not None:
+            conditions.append(_OUTGOING.state == str(state))
+        if account is not None:
+            conditions.append(_OUTGOING.account == account)
+        if partner is not None:
+            conditions.append(_OUTGOING.destination == partner)
+        if before_seq is not None:
+            conditions.append(_OUTGOING.held_seq < before_seq)
+        return list(self._records(OUTGOING, *conditions, order=(_OUTGOING.held_seq.desc(),), limit=limit))
+
+    def incoming_page(
+        self, *, partner: Ledger | None = None, before_seq: int | None = None, limit: int = PAGE_ROWS
+    ) -> list[tuple[tuple[Network, Ledger, Id], IncomingRecord]]:
+        """Return conversions that we have decided, newest first by `decided_seq`, those before `before_seq`."""
+        conditions: list[ColumnElement[bool]] = []
+        if partner is not None:
+            conditions.append(_INCOMING.source == partner)
+        if before_seq is not None:
+            conditions.append(_INCOMING.decided_seq < before_seq)
+        return list(self._records(INCOMING, *conditions, order=(_INCOMING.decided_seq.desc(),), limit=limit))
+
+    def outgoing_counts(self) -> dict[SourceState, int]:
+        """Return how many conversions whose source we are stand in each state that has any."""
+        rows = self._rows(select(_OUTGOING.state, func.count()).group_by(_OUTGOING.state))
+        return {SourceState(cast("str", state)): cast("int", count) for state, count in rows}

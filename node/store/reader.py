@@ -1,0 +1,10 @@
+"""The reader that all threads share: everything that is read beside the writer, which it never waits for."""
+
+from node.store.read_log import LogReads
+from node.store.read_messages import MessageReads
+from node.store.read_operator import OperatorReads
+from node.store.read_state import StateReads
+
+
+class StoreReader(LogReads, StateReads, MessageReads, OperatorReads):
+    """Reads a ledger's store; each call sees one state of it, and all that was committed before the call."""

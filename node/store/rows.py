@@ -1,0 +1,345 @@
+"""What goes into the store and comes out of it beside the ledger's own records: a commit, its writes, stored rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from protocol.checkpoint import Checkpoint
+from protocol.encoding import ZERO_DIGEST
+from protocol.entries import Sealed
+from protocol.identifiers import Account, Digest, Id, Ledger
+from protocol.ledger.state import Table
+
+# --- Writes: evidence. Each is one row that stays for ever.
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedEnvelope:
+    """Keep a partner's verified envelope (`encode_envelope`); the bodies after it in the same commit refer to it."""
+
+    partner: Ledger
+    envelope: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedBody:
+    """Keep a received body with its frame's place and its path to the last `ReceivedEnvelope` of the same commit."""
+
+    partner: Ledger
+    digest: Digest
+    kind: str
+    conversion: Id | None
+    body: bytes
+    epoch: int
+    epoch_nonce: str
+    frame_seq: int
+    path: tuple[Digest, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentBody:
+    """Keep a body of ours and put it into the outbox; one that is kept already is only put back there.
+
+    Without `wants_answer` the outbox is left as it is.
+    """
+
+    partner: Ledger
+    digest: Digest
+    kind: str
+    conversion: Id | None
+    body: bytes
+    entry_seq: int | None
+    wants_answer: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerCheckpoint:
+    """Keep a partner's signed checkpoint."""
+
+    ledger: Ledger
+    size: int
+    note: bytes
+
+
+# --- Writes: operational. What they change moves no points.
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Take bodies of ours out of the outbox; those that are not there are passed over."""
+
+    digests: tuple[Digest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Requeue:
+    """Put a body of ours back into the outbox; it must have been kept before."""
+
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelState:
+    """Where both streams with a partner stand; 0, empty text and None stand for what has not happened yet.
+
+    `out_*` is our present epoch; `in_*` the partner's as we have applied it; `fence_*` what we had applied of the
+    partner's older epochs when its present one was accepted; `answered_epoch` our latest epoch that it has answered.
+    """
+
+    partner: Ledger
+    out_epoch: int = 0
+    out_nonce: str = ""
+    in_epoch: int = 0
+    in_nonce: str = ""
+    in_next_seq: int = 0
+    in_bodies: int = 0
+    in_last_body: Digest | None = None
+    fence_epoch: int = 0
+    fence_next_seq: int = 0
+    fence_bodies: int = 0
+    fence_last_body: Digest | None = None
+    answered_epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerUrl:
+    """Set where a partner's node listens."""
+
+    partner: Ledger
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutProposal:
+    """Keep an agreement that is proposed and not yet entered (`encode_signed_agreement`), until it is deleted."""
+
+    digest: Digest
+    partner: Ledger
+    document: bytes
+    received_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteProposal:
+    """Forget a proposal, if it is still there."""
+
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutCredential:
+    """Keep a new credential: `prefix` finds it, `hash` recognises it, the secret itself is nowhere."""
+
+    id: Id
+    role: str
+    name: str
+    prefix: str
+    hash: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeCredential:
+    """End a credential that exists; the first revocation's time stays."""
+
+    id: Id
+    revoked_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutSetting:
+    """Set one named text."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutMetadata:
+    """Keep the erasable row behind a metadata digest of an entry."""
+
+    digest: Digest
+    salt: bytes
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EraseMetadata:
+    """Erase the row behind a metadata digest, if it is still there; the entry and its digest stay."""
+
+    digest: Digest
+
+
+Write: TypeAlias = (
+    ReceivedEnvelope
+    | ReceivedBody
+    | SentBody
+    | PartnerCheckpoint
+    | Answered
+    | Requeue
+    | ChannelState
+    | PartnerUrl
+    | PutProposal
+    | DeleteProposal
+    | PutCredential
+    | RevokeCredential
+    | PutSetting
+    | PutMetadata
+    | EraseMetadata
+)
+"""A change beside the ledger's own, made in the transaction of its commit."""
+
+
+# --- A commit.
+
+
+@dataclass(frozen=True, slots=True)
+class TileRow:
+    """A tile as wide as it now is: up to 256 hashes of 32 bytes."""
+
+    level: int
+    index: int
+    hashes: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedCheckpoint:
+    """A checkpoint of ours, numbered from 0 without gaps; `root` is in hex, `note` is the signed note."""
+
+    number: int
+    size: int
+    root: Digest
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitRecord:
+    """All that one transaction writes, on top of a log of `old_size` entries.
+
+    `sealed` follow that size without gaps; with them comes `checkpoint` over all, and without them none. `changes`
+    are what `Overlay.take_changes` returned; `history` names for each entry the holders it belongs to.
+    """
+
+    old_size: int
+    sealed: tuple[Sealed, ...] = ()
+    tiles: tuple[TileRow, ...] = ()
+    checkpoint: SignedCheckpoint | None = None
+    changes: Mapping[tuple[Table[object, object], object], object] = field(default_factory=dict)
+    history: tuple[tuple[Account, int], ...] = ()
+    writes: tuple[Write, ...] = ()
+
+
+# --- What is read back.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredHead:
+    """The end of the stored log; `checkpoint_number` is -1, and `time` empty, while there is no entry."""
+
+    size: int = 0
+    checkpoint: Checkpoint | None = None
+    checkpoint_number: int = -1
+    note: bytes | None = None
+    leaf: Digest = ZERO_DIGEST
+    time: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentMessage:
+    """A body of ours as it is kept."""
+
+    number: int
+    digest: Digest
+    partner: Ledger
+    kind: str
+    conversion: Id | None
+    body: bytes
+    entry_seq: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedMessage:
+    """A partner's body as it is kept, with the signed envelope that its path leads to."""
+
+    number: int
+    digest: Digest
+    partner: Ledger
+    kind: str
+    conversion: Id | None
+    body: bytes
+    epoch: int
+    epoch_nonce: str
+    frame_seq: int
+    path: tuple[Digest, ...]
+    envelope_number: int
+    envelope: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPartnerCheckpoint:
+    """A partner's signed checkpoint as it is kept."""
+
+    number: int
+    ledger: Ledger
+    size: int
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A body of ours that still wants an answer or an acknowledgement."""
+
+    number: int
+    digest: Digest
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """A credential as it is kept; revoked ones stay listed."""
+
+    id: Id
+    role: str
+    name: str
+    prefix: str
+    hash: str
+    created_at: str
+    revoked_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An agreement that is proposed and not yet entered."""
+
+    digest: Digest
+    partner: Ledger
+    document: bytes
+    received_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """The erasable row behind a metadata digest."""
+
+    salt: bytes
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceHead:
+    """How many rows an evidence table has had, and their running digest."""
+
+    name: str
+    count: int
+    chain: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreCounts:
+    """How much the store holds."""
+
+    entries: int
+    accounts: int
+    messages_sent: int
+    messages_received: int
+    outbox: int

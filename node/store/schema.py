@@ -1,0 +1,325 @@
+"""The tables, the same on both databases; `table.info["class"]` says what each one's rows are worth.
+
+Hashes of hot rows are raw bytes, all other digests are hex as documents carry them. Totals that may pass 2^53 are
+decimal text.
+"""
+
+from typing import Final
+
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import text as sql_text
+
+from node.store.columns import INTEGER, TableClass, binary, flag, integer, key, number, table, text
+
+# --- Log.
+
+ENTRIES: Final = table(
+    "entries",
+    TableClass.LOG,
+    number("seq"),
+    binary("leaf"),
+    binary("data"),
+    CheckConstraint("length(leaf) = 32", name="leaf"),
+)
+TILES: Final = table(
+    "tiles",
+    TableClass.LOG,
+    number("level"),
+    number("tile_index"),
+    binary("hashes"),
+    CheckConstraint("length(hashes) BETWEEN 32 AND 8192 AND length(hashes) % 32 = 0", name="hashes"),
+)
+CHECKPOINTS: Final = table(
+    "checkpoints",
+    TableClass.LOG,
+    number("number"),
+    integer("size"),
+    text("root"),
+    binary("note"),
+    UniqueConstraint("size"),
+)
+
+_OPEN: Final = sql_text("remaining > 0")
+
+# --- Derived: one for each table of the ledger's state, and the history of accounts.
+
+HEAD: Final = table(
+    "head",
+    TableClass.DERIVED,
+    key("name"),
+    integer("size"),
+    text("leaf"),
+    text("time"),
+)
+LEDGER: Final = table(
+    "ledger",
+    TableClass.DERIVED,
+    key("name"),
+    text("ledger"),
+    text("points"),
+    text("currencies"),
+    text("keys"),
+)
+IDS: Final = table(
+    "ids",
+    TableClass.DERIVED,
+    key("id"),
+    integer("seq"),
+    binary("request", null=True),
+    clustered=True,
+)
+ACCOUNTS: Final = table(
+    "accounts",
+    TableClass.DERIVED,
+    key("account"),
+    text("status"),
+    integer("posted"),
+    integer("held"),
+    integer("conversions"),
+    integer("opened_seq"),
+    CheckConstraint("held >= 0 AND posted >= held AND conversions >= 0", name="posted"),
+    clustered=True,
+)
+BALANCES: Final = table(
+    "balances",
+    TableClass.DERIVED,
+    key("account"),
+    key("asset"),
+    text("amount"),
+    clustered=True,
+)
+LOTS: Final = table(
+    "lots",
+    TableClass.DERIVED,
+    key("account"),
+    number("seq"),
+    number("part"),
+    text("origin"),
+    text("earned_on"),
+    text("expires_on", null=True),
+    integer("remaining"),
+    CheckConstraint("remaining > 0", name="remaining"),
+    clustered=True,
+)
+HOLDS: Final = table(
+    "holds",
+    TableClass.DERIVED,
+    key("id"),
+    text("account"),
+    integer("amount"),
+    integer("remaining"),
+    text("expires_at", null=True),
+    flag("conversion"),
+    integer("placed_seq"),
+    text("pieces"),
+    CheckConstraint("remaining BETWEEN 0 AND amount", name="remaining"),
+    Index("holds_expiring_idx", "expires_at", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("holds_open_idx", "account", sqlite_where=_OPEN, postgresql_where=_OPEN),
+)
+PARTNERS: Final = table(
+    "partners",
+    TableClass.DERIVED,
+    key("ledger"),
+    text("network"),
+    text("points"),
+    text("keys"),
+    integer("added_seq"),
+)
+AGREEMENTS: Final = table(
+    "agreements",
+    TableClass.DERIVED,
+    key("digest"),
+    text("partner"),
+    binary("document"),
+    text("entered_at"),
+    integer("entered_seq"),
+    text("superseded_at", null=True),
+    Index("agreements_partner_idx", "partner", "entered_seq"),
+)
+CURRENT_AGREEMENTS: Final = table(
+    "current_agreements",
+    TableClass.DERIVED,
+    key("partner"),
+    text("digest"),
+    integer("number"),
+)
+ISSUED_LINKS: Final = table(
+    "issued_links",
+    TableClass.DERIVED,
+    key("partner"),
+    key("alias"),
+    text("account"),
+    integer("issued_seq"),
+    Index("issued_links_account_idx", "account"),
+    clustered=True,
+)
+ACCEPTED_LINKS: Final = table(
+    "accepted_links",
+    TableClass.DERIVED,
+    key("account"),
+    key("partner"),
+    text("alias"),
+    integer("accepted_seq"),
+    clustered=True,
+)
+OUTGOING_CONVERSIONS: Final = table(
+    "outgoing_conversions",
+    TableClass.DERIVED,
+    key("id"),
+    text("state"),
+    text("network"),
+    text("destination"),
+    text("account"),
+    text("agreement"),
+    integer("steps"),
+    integer("source_points"),
+    integer("destination_points"),
+    integer("fee_points"),
+    integer("value"),
+    text("currency"),
+    text("accept_by"),
+    text("held_at"),
+    integer("held_seq"),
+    text("prepare"),
+    flag("cancel_requested"),
+    integer("concluded_seq", null=True),
+    text("reason", null=True),
+    Index("outgoing_conversions_held_idx", "held_seq"),
+    Index("outgoing_conversions_state_idx", "state", "held_seq"),
+    Index("outgoing_conversions_account_idx", "account", "held_seq"),
+)
+INCOMING_CONVERSIONS: Final = table(
+    "incoming_conversions",
+    TableClass.DERIVED,
+    key("network"),
+    key("source"),
+    key("id"),
+    text("state"),
+    text("prepare"),
+    integer("decided_seq"),
+    Index("incoming_conversions_decided_idx", "decided_seq"),
+    clustered=True,
+)
+DECISION_COUNTERS: Final = table(
+    "decision_counters",
+    TableClass.DERIVED,
+    key("partner"),
+    integer("window"),
+    integer("dec_seq"),
+)
+HISTORY: Final = table(
+    "history",
+    TableClass.DERIVED,
+    key("account"),
+    number("seq"),
+    clustered=True,
+)
+
+# --- Evidence.
+
+MESSAGES_SENT: Final = table(
+    "messages_sent",
+    TableClass.EVIDENCE,
+    number("number"),
+    text("digest"),
+    text("partner"),
+    text("kind"),
+    text("conversion", null=True),
+    binary("body"),
+    integer("entry_seq", null=True),
+    UniqueConstraint("digest"),
+    Index("messages_sent_conversion_idx", "conversion"),
+    Index("messages_sent_partner_idx", "partner", "number"),
+)
+ENVELOPES_RECEIVED: Final = table(
+    "envelopes_received",
+    TableClass.EVIDENCE,
+    number("number"),
+    text("partner"),
+    binary("envelope"),
+)
+MESSAGES_RECEIVED: Final = table(
+    "messages_received",
+    TableClass.EVIDENCE,
+    number("number"),
+    text("digest"),
+    text("partner"),
+    text("kind"),
+    text("conversion", null=True),
+    binary("body"),
+    integer("epoch"),
+    text("epoch_nonce"),
+    integer("frame_seq"),
+    text("path"),
+    Column("envelope_number", INTEGER, ForeignKey("envelopes_received.number"), nullable=False),
+    UniqueConstraint("partner", "epoch", "epoch_nonce", "frame_seq"),
+    Index("messages_received_digest_idx", "digest"),
+    Index("messages_received_conversion_idx", "conversion"),
+)
+PARTNER_CHECKPOINTS: Final = table(
+    "partner_checkpoints",
+    TableClass.EVIDENCE,
+    number("number"),
+    text("ledger"),
+    integer("size"),
+    binary("note"),
+    Index("partner_checkpoints_ledger_idx", "ledger", "size", "number"),
+)
+EVIDENCE_HEADS: Final = table(
+    "evidence_heads",
+    TableClass.EVIDENCE,
+    key("name"),
+    integer("count"),
+    text("chain"),
+)
+
+# --- Operational.
+
+OUTBOX: Final = table(
+    "outbox",
+    TableClass.OPERATIONAL,
+    Column("message_number", INTEGER, ForeignKey("messages_sent.number"), primary_key=True, autoincrement=False),
+    text("partner"),
+    Index("outbox_partner_idx", "partner", "message_number"),
+)
+CHANNELS: Final = table(
+    "channels",
+    TableClass.OPERATIONAL,
+    key("partner"),
+    integer("out_epoch"),
+    text("out_nonce"),
+    integer("in_epoch"),
+    text("in_nonce"),
+    integer("in_next_seq"),
+    integer("in_bodies"),
+    text("in_last_body", null=True),
+    integer("fence_epoch"),
+    integer("fence_next_seq"),
+    integer("fence_bodies"),
+    text("fence_last_body", null=True),
+    integer("answered_epoch"),
+)
+PARTNER_URLS: Final = table("partner_urls", TableClass.OPERATIONAL, key("partner"), text("url"))
+PROPOSALS: Final = table(
+    "proposals",
+    TableClass.OPERATIONAL,
+    key("digest"),
+    text("partner"),
+    binary("document"),
+    text("received_at"),
+)
+CREDENTIALS: Final = table(
+    "credentials",
+    TableClass.OPERATIONAL,
+    key("id"),
+    text("role"),
+    text("name"),
+    text("prefix"),
+    text("hash"),
+    text("created_at"),
+    text("revoked_at", null=True),
+    Index("credentials_prefix_idx", "prefix"),
+)
+SETTINGS: Final = table("settings", TableClass.OPERATIONAL, key("name"), text("value"))
+METADATA_ROWS: Final = table("metadata_rows", TableClass.OPERATIONAL, key("digest"), binary("salt"), binary("data"))
+WRITER_TERMS: Final = table("writer_terms", TableClass.OPERATIONAL, key("name"), integer("term"))

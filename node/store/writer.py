@@ -1,0 +1,233 @@
+"""The one writer: it loads what commands need, and writes each commit in one durable transaction."""
+
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Final, Self, TypeAlias, cast
+
+from sqlalchemy import Engine, func, select
+
+from node.store import schema
+from node.store.codec import Row, codec_of, is_stored
+from node.store.errors import ForkRefused, StoreCorrupt
+from node.store.lock import WriterLock, take_lock
+from node.store.rows import CommitRecord, StoredHead
+from node.store.session import Session
+from node.store.writes import apply_writes
+from protocol.checkpoint import parse_checkpoint
+from protocol.entries import unseal
+from protocol.errors import ProtocolError
+from protocol.identifiers import Account
+from protocol.ledger.state import HEAD, IDS, LOTS, ONLY, Head, Lot, Table
+from protocol.ledger.view import Need, Overlay, need
+from protocol.merkle import HASH_BYTES, Hash
+from protocol.note import parse_note
+from protocol.tiles import TileReader
+
+_LAST: Final = select(schema.CHECKPOINTS).order_by(schema.CHECKPOINTS.c.number.desc()).limit(1)
+_PLACE: Final = _LAST.with_only_columns(schema.CHECKPOINTS.c.number, schema.CHECKPOINTS.c.size)
+_LAST_SEQ: Final = select(func.max(schema.ENTRIES.c.seq))
+_TERM: Final = select(schema.WRITER_TERMS.c.term).where(schema.WRITER_TERMS.c.name == ONLY).with_for_update()
+
+_Family: TypeAlias = Table[object, object]
+
+
+class StoreWriter:
+    """Writes one ledger's store from one thread at a time, and alone: each new writer ends the term of the last.
+
+    After `StoreFailed` out of `commit`, ask `head`: whether a commit whose connection broke was kept is only known
+    then. A writer on PostgreSQL whose connection is lost fails from then on, for its lock is lost too: open another.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Take the lock and a new term, or raise `StoreBusy`."""
+        self._session = Session(engine)
+        try:
+            self._lock: WriterLock = take_lock(engine, self._session)
+            try:
+                self._term = self._take_term()
+            except BaseException:
+                self._lock.release()
+                raise
+        except BaseException:
+            self._session.close()
+            raise
+
+    def __enter__(self) -> Self:
+        """Return the writer."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the writer."""
+        self.close()
+
+    def close(self) -> None:
+        """Give up the connection and the lock."""
+        try:
+            self._session.close()
+        finally:
+            self._lock.release()
+
+    def head(self) -> StoredHead:
+        """Return the end of the log; raise `StoreCorrupt` where last entry, checkpoint and head row do not agree."""
+        last = self._session.query(_LAST)
+        ((last_seq,),) = self._session.query(_LAST_SEQ)
+        if not last and last_seq is None:
+            return StoredHead()
+        if not last or last_seq is None:
+            raise StoreCorrupt("the log has entries without a checkpoint, or a checkpoint without entries")
+        try:
+            return self._checked_head(last[0])
+        except ProtocolError as error:
+            raise StoreCorrupt(f"the end of the log cannot be read: {error}") from error
+
+    def load(self, needs: Iterable[Need], overlay: Overlay) -> None:
+        """Make all that `needs` names known to `overlay`, with one query a table; a missing row becomes None."""
+        wanted: dict[_Family, dict[object, None]] = {}
+        books: dict[Account, None] = {}
+        for each in needs:
+            if overlay.is_loaded(each):
+                continue
+            if each.table is None:
+                books[cast("Account", each.key)] = None
+            else:
+                wanted.setdefault(each.table, {})[each.key] = None
+        for family, keys in wanted.items():
+            self._load_rows(family, keys, overlay)
+        if books:
+            self._load_books(books, overlay)
+
+    def tile(self, level: int, index: int) -> bytes:
+        """Return the hashes of a stored tile, as wide as it is, or nothing where there is none."""
+        rows = list(self._session.select(schema.TILES, ("level", "tile_index"), [(level, index)]))
+        return cast("bytes", rows[0][2]) if rows else b""
+
+    def range_hashes(self, size: int) -> tuple[Hash, ...]:
+        """Return the compact range of the first `size` leaves, largest subtree first, read from the tiles.
+
+        Raises `TileInvalid` when the stored tiles do not reach that far.
+        """
+        reader = TileReader(size=size, fetch=lambda tile: self.tile(tile.level, tile.index)[: tile.width * HASH_BYTES])
+        hashes: list[Hash] = []
+        begin = 0
+        for level in reversed(range(size.bit_length())):
+            if size >> level & 1:
+                hashes.append(reader.read(level, begin >> level))
+                begin += 1 << level
+        return tuple(hashes)
+
+    def entry(self, seq: int) -> bytes | None:
+        """Return the bytes of entry `seq`, or None."""
+        return self.entries((seq,)).get(seq)
+
+    def entries(self, seqs: Iterable[int]) -> dict[int, bytes]:
+        """Return the bytes of those of the entries `seqs` that exist."""
+        rows = self._session.select(schema.ENTRIES, ("seq",), [(seq,) for seq in dict.fromkeys(seqs)])
+        return {cast("int", seq): cast("bytes", data) for seq, _, data in rows}
+
+    def commit(self, record: CommitRecord) -> None:
+        """Write all of `record` and make it durable, or leave no trace of it.
+
+        Raises `StoreFailed`: as `ForkRefused` when the stored log is not `record.old_size` long or another writer has
+        taken over, as `StoreFull`, `StoreReadOnly` or `StoreBusy` when the database could not write.
+        """
+        _assert_whole(record)
+        with self._session.transaction():
+            self._compare(record)
+            self._write_log(record)
+            self._write_changes(record.changes)
+            self._session.insert(schema.HISTORY, record.history)
+            apply_writes(self._session, record.writes)
+
+    def _take_term(self) -> int:
+        with self._session.transaction():
+            known = self._session.query(_TERM)
+            term = cast("int", known[0][0]) + 1 if known else 1
+            self._session.upsert(schema.WRITER_TERMS, [(ONLY, term)])
+        return term
+
+    def _checked_head(self, last: Row) -> StoredHead:
+        number, size, root, note = cast("tuple[int, int, str, bytes]", last)
+        checkpoint = parse_checkpoint(parse_note(note).text)
+        stored = list(self._session.select(schema.ENTRIES, ("seq",), [(size - 1,)]))
+        if self._session.query(_LAST_SEQ) != [(size - 1,)] or not stored:
+            raise StoreCorrupt(f"the log does not end with the entry {size - 1} that its last checkpoint covers")
+        sealed = unseal(cast("bytes", stored[0][2]))
+        place = (checkpoint.size, checkpoint.root.hex(), sealed.entry.seq, sealed.leaf)
+        if place != (size, root, size - 1, cast("bytes", stored[0][1]).hex()):
+            raise StoreCorrupt("the last checkpoint or the last entry is not what its columns say")
+        derived = Overlay(complete=False)
+        self.load([need(HEAD, ONLY)], derived)
+        if derived.get(HEAD, ONLY) != Head(size=size, leaf=sealed.leaf, time=sealed.entry.time):
+            raise StoreCorrupt("the head row is not that of the last entry")
+        return StoredHead(
+            size=size,
+            checkpoint=checkpoint,
+            checkpoint_number=number,
+            note=note,
+            leaf=sealed.leaf,
+            time=sealed.entry.time,
+        )
+
+    def _load_rows(self, family: _Family, keys: Iterable[object], overlay: Overlay) -> None:
+        codec = codec_of(family)
+        wanted = {key: codec.key_row(key) for key in keys}
+        rows = self._session.select(codec.table, codec.keys, [row for row in wanted.values() if _can_exist(row)])
+        found = dict(map(codec.decode, rows))
+        for key in wanted:
+            overlay.load(family, key, found.get(key))
+
+    def _load_books(self, accounts: Iterable[Account], overlay: Overlay) -> None:
+        codec = codec_of(LOTS)
+        books: dict[Account, list[Lot]] = {account: [] for account in accounts}
+        keys = [(account,) for account in books if _can_exist((account,))]
+        for row in self._session.select(codec.table, ("account",), keys):
+            key, lot = codec.decode(row)
+            books[cast("tuple[Account, int, int]", key)[0]].append(cast("Lot", lot))
+        for account, lots in books.items():
+            overlay.load_book(account, lots)
+
+    def _compare(self, record: CommitRecord) -> None:
+        """Raise `ForkRefused` unless this writer's term lasts and the log ends where `record` begins."""
+        if self._session.query(_TERM) != [(self._term,)]:
+            raise ForkRefused("another writer has taken over")
+        place = self._session.query(_PLACE)
+        number, size = cast("tuple[int, int]", place[0]) if place else (-1, 0)
+        if size != record.old_size or (record.checkpoint and record.checkpoint.number != number + 1):
+            raise ForkRefused(f"the stored log has {size} entries under checkpoint {number}")
+
+    def _write_log(self, record: CommitRecord) -> None:
+        entries: list[Row] = [(each.entry.seq, bytes.fromhex(each.leaf), each.data) for each in record.sealed]
+        self._session.insert(schema.ENTRIES, entries)
+        self._session.upsert(schema.TILES, [(tile.level, tile.index, tile.hashes) for tile in record.tiles])
+        if record.checkpoint:
+            made = record.checkpoint
+            self._session.insert(schema.CHECKPOINTS, [(made.number, made.size, made.root, made.note)])
+
+    def _write_changes(self, changes: Mapping[tuple[_Family, object], object]) -> None:
+        rows: dict[_Family, list[Row]] = {}
+        gone: list[Row] = []
+        for (family, key), record in changes.items():
+            codec = codec_of(family)
+            if is_stored(family, record):
+                rows.setdefault(family, []).append(codec.encode(key, record))
+            else:
+                gone.append(codec.key_row(key))
+        for family, changed in rows.items():
+            # An id is taken once: where the rules let it pass twice, the key of the table does not.
+            write = self._session.insert if family.name == IDS.name else self._session.upsert
+            write(codec_of(family).table, changed)
+        self._session.delete(schema.LOTS, gone)
+
+
+def _assert_whole(record: CommitRecord) -> None:
+    size = record.old_size + len(record.sealed)
+    assert [each.entry.seq for each in record.sealed] == list(range(record.old_size, size))
+    assert bool(record.sealed) == (record.checkpoint is not None)
+    assert record.checkpoint is None or record.checkpoint.size == size
+
+
+def _can_exist(key: Row) -> bool:
+    """Return whether a row can have this key: one that no column can hold is simply not there."""
+    return all(part.isascii() and "\0" not in part for part in key if isinstance(part, str))

@@ -1,0 +1,195 @@
+"""Every record of the ledger has a row that leads back to it, and a row that is none is refused."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import msgspec
+import pytest
+
+from node.store import schema
+from node.store.codec import codec_of
+from node.store.columns import METADATA, TableClass
+from node.store.dump import class_of, columns_of, expected_row, key_columns_of, tables_of
+from node.store.errors import StoreCorrupt
+from protocol.conversion import DestinationState, SourceState
+from protocol.identifiers import Account, Id
+from protocol.ledger import state
+from protocol.ledger.state import TABLES, AccountRecord, AccountStatus, BalanceRecord, IdRecord, Lot, Table
+from tests.support.documents import (
+    ALIAS,
+    AURORA,
+    BLUEBIRD,
+    CONVERSION,
+    NETWORK,
+    NOW,
+    SOON,
+    TODAY,
+    USD,
+    digest,
+    signed_agreement,
+)
+from tests.unit.node.store.recorder import ANN
+
+PIECE = state.Piece(seq=4, part=1, origin="own", earned_on=TODAY, expires_on=None, amount=2**53 - 1)
+OUTGOING = state.OutgoingRecord(
+    state=SourceState.RELEASED,
+    network=NETWORK,
+    destination=BLUEBIRD.ledger,
+    account=ANN,
+    agreement=digest("agreement"),
+    steps=3,
+    source_points=1_200,
+    destination_points=750,
+    fee_points=0,
+    value=2**53 - 1,
+    currency=USD,
+    accept_by=SOON,
+    held_at=NOW,
+    held_seq=9,
+    prepare=digest("prepare"),
+    cancel_requested=True,
+    concluded_seq=12,
+    reason="cancelled",
+)
+SAMPLES: list[tuple[Table[object, object], object, object]] = [
+    (cast("Table[object, object]", family), key, record)
+    for family, key, record in (
+        (state.HEAD, "only", state.Head(size=3, leaf=digest("leaf"), time=NOW)),
+        (state.LEDGER, "only", state.LedgerRecord(ledger=AURORA.ledger, points=USD, currencies=(), keys=AURORA.keys)),
+        (
+            state.LEDGER,
+            "only",
+            state.LedgerRecord(ledger=AURORA.ledger, points=AURORA.points, currencies=(USD,), keys=AURORA.keys),
+        ),
+        (state.IDS, Id("genesis/aurora.example/main.1"), IdRecord(seq=0, request=None)),
+        (state.IDS, CONVERSION, IdRecord(seq=2**53 - 1, request=digest("request"))),
+        (
+            state.ACCOUNTS,
+            ANN,
+            AccountRecord(status=AccountStatus.CLOSED, posted=2**53 - 1, held=1, conversions=2, opened_seq=3),
+        ),
+        (state.BALANCES, (Account("issuance"), AURORA.points), BalanceRecord(amount=-(10**40))),
+        (state.BALANCES, (Account("payable/bluebird.example/main"), USD), BalanceRecord(amount=0)),
+        (state.LOTS, (ANN, 4, 1), Lot(seq=4, part=1, origin="own", earned_on=TODAY, expires_on=None, remaining=1)),
+        (state.LOTS, (ANN, 5, 0), Lot(seq=5, part=0, origin="x", earned_on=TODAY, expires_on=TODAY, remaining=9)),
+        (
+            state.HOLDS,
+            CONVERSION,
+            state.HoldRecord(
+                account=ANN,
+                amount=9,
+                remaining=9,
+                expires_at=SOON,
+                conversion=False,
+                placed_seq=7,
+                pieces=(PIECE, PIECE),
+            ),
+        ),
+        (
+            state.HOLDS,
+            CONVERSION,
+            state.HoldRecord(
+                account=ANN, amount=9, remaining=0, expires_at=None, conversion=True, placed_seq=7, pieces=()
+            ),
+        ),
+        (
+            state.PARTNERS,
+            BLUEBIRD.ledger,
+            state.PartnerRecord(network=NETWORK, points=BLUEBIRD.points, keys=BLUEBIRD.keys, added_seq=1),
+        ),
+        (
+            state.AGREEMENTS,
+            digest("agreement"),
+            state.AgreementRecord(
+                partner=BLUEBIRD.ledger,
+                signed=signed_agreement(),
+                entered_at=NOW,
+                entered_seq=2,
+                superseded_at=SOON,
+            ),
+        ),
+        (state.CURRENT, BLUEBIRD.ledger, state.CurrentAgreement(digest=digest("agreement"), number=4)),
+        (state.ISSUED_LINKS, (BLUEBIRD.ledger, ALIAS), state.IssuedLink(account=ANN, issued_seq=5)),
+        (state.ACCEPTED_LINKS, (ANN, BLUEBIRD.ledger), state.AcceptedLink(alias=ALIAS, accepted_seq=6)),
+        (state.OUTGOING, CONVERSION, OUTGOING),
+        (
+            state.OUTGOING,
+            CONVERSION,
+            msgspec.structs.replace(
+                OUTGOING, state=SourceState.HELD, cancel_requested=False, concluded_seq=None, reason=None
+            ),
+        ),
+        (
+            state.INCOMING,
+            (NETWORK, BLUEBIRD.ledger, CONVERSION),
+            state.IncomingRecord(state=DestinationState.REFUSED, prepare=digest("prepare"), decided_seq=3),
+        ),
+        (state.COUNTERS, BLUEBIRD.ledger, state.DecisionCounter(window=2, dec_seq=3)),
+    )
+]
+
+
+@pytest.mark.parametrize(("family", "key", "record"), SAMPLES, ids=lambda each: getattr(each, "name", None))
+def test_a_record_leads_to_its_row_and_back(family: Table[object, object], key: object, record: object) -> None:
+    row = codec_of(family).encode(key, record)
+    assert {type(value) for value in row} <= {str, int, bool, bytes, type(None)}
+    assert codec_of(family).decode(row) == (key, record)
+    # SQLite has no truth values of its own.
+    assert codec_of(family).decode([int(value) if isinstance(value, bool) else value for value in row]) == (key, record)
+    assert expected_row(family, key, record) == dict(zip(columns_of(family.name), row, strict=True))
+
+
+def test_every_kind_of_record_has_a_sample() -> None:
+    assert {family.name for family, _, _ in SAMPLES} == {family.name for family in TABLES}
+
+
+@pytest.mark.parametrize("family", TABLES, ids=lambda family: family.name)
+def test_columns_are_the_key_and_the_fields_of_the_record(family: Table[object, object]) -> None:
+    assert class_of(family.name) is TableClass.DERIVED
+    assert isinstance(family.record, type)
+    assert issubclass(family.record, msgspec.Struct)
+    fields = ["document" if field == "signed" else field for field in family.record.__struct_fields__]
+    keys = list(key_columns_of(family.name))
+    assert list(columns_of(family.name)) == keys + [field for field in fields if field not in keys]
+
+
+def test_derived_tables_are_those_of_the_state_and_the_history() -> None:
+    assert set(tables_of(TableClass.DERIVED)) == {family.name for family in TABLES} | {"history"}
+    assert sum(len(tables_of(kind)) for kind in TableClass) == len(METADATA.tables)
+    assert class_of("entries") is TableClass.LOG
+
+
+def test_a_closed_lot_has_no_row() -> None:
+    lot = Lot(seq=1, part=0, origin="own", earned_on=TODAY, expires_on=None, remaining=0)
+    assert expected_row(state.LOTS, (ANN, 1, 0), lot) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("ids", (CONVERSION, "1", None)),
+        ("ids", (CONVERSION, None, None)),
+        ("ids", (CONVERSION, 1, "text")),
+        ("ids", (CONVERSION, 1)),
+        ("accounts", (ANN, "open", 1.5, 0, 0, 0)),
+        ("accounts", (ANN, "ajar", 1, 0, 0, 0)),
+        ("balances", ("issuance", "AUR", "01")),
+        ("balances", ("issuance", "AUR", "1e3")),
+        ("balances", ("issuance", "AUR", 5)),
+        ("holds", (CONVERSION, ANN, 1, 1, None, 2, 1, "[]")),
+        ("holds", (CONVERSION, ANN, 1, 1, None, 1, 1, "[")),
+        ("holds", (CONVERSION, ANN, 1, 1, None, 1, 1, "[{}]")),
+        ("holds", (CONVERSION, ANN, 1, 1, None, 1, 1, None)),
+        ("agreements", (digest("x"), BLUEBIRD.ledger, b"{}", NOW, 1, None)),
+        ("agreements", (digest("x"), BLUEBIRD.ledger, "text", NOW, 1, None)),
+        ("outgoing_conversions", (CONVERSION,)),
+    ],
+)
+def test_a_row_that_is_no_record_is_corrupt(name: str, row: Sequence[object]) -> None:
+    (family,) = (each for each in TABLES if each.name == name)
+    with pytest.raises(StoreCorrupt):
+        codec_of(family).decode(row)
+
+
+def test_names_of_tables_are_those_that_the_state_uses() -> None:
+    assert {codec_of(family).table for family in TABLES} <= set(schema.ENTRIES.metadata.tables.values())

@@ -1,0 +1,88 @@
+"""How databases are reached: durable, private, one place whatever the working directory."""
+
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from node.store.database import Database
+from node.store.errors import StoreFailed
+from node.store.rows import CommitRecord, PutSetting
+
+WRITE = CommitRecord(old_size=0, writes=(PutSetting("a", "b"),))
+
+
+def test_commits_to_a_file_are_flushed_and_never_block_readers(tmp_path: Path) -> None:
+    expected = {"journal_mode": "wal", "synchronous": 2, "fullfsync": 1, "foreign_keys": 1, "busy_timeout": 5000}
+    with Database.open(f"sqlite:///{tmp_path / 'store'}") as database:
+        database.migrate()
+        with database.writer() as writer:
+            cursor = writer._session._cursor
+            for name, value in expected.items():
+                cursor.execute(f"PRAGMA {name}")
+                assert cursor.fetchall() == [(value,)]
+
+
+def test_commits_to_a_server_are_flushed_whatever_its_settings(postgres_url: str) -> None:
+    # What the URL asks for besides is kept.
+    with Database.open(f"{postgres_url}&options={quote('-c synchronous_commit=off -c work_mem=8MB')}") as database:
+        database.migrate()
+        with database.writer() as writer:
+            cursor = writer._session._cursor
+            for name, value in {"synchronous_commit": "on", "work_mem": "8MB"}.items():
+                cursor.execute(f"SHOW {name}")
+                assert cursor.fetchall() == [(value,)]
+
+
+def test_a_relative_place_is_one_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Database.open("sqlite:///store") as database:
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        database.migrate()
+        with database.writer() as writer:
+            writer.commit(WRITE)
+            assert database.reader().setting("a") == "b"
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "nonsense",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:///file:store?uri=true",
+        "mysql://host/name",
+        "postgresql+asyncpg://host/name",
+        "postgresql+psycopg://",
+    ],
+)
+def test_other_databases_are_refused(url: str) -> None:
+    with pytest.raises(StoreFailed):
+        Database.open(url)
+
+
+def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
+    url = f"postgresql+psycopg://nobody@/nothing?host={tmp_path}"
+    with Database.open(url) as database, pytest.raises(StoreFailed):
+        database.is_current()
+
+
+def test_what_is_stored_keeps_its_type_in_a_dump(database: Database) -> None:
+    with database.writer() as writer:
+        writer.commit(WRITE)
+    with database.snapshot() as snapshot:
+        assert list(snapshot.rows("settings")) == [("a", "b")]
+        assert list(snapshot.rows("writer_terms")) == [("only", 1)]
+
+
+def test_a_dump_shows_what_is_no_truth_value(tmp_path: Path) -> None:
+    with Database.open(f"sqlite:///{tmp_path / 'store'}") as database:
+        database.migrate()
+        with database.writer() as writer:
+            insert = "INSERT INTO holds VALUES ('h', 'a', 1, 1, NULL, 5, 1, '[]')"
+            writer._session._cursor.execute(insert)
+        with database.snapshot() as snapshot:
+            assert [row[5] for row in snapshot.rows("holds")] == [5]

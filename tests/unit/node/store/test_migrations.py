@@ -1,0 +1,97 @@
+"""The migrations lead to the tables that the code knows, on both databases, once and wholly."""
+
+import json
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy.pool import NullPool
+
+from node.store.columns import CLASS, METADATA, TableClass
+from node.store.database import Database
+from node.store.errors import StoreBusy, StoreFailed
+
+
+def shape_of(connection: Connection) -> str:
+    """Return all that the database says about its tables; text that two equal sets of tables share."""
+    inspector = inspect(connection)
+    found: dict[str, object] = {}
+    for name in sorted(inspector.get_table_names()):
+        if name != "alembic_version":
+            found[name] = {
+                "columns": inspector.get_columns(name),
+                "key": inspector.get_pk_constraint(name),
+                "foreign": inspector.get_foreign_keys(name),
+                "unique": sorted(inspector.get_unique_constraints(name), key=str),
+                "check": sorted(inspector.get_check_constraints(name), key=str),
+                "indexes": sorted(inspector.get_indexes(name), key=str),
+                "options": inspector.get_table_options(name),
+            }
+    return json.dumps(found, default=str, indent=1)
+
+
+def test_migrations_lead_to_the_tables_of_the_code(database_url: str) -> None:
+    with Database.open(database_url) as database:
+        database.migrate()
+    engine = create_engine(database_url, poolclass=NullPool)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, METADATA) == []
+        migrated = shape_of(connection)
+    with engine.begin() as connection:
+        METADATA.drop_all(connection)
+        METADATA.create_all(connection)
+    with engine.connect() as connection:
+        assert shape_of(connection) == migrated
+
+
+def test_sqlite_tables_are_those_of_the_code_to_the_letter(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("letters")
+    with Database.open(f"sqlite:///{folder / 'migrated'}") as database:
+        database.migrate()
+    found = []
+    for name in ("migrated", "created"):
+        engine = create_engine(f"sqlite:///{folder / name}", poolclass=NullPool)
+        with engine.begin() as connection:
+            METADATA.create_all(connection)
+            rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
+            found.append({row.name: set(row.sql.replace(", \n", "\n").split("\n")) for row in rows})
+    assert set(found[0]) - set(found[1]) == {"alembic_version"}
+    assert {name: found[0][name] for name in found[1]} == found[1]
+
+
+def test_a_store_is_brought_up_to_date_once(database_url: str) -> None:
+    with Database.open(database_url) as database:
+        assert not database.is_current()
+        database.migrate()
+        assert database.is_current()
+        database.migrate()
+        with database.writer():
+            # Nothing is to be done, so nobody has to wait for the writer.
+            database.migrate()
+
+
+def test_tables_are_never_changed_under_a_writer(database: Database, database_url: str) -> None:
+    engine = create_engine(database_url, poolclass=NullPool)
+    with database.writer():
+        with engine.begin() as connection:
+            connection.execute(text("DELETE FROM alembic_version"))
+        with pytest.raises(StoreBusy):
+            database.migrate()
+
+
+def test_a_migration_that_fails_leaves_nothing(database_url: str) -> None:
+    engine = create_engine(database_url, poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE settings (name TEXT)"))
+    with Database.open(database_url) as database:
+        with pytest.raises(StoreFailed):
+            database.migrate()
+        assert not database.is_current()
+    with engine.connect() as connection:
+        assert set(inspect(connection).get_table_names()) <= {"settings", "alembic_version"}
+
+
+def test_every_table_has_a_class() -> None:
+    assert {table.info[CLASS] for table in METADATA.tables.values()} == set(TableClass)
