@@ -14,6 +14,10 @@ class SourceState(StrEnum):
     HELD = "held"
     CAPTURED = "captured"
     RELEASED = "released"
+    FORCED = "forced"
+    """The operator gave the points back at the program's own risk; the destination may still have credited."""
+    FORCED_OWED = "forced_owed"
+    FORCED_CLEARED = "forced_cleared"
 
 
 class SourceEvent(StrEnum):
@@ -23,6 +27,7 @@ class SourceEvent(StrEnum):
     CANCEL = "cancel"
     FULFIL = "fulfil"
     REJECT = "reject"
+    FORCE = "force"
 
 
 class DestinationState(StrEnum):
@@ -46,18 +51,37 @@ SOURCE_TRANSITIONS: Final[Mapping[tuple[SourceState, SourceEvent], SourceState |
     (SourceState.NONE, SourceEvent.CANCEL): Code.CONVERSION_UNKNOWN,
     (SourceState.NONE, SourceEvent.FULFIL): Code.CONVERSION_UNKNOWN,
     (SourceState.NONE, SourceEvent.REJECT): Code.CONVERSION_UNKNOWN,
+    (SourceState.NONE, SourceEvent.FORCE): Code.CONVERSION_UNKNOWN,
     (SourceState.HELD, SourceEvent.ORDER): Code.CONVERSION_EXISTS,
     (SourceState.HELD, SourceEvent.CANCEL): SourceState.HELD,
     (SourceState.HELD, SourceEvent.FULFIL): SourceState.CAPTURED,
     (SourceState.HELD, SourceEvent.REJECT): SourceState.RELEASED,
+    (SourceState.HELD, SourceEvent.FORCE): SourceState.FORCED,
     (SourceState.CAPTURED, SourceEvent.ORDER): Code.CONVERSION_EXISTS,
     (SourceState.CAPTURED, SourceEvent.CANCEL): Code.CONVERSION_DECIDED,
     (SourceState.CAPTURED, SourceEvent.FULFIL): Code.CONVERSION_DECIDED,
     (SourceState.CAPTURED, SourceEvent.REJECT): Code.CONVERSION_DECIDED,
+    (SourceState.CAPTURED, SourceEvent.FORCE): Code.CONVERSION_DECIDED,
     (SourceState.RELEASED, SourceEvent.ORDER): Code.CONVERSION_EXISTS,
     (SourceState.RELEASED, SourceEvent.CANCEL): Code.CONVERSION_DECIDED,
     (SourceState.RELEASED, SourceEvent.FULFIL): Code.CONVERSION_DECIDED,
     (SourceState.RELEASED, SourceEvent.REJECT): Code.CONVERSION_DECIDED,
+    (SourceState.RELEASED, SourceEvent.FORCE): Code.CONVERSION_DECIDED,
+    (SourceState.FORCED, SourceEvent.ORDER): Code.CONVERSION_EXISTS,
+    (SourceState.FORCED, SourceEvent.CANCEL): SourceState.FORCED,
+    (SourceState.FORCED, SourceEvent.FULFIL): SourceState.FORCED_OWED,
+    (SourceState.FORCED, SourceEvent.REJECT): SourceState.FORCED_CLEARED,
+    (SourceState.FORCED, SourceEvent.FORCE): Code.CONVERSION_DECIDED,
+    (SourceState.FORCED_OWED, SourceEvent.ORDER): Code.CONVERSION_EXISTS,
+    (SourceState.FORCED_OWED, SourceEvent.CANCEL): Code.CONVERSION_DECIDED,
+    (SourceState.FORCED_OWED, SourceEvent.FULFIL): Code.CONVERSION_DECIDED,
+    (SourceState.FORCED_OWED, SourceEvent.REJECT): Code.CONVERSION_DECIDED,
+    (SourceState.FORCED_OWED, SourceEvent.FORCE): Code.CONVERSION_DECIDED,
+    (SourceState.FORCED_CLEARED, SourceEvent.ORDER): Code.CONVERSION_EXISTS,
+    (SourceState.FORCED_CLEARED, SourceEvent.CANCEL): Code.CONVERSION_DECIDED,
+    (SourceState.FORCED_CLEARED, SourceEvent.FULFIL): Code.CONVERSION_DECIDED,
+    (SourceState.FORCED_CLEARED, SourceEvent.REJECT): Code.CONVERSION_DECIDED,
+    (SourceState.FORCED_CLEARED, SourceEvent.FORCE): Code.CONVERSION_DECIDED,
 }
 """The source's state after an event, or the code with which the event is refused and the state stays."""
 

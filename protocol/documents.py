@@ -17,14 +17,17 @@ _LINK_DOMAIN: Final = b"tallystick/link/v1\n"
 
 
 class Introduction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who a brand says it is: ledger, points, settlement currencies, where it listens and its keys."""
+    """Who a brand says it is: ledger, points, settlement currencies, where it listens and its keys.
+
+    A node that only dials out, or exchanges files, listens nowhere: its `url` is null.
+    """
 
     v: Annotated[int, Meta(ge=1, le=1)] = 1
     network: NetworkField
     ledger: LedgerField
     points: AssetField
     currencies: Annotated[tuple[AssetField, ...], Meta(max_length=CURRENCIES_MAX)]
-    url: Annotated[str, Meta(pattern=r"^https?://[!-~]{1,480}\Z")]
+    url: Annotated[str, Meta(pattern=r"^https?://[!-~]{1,480}\Z")] | None
     keys: tuple[RoleKey, ...]
 
     def fingerprint(self) -> str:

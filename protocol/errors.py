@@ -91,6 +91,12 @@ class AgreementInvalid(ProtocolError):
     code = "agreement_invalid"
 
 
+class StatementInvalid(ProtocolError):
+    """A settlement statement's document is malformed, contradicts itself or does not follow the one before."""
+
+    code = "statement_invalid"
+
+
 class LinkInvalid(ProtocolError):
     """An account link's document is malformed."""
 
@@ -107,6 +113,30 @@ class EvidenceInvalid(ProtocolError):
     """A file of evidence does not show what it claims."""
 
     code = "evidence_invalid"
+
+
+class ExchangeFileInvalid(ProtocolError):
+    """Bytes are not an exchange file, or it contradicts itself."""
+
+    code = "exchange_file_invalid"
+
+
+class ExchangeFileIncomplete(ExchangeFileInvalid):
+    """An exchange file ends before its trailer."""
+
+    code = "exchange_file_incomplete"
+
+
+class ExchangeFileDamaged(ExchangeFileInvalid):
+    """An exchange file's lines are not those that its trailer was made for."""
+
+    code = "exchange_file_damaged"
+
+
+class ExchangeFileMisaddressed(ExchangeFileInvalid):
+    """An exchange file is for another ledger."""
+
+    code = "exchange_file_misaddressed"
 
 
 class CouldNotCheck(TallystickError):
@@ -130,12 +160,12 @@ class Code(StrEnum):
     AGREEMENT_LOOP = "agreement_loop"
     AGREEMENT_NOT_YET = "agreement_not_yet"
     AGREEMENT_UNKNOWN = "agreement_unknown"
-    AGREEMENT_UNSUPPORTED = "agreement_unsupported"
     AMOUNT_INVALID = "amount_invalid"
     AMOUNT_MISMATCH = "amount_mismatch"
     ASSETS_INVALID = "assets_invalid"
     BALANCE_OVERFLOW = "balance_overflow"
     CANCELLED = "cancelled"
+    CAP_REACHED = "cap_reached"
     CHAIN_BROKEN = "chain_broken"
     CLOCK = "clock"
     CONVERSION_DECIDED = "conversion_decided"
@@ -156,20 +186,43 @@ class Code(StrEnum):
     HOLD_UNKNOWN = "hold_unknown"
     ID_INVALID = "id_invalid"
     ID_REUSED = "id_reused"
+    IN_FLIGHT_LIMIT = "in_flight_limit"
     INSUFFICIENT_POINTS = "insufficient_points"
     KEYS_INVALID = "keys_invalid"
     LEDGER_EXISTS = "ledger_exists"
     LEDGER_MISSING = "ledger_missing"
     LESS_THAN_A_STEP = "less_than_a_step"
+    LINE_DISPUTED = "line_disputed"
+    LINE_UNKNOWN = "line_unknown"
+    LINES_TOO_MANY = "lines_too_many"
     LINK_EXISTS = "link_exists"
     LINK_UNKNOWN = "link_unknown"
+    MEMBER_LIMIT = "member_limit"
+    NOTICE_TOO_SHORT = "notice_too_short"
     PARTNER_EXISTS = "partner_exists"
     PARTNER_MISMATCH = "partner_mismatch"
     PARTNER_UNKNOWN = "partner_unknown"
+    PAYMENT_MISMATCH = "payment_mismatch"
     POSTINGS_INVALID = "postings_invalid"
+    PROMOTION_OVER = "promotion_over"
+    PROMOTION_UNKNOWN = "promotion_unknown"
+    REFUND_EXCEEDED = "refund_exceeded"
+    REFUND_MISMATCH = "refund_mismatch"
+    REFUND_UNKNOWN = "refund_unknown"
     SAME_ACCOUNT = "same_account"
+    STATEMENT_INVALID = "statement_invalid"
+    STATEMENT_MISMATCH = "statement_mismatch"
     STEPS_ABOVE_MAXIMUM = "steps_above_maximum"
     STEPS_BELOW_MINIMUM = "steps_below_minimum"
+    WINDOW_AGREED = "window_agreed"
+    WINDOW_CLOSED = "window_closed"
+    WINDOW_CONFIRMED = "window_confirmed"
+    WINDOW_MISMATCH = "window_mismatch"
+    WINDOW_NOT_AGREED = "window_not_agreed"
+    WINDOW_NOT_PAID = "window_not_paid"
+    WINDOW_NOT_RECONCILED = "window_not_reconciled"
+    WINDOW_OPEN = "window_open"
+    WINDOW_PAID = "window_paid"
 
 
 class Refusal(TallystickError):

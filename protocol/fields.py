@@ -46,7 +46,7 @@ DigestField = Annotated[Digest, Meta(pattern=rf"^{DIGEST_PATTERN}\Z")]
 TimeField = Annotated[str, Meta(pattern=rf"^{TIME_PATTERN}\Z")]
 DateField = Annotated[str, Meta(pattern=rf"^{DATE_PATTERN}\Z")]
 ReasonField = Annotated[str, Meta(pattern=r"^[a-z_]{1,64}\Z")]
-TextField = Annotated[str, Meta(min_length=1, max_length=TEXT_CHARACTERS_MAX)]
+TextField = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]+\Z", max_length=TEXT_CHARACTERS_MAX)]
 
 _TIME: Final = re.compile(TIME_PATTERN)
 _DATE: Final = re.compile(DATE_PATTERN)

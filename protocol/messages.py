@@ -27,6 +27,10 @@ from protocol.fields import (
 from protocol.identifiers import Digest, Id, Ledger, Network
 from protocol.limits import BODY_BYTES_MAX
 from protocol.points import Amount, Natural
+from protocol.statement import LINES_MAX, DisputedLine, Line, SignedStatement, Totals, TotalText
+
+BODY_LINES_MAX: Final = 64
+"""Whole lines in one body, so that the longest fit."""
 
 
 class ConversionKey(NamedTuple):
@@ -123,6 +127,17 @@ class Error(_ConversionBody, frozen=True, kw_only=True, tag="error"):
     reason: ReasonField
 
 
+class End(_Body, frozen=True, kw_only=True, tag="end"):
+    """Either way: the agreement ends at `ends_at`, with the notice that it asks for from `given_at` on."""
+
+    sender: LedgerField
+    receiver: LedgerField
+    agreement: DigestField
+    given_at: TimeField
+    ends_at: TimeField
+    entry: EntryReference
+
+
 class Hello(_Body, frozen=True, kw_only=True, tag="hello"):
     """Either way: opens the sender's epoch; `bodies_sent` is how many it knows to have sent (specs/channel.md)."""
 
@@ -133,8 +148,74 @@ class Hello(_Body, frozen=True, kw_only=True, tag="hello"):
     bodies_sent: Natural
 
 
+class _WindowBody(_Body, frozen=True, kw_only=True):
+    sender: LedgerField
+    receiver: LedgerField
+    window: Amount
+
+
+class Close(_WindowBody, frozen=True, kw_only=True, tag="close"):
+    """The decider's last word on a window: every conversion from `receiver` that `sender` credited in it.
+
+    `early` closes came before the calendar's end. `agreement` is the latest that the sender has entered.
+    """
+
+    totals: Totals
+    agreement: DigestField
+    closed_at: TimeField
+    early: bool
+    entry: EntryReference
+
+
+class Lines(_WindowBody, frozen=True, kw_only=True, tag="lines"):
+    """Some of the lines that the sender has for a window whose totals differ, in order: either direction's."""
+
+    lines: Annotated[tuple[Line, ...], Meta(min_length=1, max_length=BODY_LINES_MAX)]
+
+
+class Dispute(_WindowBody, frozen=True, kw_only=True, tag="dispute"):
+    """Lines of conversions out of `source` that the sender does not agree to bill in this window."""
+
+    source: LedgerField
+    lines: Annotated[tuple[DisputedLine, ...], Meta(min_length=1, max_length=LINES_MAX)]
+    entry: EntryReference
+
+
+class StatementSigned(_WindowBody, frozen=True, kw_only=True, tag="statement"):
+    """The window's statement with the sender's signature, or with both: a proposal, or its acceptance."""
+
+    signed: SignedStatement
+    entry: EntryReference
+
+
+class PaymentAdvice(_WindowBody, frozen=True, kw_only=True, tag="payment"):
+    """Payer to payee: the money is on its way; `reference` is how the payee finds it."""
+
+    statement: DigestField
+    currency: AssetField
+    minor_units: TotalText
+    reference: TextField
+    paid_at: TimeField
+    entry: EntryReference
+
+
+class Receipt(_WindowBody, frozen=True, kw_only=True, tag="receipt"):
+    """Payee to payer: the money of `payment`, a body's digest, has arrived; the window is done."""
+
+    statement: DigestField
+    payment: DigestField
+    received_at: TimeField
+    entry: EntryReference
+
+
 ConversionBody: TypeAlias = Prepare | Fulfil | Reject | Cancel | Query | Error
-Body: TypeAlias = ConversionBody | Hello
+WindowBody: TypeAlias = Close | Lines | Dispute | StatementSigned | PaymentAdvice | Receipt
+EntryBody: TypeAlias = (
+    Prepare | Fulfil | Reject | Cancel | End | Close | Dispute | StatementSigned | PaymentAdvice | Receipt
+)
+"""A body that an entry of its sender makes, and that names this entry."""
+
+Body: TypeAlias = ConversionBody | End | WindowBody | Hello
 
 _CODEC: Final = Codec[Body](msgspec.json.Decoder(Body), error=BodyInvalid, bytes_max=BODY_BYTES_MAX)
 
@@ -159,10 +240,24 @@ def kind_of(body: Body) -> str:
     return str(body.__struct_config__.tag)
 
 
-def may_send(body: ConversionBody, sender: Ledger) -> bool:
-    """Return whether `sender` may send this kind of body about this conversion."""
+def may_send(body: Body, sender: Ledger) -> bool:
+    """Return whether `sender` may send this kind of body about this conversion, window or stream."""
     if isinstance(body, Prepare | Cancel | Query):
         return body.source == sender
     if isinstance(body, Fulfil | Reject):
         return body.destination == sender
-    return sender in {body.source, body.destination}
+    if isinstance(body, Error):
+        return sender in {body.source, body.destination}
+    return body.sender == sender
+
+
+def receiver_of(body: Body, sender: Ledger) -> Ledger:
+    """Return for whom a body that `sender` may send is."""
+    if isinstance(body, ConversionBody):
+        return body.destination if body.source == sender else body.source
+    return body.receiver
+
+
+def conversion_of(body: Body) -> Id | None:
+    """Return the id of the conversion that a body is about, or None for one about a window or a stream."""
+    return body.id if isinstance(body, ConversionBody) else None

@@ -31,6 +31,7 @@ from protocol.keys import Role, SigningKey
 from protocol.messages import (
     Body,
     Cancel,
+    End,
     EntryReference,
     Error,
     Fulfil,
@@ -328,9 +329,22 @@ def hello(sender: Side = AURORA, receiver: Side = BLUEBIRD, *, epoch: int = 1, b
     )
 
 
+def end(sender: Side = AURORA, receiver: Side = BLUEBIRD) -> End:
+    """Return the END of `agreement()`, thirty days ahead."""
+    return End(
+        network=NETWORK,
+        sender=sender.ledger,
+        receiver=receiver.ledger,
+        agreement=agreement_digest(agreement()),
+        given_at=NOW,
+        ends_at="2026-04-01T00:00:00.000000Z",
+        entry=entry_reference(),
+    )
+
+
 def every_body() -> tuple[Body, ...]:
     """Return one body of each kind, in the order of `protocol.messages`."""
-    return (prepare(), fulfil(), reject(by=cancel()), cancel(), query(), error(), hello())
+    return (prepare(), fulfil(), reject(by=cancel()), cancel(), query(), error(), end(), hello())
 
 
 def introduction(who: Side = AURORA, *, currencies: tuple[Asset, ...] = (USD,)) -> Introduction:

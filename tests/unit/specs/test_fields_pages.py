@@ -62,6 +62,8 @@ BODIES: dict[str, type[msgspec.Struct]] = {
     "query": messages.Query,
     "error": messages.Error,
 }
+ALONE: dict[str, type[msgspec.Struct]] = {"end": messages.End, "hello": messages.Hello}
+"""Bodies that are about no conversion."""
 
 
 def listed(page: str, heading: str) -> dict[str, str]:
@@ -77,7 +79,7 @@ def test_a_table_of_fields_is_that_of_the_code(page: str, heading: str) -> None:
 
 
 def test_every_table_of_fields_is_compared() -> None:
-    compared = {*PAGES, ("messages", "Conversion"), ("messages", "hello"), *(("messages", kind) for kind in BODIES)}
+    compared = {*PAGES, ("messages", "Conversion"), *(("messages", kind) for kind in (*BODIES, *ALONE))}
     pages = ("agreement", "envelope", "messages", "partners", "links")
     found = {
         (page, heading)
@@ -96,13 +98,14 @@ def test_a_body_has_the_fields_of_its_tables(kind: str) -> None:
     assert [*common, *own] == list(schema(BODIES[kind]))
 
 
-def test_a_hello_has_the_fields_of_its_table() -> None:
-    fields = listed("messages", "hello")
+@pytest.mark.parametrize("kind", ALONE)
+def test_a_body_that_stands_alone_has_the_fields_of_its_table(kind: str) -> None:
+    fields = listed("messages", kind)
     assert fields.pop("kind") == "the kind"
-    assert fields == schema(messages.Hello)
-    assert list(fields) == list(schema(messages.Hello))
+    assert fields == schema(ALONE[kind])
+    assert list(fields) == list(schema(ALONE[kind]))
 
 
 def test_every_kind_of_body_has_its_row() -> None:
     kinds = [code(row["kind"]) for row in table("messages", "2. Who may send")]
-    assert sorted(kinds) == sorted([*BODIES, "hello"])
+    assert sorted(kinds) == sorted([*BODIES, *ALONE])

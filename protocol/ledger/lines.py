@@ -1,0 +1,174 @@
+"""The lines of settlement: each credited conversion enters its window as it happens, at both ledgers."""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from protocol.agreement import agreement_digest
+from protocol.entries import AgreementEntered, ConversionCaptured, ConversionCredited, Sealed, fulfil_of
+from protocol.errors import AgreementInvalid, Code, Refusal
+from protocol.identifiers import Digest, Ledger
+from protocol.ledger.commands import AnyCommand, ConcludeFulfil, DecidePrepare, EnterAgreement
+from protocol.ledger.postings import ledger_record
+from protocol.ledger.state import (
+    COUNTERS,
+    IN,
+    LINES,
+    OUT,
+    OUTGOING,
+    SETTLEMENTS,
+    WINDOW_TOTALS,
+    WINDOWS,
+    DecisionCounter,
+    LineRecord,
+    WindowTotals,
+)
+from protocol.ledger.view import Need, Overlay, View, need
+from protocol.ledger.windows import compare, open_window, settlement, window_record
+from protocol.merkle import CompactRange, Hash, leaf_hash
+from protocol.messages import body_digest, encode_body
+
+_AHEAD_FACTOR = 16
+"""How much further a look ahead for waiting lines goes each time: a long row is found in few rounds."""
+
+
+def needs_line(view: Overlay, command: AnyCommand) -> Iterator[Need]:
+    """Name what the entry of `command` adds to a window, or opens."""
+    match command:
+        case EnterAgreement():
+            agreement = command.signed.agreement
+            try:
+                partner = agreement.other(ledger_record(view).ledger).ledger
+                agreement_digest(agreement)
+            except AgreementInvalid:
+                return  # The rules refuse such a document before they read a row.
+            yield need(WINDOWS, (partner, 1))
+        case DecidePrepare():
+            counter = view.peek(COUNTERS, command.prepare.source) or DecisionCounter()
+            yield need(WINDOW_TOTALS, (command.prepare.source, IN, counter.window))
+        case ConcludeFulfil():
+            fulfil = command.fulfil
+            yield from needs_entered(view, fulfil.destination, window=fulfil.window, dec_seq=fulfil.dec_seq)
+        case _:
+            return
+
+
+def needs_entered(view: Overlay, partner: Ledger, *, window: int, dec_seq: int) -> Iterator[Need]:
+    """Name a line that is to enter, its window, and the lines after it that wait for it, with theirs."""
+    yield need(SETTLEMENTS, partner)
+    yield from _needs_totals(partner, window)
+    yield need(LINES, (partner, OUT, dec_seq))
+    last = dec_seq
+    while (line := view.peek(LINES, (partner, OUT, last + 1))) is not None:
+        last += 1
+        if line.window != window:
+            window = line.window
+            yield from _needs_totals(partner, window)
+    for ahead in range(1 + _AHEAD_FACTOR * (last - dec_seq)):
+        yield need(LINES, (partner, OUT, last + 1 + ahead))
+
+
+def _needs_totals(partner: Ledger, window: int) -> Iterator[Need]:
+    yield need(WINDOWS, (partner, window))
+    yield need(WINDOW_TOTALS, (partner, OUT, window))
+
+
+def note(view: View, sealed: Sealed) -> None:
+    """Add the line of an applied entry to its window; the first agreement with a partner opens the first window."""
+    match sealed.entry:
+        case AgreementEntered() as entry:
+            _begin(view, entry)
+        case ConversionCredited() as entry:
+            _credited(view, sealed, entry)
+        case ConversionCaptured() as entry:
+            _captured(view, entry)
+        case _:
+            pass
+
+
+def _begin(view: View, entry: AgreementEntered) -> None:
+    agreement = entry.signed.agreement
+    partner = agreement.other(ledger_record(view).ledger).ledger
+    if window_record(view, partner, 1).opened_at is None:
+        open_window(view, partner, 1, at=max(entry.time, agreement.valid_from), first_dec_seq=1)
+
+
+def _credited(view: View, sealed: Sealed, entry: ConversionCredited) -> None:
+    fulfil = fulfil_of(sealed, entry, ledger=ledger_record(view).ledger)
+    line = LineRecord(
+        conversion=entry.conversion,
+        window=entry.window,
+        agreement=entry.agreement,
+        currency=entry.currency,
+        source_points=entry.source_points,
+        destination_points=entry.destination_points,
+        fee_points=entry.fee_points,
+        value=entry.value,
+        fulfil=body_digest(encode_body(fulfil)),
+    )
+    view.put(LINES, (entry.source, IN, entry.dec_seq), line)
+    totals = view.get(WINDOW_TOTALS, (entry.source, IN, entry.window))
+    assert totals is not None, "an agreement opens the first window, and a close the next"
+    view.put(WINDOW_TOTALS, (entry.source, IN, entry.window), _added(totals, entry.dec_seq, (line,)))
+
+
+def _captured(view: View, entry: ConversionCaptured) -> None:
+    record = view.get(OUTGOING, entry.conversion)
+    assert record is not None, "a captured conversion has its record"
+    line = LineRecord(
+        conversion=entry.conversion,
+        window=entry.window,
+        agreement=record.agreement,
+        currency=record.currency,
+        source_points=record.source_points,
+        destination_points=record.destination_points,
+        fee_points=record.fee_points,
+        value=record.value,
+        fulfil=entry.fulfil,
+    )
+    enter(view, record.destination, entry.dec_seq, line)
+
+
+def enter(view: View, partner: Ledger, dec_seq: int, line: LineRecord) -> None:
+    """Enter a line of ours, or refuse a number that was used before.
+
+    Lines are summed in the order of their numbers; one that comes too early waits for those before it.
+    """
+    if view.get(LINES, (partner, OUT, dec_seq)) is not None:
+        raise Refusal(Code.DECISION_MISMATCH, f"{partner} has used the decision number {dec_seq} before")
+    view.put(LINES, (partner, OUT, dec_seq), line)
+    settled = settlement(view, partner)
+    if dec_seq != settled.summed + 1:
+        return
+    waiting: dict[int, list[LineRecord]] = {}
+    last = settled.summed
+    firsts: dict[int, int] = {}
+    while (found := view.get(LINES, (partner, OUT, last + 1))) is not None:
+        last += 1
+        waiting.setdefault(found.window, []).append(found)
+        firsts.setdefault(found.window, last)
+    view.put(SETTLEMENTS, partner, msgspec.structs.replace(settled, summed=last))
+    for window, lines in waiting.items():
+        first = firsts[window]
+        totals = view.get(WINDOW_TOTALS, (partner, OUT, window))
+        totals = totals or WindowTotals(first_dec_seq=first, last_dec_seq=first - 1)
+        view.put(WINDOW_TOTALS, (partner, OUT, window), _added(totals, first + len(lines) - 1, lines))
+        compare(view, partner, window)
+
+
+def _added(totals: WindowTotals, last_dec_seq: int, lines: Sequence[LineRecord]) -> WindowTotals:
+    tree = CompactRange(size=totals.count, hashes=[Hash(bytes.fromhex(node)) for node in totals.tree])
+    for line in lines:
+        tree.append(leaf_hash(bytes.fromhex(line.fulfil)))
+    cited = {line.agreement for line in lines}
+    return WindowTotals(
+        first_dec_seq=totals.first_dec_seq,
+        last_dec_seq=last_dec_seq,
+        count=totals.count + len(lines),
+        source_points=totals.source_points + sum(line.source_points for line in lines),
+        destination_points=totals.destination_points + sum(line.destination_points for line in lines),
+        fee_points=totals.fee_points + sum(line.fee_points for line in lines),
+        value=totals.value + sum(line.value for line in lines),
+        agreements=tuple(sorted({*totals.agreements, *cited})),
+        tree=tuple(Digest(node.hex()) for node in tree.hashes),
+    )

@@ -1,0 +1,164 @@
+"""How postings change balances and lots: the only code that moves points or money."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from protocol.entries import Posting
+from protocol.errors import Code, Refusal
+from protocol.identifiers import HOLDER_KINDS, Account, Asset
+from protocol.ledger.state import (
+    ACCOUNTS,
+    BALANCES,
+    LEDGER,
+    ONLY,
+    AccountRecord,
+    AccountStatus,
+    BalanceRecord,
+    LedgerRecord,
+    Lot,
+    Piece,
+)
+from protocol.ledger.view import View
+from protocol.limits import INTEGER_MAX
+
+
+def ledger_record(view: View) -> LedgerRecord:
+    """Return what genesis said, or refuse while there is none."""
+    record = view.get(LEDGER, ONLY)
+    if record is None:
+        raise Refusal(Code.LEDGER_MISSING, "the log has no genesis entry yet")
+    return record
+
+
+def is_holder(account: Account) -> bool:
+    """Return whether `account` is a holder's, not a structural or money account."""
+    return account.partition("/")[0] in HOLDER_KINDS
+
+
+def open_account(view: View, account: Account) -> AccountRecord:
+    """Return the holder's account, or refuse when it is unknown or closed."""
+    record = view.get(ACCOUNTS, account)
+    if record is None:
+        raise Refusal(Code.ACCOUNT_UNKNOWN, f"there is no account {account}")
+    if record.status is not AccountStatus.OPEN:
+        raise Refusal(Code.ACCOUNT_CLOSED, f"the account {account} is closed")
+    return record
+
+
+def check_postings(found: Sequence[Posting], expected: Sequence[Posting]) -> None:
+    """Refuse postings that are not exactly what the entry's kind and fields demand."""
+    if tuple(found) != tuple(expected):
+        raise Refusal(Code.POSTINGS_INVALID, "the postings are not those that this kind of entry makes")
+
+
+def pair_amount(postings: Sequence[Posting]) -> int:
+    """Return the amount that a debit and a credit of one asset move, or refuse other shapes."""
+    if len(postings) != 2 or postings[1].amount <= 0:  # noqa: PLR2004 - a pair
+        raise Refusal(Code.POSTINGS_INVALID, "a debit and a credit are expected")
+    return postings[1].amount
+
+
+def move_structural(view: View, postings: Sequence[Posting]) -> None:
+    """Add the postings of structural and money accounts to their balances; holders are moved by lots."""
+    for posting in postings:
+        if is_holder(posting.account):
+            continue
+        key = (posting.account, posting.asset)
+        before = view.get(BALANCES, key)
+        amount = posting.amount + (before.amount if before else 0)
+        view.put(BALANCES, key, BalanceRecord(amount=amount))
+
+
+def structural_keys(asset: Asset, *accounts: str) -> list[tuple[Account, Asset]]:
+    """Return the balance rows of structural `accounts` in `asset`."""
+    return [(Account(account), asset) for account in accounts]
+
+
+def credit_holder(view: View, account: Account, pieces: Sequence[Piece]) -> None:
+    """Add `pieces` to the holder's open lots and balance."""
+    record = open_account(view, account)
+    posted = record.posted + sum(piece.amount for piece in pieces)
+    if posted > INTEGER_MAX:
+        raise Refusal(Code.BALANCE_OVERFLOW, f"the balance of {account} would pass {INTEGER_MAX}")
+    view.put(ACCOUNTS, account, msgspec.structs.replace(record, posted=posted))
+    for piece in pieces:
+        view.put_lot(account, _lot(piece, piece.amount))
+
+
+def take_pieces(view: View, account: Account, amount: int, *, on: str) -> tuple[Piece, ...]:
+    """Take `amount` points out of the holder's open lots, earliest expiry first, and return them as pieces.
+
+    Lots whose last day is before `on` are passed over. The caller settles the account's record.
+    """
+    pieces: list[Piece] = []
+    missing = amount
+    for lot in view.lots(account):
+        if lot.expires_on is not None and lot.expires_on < on:
+            continue
+        taken = min(missing, lot.remaining)
+        view.put_lot(account, msgspec.structs.replace(lot, remaining=lot.remaining - taken))
+        pieces.append(_piece(lot, taken))
+        missing -= taken
+        if not missing:
+            return tuple(pieces)
+    raise Refusal(Code.INSUFFICIENT_POINTS, f"{account} has {amount - missing} of the {amount} points needed")
+
+
+def debit_holder(view: View, account: Account, amount: int, *, on: str) -> tuple[Piece, ...]:
+    """Take `amount` available points off the holder's balance and lots."""
+    record = open_account(view, account)
+    if record.available < amount:
+        raise Refusal(Code.INSUFFICIENT_POINTS, f"{account} has {record.available} of the {amount} points needed")
+    pieces = take_pieces(view, account, amount, on=on)
+    view.put(ACCOUNTS, account, msgspec.structs.replace(record, posted=record.posted - amount))
+    return pieces
+
+
+def return_pieces(view: View, account: Account, pieces: Sequence[Piece]) -> None:
+    """Put pieces that a hold took back into the lots they came from."""
+    open_lots = {(lot.seq, lot.part): lot.remaining for lot in view.lots(account)}
+    for piece in pieces:
+        view.put_lot(account, _lot(piece, piece.amount + open_lots.get((piece.seq, piece.part), 0)))
+
+
+def split_pieces(pieces: Sequence[Piece], amount: int) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
+    """Return the first `amount` points of `pieces`, and the rest."""
+    first: list[Piece] = []
+    rest: list[Piece] = []
+    missing = amount
+    for piece in pieces:
+        taken = min(missing, piece.amount)
+        missing -= taken
+        if taken:
+            first.append(msgspec.structs.replace(piece, amount=taken))
+        if piece.amount - taken:
+            rest.append(msgspec.structs.replace(piece, amount=piece.amount - taken))
+    return tuple(first), tuple(rest)
+
+
+def moved_pieces(pieces: Sequence[Piece], *, seq: int) -> tuple[Piece, ...]:
+    """Return `pieces` as the new lots of the entry `seq`: origin, day and expiry stay."""
+    return tuple(msgspec.structs.replace(piece, seq=seq, part=part) for part, piece in enumerate(pieces))
+
+
+def _lot(piece: Piece, remaining: int) -> Lot:
+    return Lot(
+        seq=piece.seq,
+        part=piece.part,
+        origin=piece.origin,
+        earned_on=piece.earned_on,
+        expires_on=piece.expires_on,
+        remaining=remaining,
+    )
+
+
+def _piece(lot: Lot, amount: int) -> Piece:
+    return Piece(
+        seq=lot.seq,
+        part=lot.part,
+        origin=lot.origin,
+        earned_on=lot.earned_on,
+        expires_on=lot.expires_on,
+        amount=amount,
+    )

@@ -1,0 +1,209 @@
+"""The three verbs of the ledger: `needs` names rows, `decide` proposes an entry, `apply` is the only judge.
+
+`apply` runs in a node before an entry is accepted, and in an auditor over an exported log: one set of rules. What it
+raises is the refusal.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, cast
+
+from protocol import entries
+from protocol.entries import AnyEntry, ConversionHeld, Entry, Genesis, Sealed
+from protocol.errors import Code, Refusal
+from protocol.identifiers import Account, Id
+from protocol.ledger import (
+    accounts,
+    commands,
+    concluding,
+    endings,
+    holds,
+    incoming,
+    lines,
+    outgoing,
+    partners,
+    payments,
+    settling,
+    transactions,
+)
+from protocol.ledger.commands import AnyCommand, Command
+from protocol.ledger.moment import Moment, check_occurred
+from protocol.ledger.names import check_id
+from protocol.ledger.postings import is_holder, ledger_record
+from protocol.ledger.state import HEAD, HOLDS, IDS, LEDGER, ONLY, OUTGOING, Head, IdRecord
+from protocol.ledger.view import Need, Overlay, View, need
+from protocol.window_entries import PaymentMade
+
+_Needs = Callable[[Overlay, Command], Iterator[Need]]
+_Decide = Callable[[View, Command, Moment], AnyEntry]
+_Apply = Callable[[View, Entry], None]
+
+_NEEDS: Final = cast(
+    "Mapping[type[Command], _Needs]",
+    {
+        commands.OpenAccount: accounts.needs_account,
+        commands.CloseAccount: accounts.needs_account,
+        commands.IssuePoints: transactions.needs_issue,
+        commands.RedeemPoints: transactions.needs_redeem,
+        commands.TransferPoints: transactions.needs_transfer,
+        commands.PlaceHold: holds.needs_place,
+        commands.CaptureHold: holds.needs_hold,
+        commands.ReleaseHold: holds.needs_hold,
+        commands.AddPartner: partners.needs_partner,
+        commands.EnterAgreement: partners.needs_agreement,
+        commands.EndAgreement: endings.needs_end,
+        commands.TakeEnd: endings.needs_end,
+        commands.IssueLink: partners.needs_issue_link,
+        commands.AcceptLink: partners.needs_accept_link,
+        commands.OrderConversion: outgoing.needs_order,
+        commands.CancelConversion: outgoing.needs_cancel,
+        commands.ConcludeFulfil: concluding.needs_conclude,
+        commands.ConcludeReject: concluding.needs_conclude,
+        commands.ForceRelease: concluding.needs_force,
+        commands.DecidePrepare: incoming.needs_decide,
+        commands.DecideCancel: incoming.needs_decide,
+        **settling.NEEDS,
+    },
+)
+
+_DECIDE: Final = cast(
+    "Mapping[type[Command], _Decide]",
+    {
+        commands.CreateLedger: accounts.decide_genesis,
+        commands.OpenAccount: accounts.decide_open,
+        commands.CloseAccount: accounts.decide_close,
+        commands.IssuePoints: transactions.decide_issue,
+        commands.RedeemPoints: transactions.decide_redeem,
+        commands.TransferPoints: transactions.decide_transfer,
+        commands.PlaceHold: holds.decide_place,
+        commands.CaptureHold: holds.decide_capture,
+        commands.ReleaseHold: holds.decide_release,
+        commands.AddPartner: partners.decide_partner,
+        commands.EnterAgreement: partners.decide_agreement,
+        commands.EndAgreement: endings.decide_end,
+        commands.TakeEnd: endings.decide_take_end,
+        commands.IssueLink: partners.decide_issue_link,
+        commands.AcceptLink: partners.decide_accept_link,
+        commands.OrderConversion: outgoing.decide_order,
+        commands.CancelConversion: outgoing.decide_cancel,
+        commands.ConcludeFulfil: concluding.decide_fulfil,
+        commands.ConcludeReject: concluding.decide_reject,
+        commands.ForceRelease: concluding.decide_force,
+        commands.DecidePrepare: incoming.decide_prepare,
+        commands.DecideCancel: incoming.decide_cancel,
+        **settling.DECIDE,
+    },
+)
+
+_APPLY: Final = cast(
+    "Mapping[type[Entry], _Apply]",
+    {
+        entries.Genesis: accounts.apply_genesis,
+        entries.AccountOpened: accounts.apply_open,
+        entries.AccountClosed: accounts.apply_close,
+        entries.PointsIssued: transactions.apply_issue,
+        entries.PointsRedeemed: transactions.apply_redeem,
+        entries.PointsTransferred: transactions.apply_transfer,
+        entries.HoldPlaced: holds.apply_place,
+        entries.HoldCaptured: holds.apply_capture,
+        entries.HoldReleased: holds.apply_release,
+        entries.PartnerAdded: partners.apply_partner,
+        entries.AgreementEntered: partners.apply_agreement,
+        entries.AgreementEnded: endings.apply_ended,
+        entries.LinkIssued: partners.apply_issue_link,
+        entries.LinkAccepted: partners.apply_accept_link,
+        entries.ConversionCancelRequested: outgoing.apply_cancel,
+        entries.ConversionCaptured: concluding.apply_captured,
+        entries.ConversionReleased: concluding.apply_released,
+        entries.ConversionForced: concluding.apply_forced,
+        entries.ConversionCredited: incoming.apply_credited,
+        entries.ConversionRefused: incoming.apply_refused,
+        **settling.APPLY,
+    },
+)
+
+
+def needs(view: Overlay, command: AnyCommand) -> Iterator[Need]:
+    """Yield the rows that `command` reads, as far as the rows already loaded tell; ask again after loading.
+
+    The rows of `HEAD` and `LEDGER` come first, always: nothing else is read while a ledger has no genesis.
+    """
+    yield need(HEAD, ONLY)
+    yield need(LEDGER, ONLY)
+    yield need(IDS, command.id)
+    family = _NEEDS.get(type(command))
+    if family is not None and view.peek(LEDGER, ONLY) is not None:
+        yield from family(view, command)
+        yield from lines.needs_line(view, command)
+
+
+def prior(view: View, command: AnyCommand) -> int | None:
+    """Return the seq of the entry that answered this very command before, or None; refuse a reused id."""
+    record = view.get(IDS, command.id)
+    if record is None:
+        return None
+    if record.request != command.request:
+        raise Refusal(Code.ID_REUSED, f"the id {command.id} was used for something else")
+    return record.seq
+
+
+def decide(view: View, command: AnyCommand, moment: Moment) -> AnyEntry:
+    """Return the entry that `command` proposes, not yet stamped, or raise `Refusal`."""
+    if not isinstance(command, commands.CreateLedger):
+        ledger_record(view)
+    return _DECIDE[type(command)](view, command, moment)
+
+
+def refusal_entry(command: AnyCommand, refusal: Refusal, moment: Moment) -> AnyEntry | None:
+    """Return the entry that records a refusal for ever, for the commands whose refusal must be one."""
+    if isinstance(command, commands.DecidePrepare):
+        return incoming.refuse(command, refusal.code, moment)
+    return None
+
+
+def apply(view: View, sealed: Sealed) -> None:
+    """Judge `sealed` against every rule and change the rows it changes, or raise `Refusal`.
+
+    A refused entry may leave changes behind: roll back to a savepoint.
+    """
+    entry = sealed.entry
+    head = view.get(HEAD, ONLY) or Head()
+    if (entry.seq, entry.prev) != (head.size, head.leaf):
+        raise Refusal(Code.CHAIN_BROKEN, f"the entry does not follow entry {head.size - 1}")
+    if entry.time <= head.time:
+        raise Refusal(Code.CHAIN_BROKEN, f"the entry's time {entry.time} is not after {head.time}")
+    if not head.size and not isinstance(entry, Genesis):
+        raise Refusal(Code.LEDGER_MISSING, "the first entry must be genesis")
+    check_occurred(entry)
+    if view.get(IDS, entry.id) is not None:
+        raise Refusal(Code.ID_REUSED, f"the id {entry.id} is taken")
+    view.put(IDS, entry.id, IdRecord(seq=entry.seq, request=entry.request))
+    if isinstance(entry, ConversionHeld):
+        outgoing.apply_held(view, sealed, entry)
+    elif isinstance(entry, PaymentMade):
+        payments.apply_make(view, sealed, entry)
+    else:
+        _APPLY[type(entry)](view, entry)
+    lines.note(view, sealed)
+    check_id(entry, ledger=ledger_record(view).ledger)
+    view.put(HEAD, ONLY, Head(size=entry.seq + 1, leaf=sealed.leaf, time=entry.time))
+
+
+def holders_of(view: View, entry: AnyEntry) -> tuple[Account, ...]:
+    """Return the holders whose history the applied `entry` belongs to, each once."""
+    named = [posting.account for posting in getattr(entry, "postings", ()) if is_holder(posting.account)]
+    match entry:
+        case entries.HoldReleased():
+            hold = view.get(HOLDS, Id(entry.hold))
+            named += [hold.account] if hold else []
+        case (
+            entries.ConversionCaptured()
+            | entries.ConversionReleased()
+            | entries.ConversionForced()
+            | entries.ConversionCancelRequested()
+        ):
+            outgoing_record = view.get(OUTGOING, Id(entry.conversion))
+            named += [outgoing_record.account] if outgoing_record else []
+        case _:
+            account = getattr(entry, "account", None)
+            named += [account] if account else []
+    return tuple(dict.fromkeys(named))

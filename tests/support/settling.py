@@ -1,0 +1,62 @@
+"""Settlement at the nodes of one process: their services and workers."""
+
+from dataclasses import dataclass
+
+from node.services.context import Context
+from node.services.request_digest import RequestDigests
+from node.services.settlement import SettlementService
+from node.workers.close_windows import CloseWindows
+from protocol.identifiers import Ledger
+from protocol.ledger.state import LEDGER, ONLY
+from tests.support.nodes import Alliance, LocalNode, SeededRandomness, SideKeyring
+
+
+@dataclass(frozen=True)
+class Settler:
+    """One brand's settlement: what its operator calls, and what its node does by itself."""
+
+    node: LocalNode
+    service: SettlementService
+    worker: CloseWindows
+
+
+def context_of(node: LocalNode) -> Context:
+    """Return what the services of a node are given."""
+    record = node.reader.record(LEDGER, ONLY)
+    assert record is not None
+    return Context(
+        record=record,
+        reader=node.reader,
+        writer=node.writer,
+        keyring=SideKeyring(node.side),
+        clock=node.clock,
+        randomness=SeededRandomness("settling"),
+        digests=RequestDigests(bytes(32)),
+    )
+
+
+def settler(node: LocalNode) -> Settler:
+    """Return a node's settlement."""
+    service = SettlementService(context_of(node))
+    return Settler(node, service, CloseWindows(service))
+
+
+def settlers(nodes: Alliance) -> tuple[Settler, Settler]:
+    """Return the settlement of the first two nodes, who have spoken; the first is the first party."""
+    one, other = sorted(map(settler, nodes.pair), key=lambda each: each.node.ledger)
+    nodes.talk()
+    return one, other
+
+
+def work(nodes: Alliance, *parties: Settler, rounds: int = 3) -> None:
+    """Let the workers do what is due and the nodes speak, until all is said."""
+    for _ in range(rounds):
+        for each in parties:
+            each.worker.step()
+        nodes.talk()
+
+
+def partner_of(party: Settler) -> Ledger:
+    """Return the only partner of a node of two."""
+    (partner,) = party.service.partners()
+    return partner

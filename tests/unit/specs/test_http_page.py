@@ -1,0 +1,52 @@
+"""The tables of `specs/http.md` say what the application does: its routes, who may call them, and its codes."""
+
+from node.api.app import routes_of
+from node.api.auth import Requires
+from node.api.problems import STATUS
+from node.services.credentials import SCOPES, CallerRole, Scope
+from node.services.refusals import NodeCode
+from protocol.errors import Code
+from tests.support.pages import code, table, tables
+
+RESOURCES = table("http", "3. Resources")
+CREDENTIALS = table("http", "2. Credentials")
+OWN_CODES, BY_STATUS = tables("http")["7. Problems"]
+PUBLIC = "public"
+SIGNED = "signature"
+
+
+def who(path: str, scopes: list[Scope]) -> str:
+    if scopes:
+        return scopes[0].value
+    return SIGNED if path.startswith("/peer/") else PUBLIC
+
+
+def test_the_resources_are_the_routes() -> None:
+    listed = {(row["method"], code(row["path"])): code(row["who"]) for row in RESOURCES}
+    assert len(listed) == len(RESOURCES)
+    routes = {}
+    for route in routes_of():
+        scopes = [each.dependency.scope for each in route.dependencies if isinstance(each.dependency, Requires)]
+        path = route.path.replace(":path", "")
+        routes.update({(method, path): who(path, scopes) for method in route.methods or ()})
+    assert listed == routes
+
+
+def test_the_scopes_are_those_of_the_roles() -> None:
+    listed = {code(row["scope"]): {role: row[role] for role in CallerRole} for row in CREDENTIALS}
+    words = {True: "yes", False: "no"}
+    assert listed == {scope.value: {role: words[scope in SCOPES[role]] for role in CallerRole} for scope in Scope}
+
+
+def test_the_nodes_own_codes_are_listed_with_their_status() -> None:
+    listed = {code(row["code"]): int(row["status"]) for row in OWN_CODES}
+    assert listed == {code.value: STATUS[code.value] for code in NodeCode}
+    assert all(row["meaning"] for row in OWN_CODES)
+
+
+def test_every_other_code_has_the_status_that_the_page_gives_it() -> None:
+    listed = {code(word): int(row["status"]) for row in BY_STATUS for word in row["codes"].split()}
+    others = set(STATUS) - {code.value for code in NodeCode}
+    stated = {name: listed.get(name, 404 if name.endswith("_unknown") else 422) for name in others}
+    assert {name: STATUS[name] for name in others} == stated
+    assert set(listed) <= {code.value for code in Code}
