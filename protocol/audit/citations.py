@@ -1,0 +1,124 @@
+"""What the entries of a log say of messages: each decision rests on a body that the partner signed.
+
+Where an entry repeats a whole body, the rules have shown that the digest it cites is that body's, so the digest alone
+proves the terms. A refusal repeats only part of what it refuses; that part is compared once the body is at hand.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from protocol.entries import (
+    AgreementEnded,
+    ConversionCaptured,
+    ConversionCredited,
+    ConversionRefused,
+    ConversionReleased,
+    Sealed,
+)
+from protocol.identifiers import Digest, Id, Ledger
+from protocol.ledger.postings import ledger_record
+from protocol.ledger.state import OUTGOING
+from protocol.ledger.view import Overlay
+from protocol.messages import (
+    Body,
+    Cancel,
+    Close,
+    Dispute,
+    End,
+    Fulfil,
+    PaymentAdvice,
+    Prepare,
+    Receipt,
+    Reject,
+    StatementSigned,
+)
+from protocol.window_entries import (
+    DisputeReceived,
+    PaymentReceived,
+    ReceiptReceived,
+    StatementAgreed,
+    WindowCloseReceived,
+)
+
+Stated: TypeAlias = tuple[tuple[str, object], ...]
+"""Fields of a body and the values that the citing entry gives them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citation:
+    """The entry `seq` rests on a body of this kind by `sender`; `stated` is empty where the digest says it all."""
+
+    seq: int
+    kind: type[Body]
+    sender: Ledger
+    stated: Stated = ()
+
+    @property
+    def name(self) -> str:
+        """Return what kind of message is cited, as people call it."""
+        return str(self.kind.__struct_config__.tag).upper()
+
+    def differences(self, body: Body) -> list[str]:
+        """Return the names of the fields in which `body` is not what the entry states."""
+        return [name for name, value in self.stated if getattr(body, name) != value]
+
+
+class Citations:
+    """Collects what a log's entries cite, by the digest of the cited body."""
+
+    __slots__ = ("by_digest",)
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self.by_digest: defaultdict[Digest, list[Citation]] = defaultdict(list)
+
+    def add(self, sealed: Sealed, view: Overlay) -> None:
+        """Take note of an entry that the rules accepted."""
+        match sealed.entry:
+            case ConversionCaptured() as entry:
+                sender = _destination(view, entry.conversion)
+                self._cite(entry.fulfil, Citation(seq=entry.seq, kind=Fulfil, sender=sender))
+            case ConversionReleased() as entry:
+                sender = _destination(view, entry.conversion)
+                self._cite(entry.reject, Citation(seq=entry.seq, kind=Reject, sender=sender))
+            case ConversionCredited() as entry:
+                self._cite(entry.prepare, Citation(seq=entry.seq, kind=Prepare, sender=entry.source))
+            case ConversionRefused() as entry:
+                self._refused(entry, view)
+            case AgreementEnded() as entry if entry.notice is not None:
+                self._cite(entry.notice, Citation(seq=entry.seq, kind=End, sender=entry.partner))
+            case WindowCloseReceived() as entry:
+                self._cite(entry.close, Citation(seq=entry.seq, kind=Close, sender=entry.partner))
+            case DisputeReceived() as entry:
+                self._cite(entry.dispute, Citation(seq=entry.seq, kind=Dispute, sender=entry.partner))
+            case StatementAgreed() as entry:
+                self._cite(entry.answered, Citation(seq=entry.seq, kind=StatementSigned, sender=entry.partner))
+            case PaymentReceived() as entry:
+                self._cite(entry.payment, Citation(seq=entry.seq, kind=PaymentAdvice, sender=entry.partner))
+            case ReceiptReceived() as entry:
+                self._cite(entry.receipt, Citation(seq=entry.seq, kind=Receipt, sender=entry.partner))
+            case _:
+                pass
+
+    def _cite(self, digest: Digest, citation: Citation) -> None:
+        self.by_digest[digest].append(citation)
+
+    def _refused(self, entry: ConversionRefused, view: Overlay) -> None:
+        stated: Stated = (
+            ("network", entry.network),
+            ("source", entry.source),
+            ("destination", ledger_record(view).ledger),
+            ("id", entry.conversion),
+        )
+        if entry.cancel is None:
+            self._cite(entry.prepare, Citation(seq=entry.seq, kind=Prepare, sender=entry.source, stated=stated))
+            return
+        stated = (*stated, ("prepare", entry.prepare))
+        self._cite(entry.cancel, Citation(seq=entry.seq, kind=Cancel, sender=entry.source, stated=stated))
+
+
+def _destination(view: Overlay, conversion: Id) -> Ledger:
+    record = view.get(OUTGOING, conversion)
+    assert record is not None, "a concluded conversion has its record"
+    return record.destination

@@ -1,0 +1,202 @@
+"""Received messages held against the log that received them: every decision rests on a body that the partner signed."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from protocol.agreement import key_of
+from protocol.audit.citations import Citation, Citations
+from protocol.audit.findings import FindingCode, Findings
+from protocol.audit.pages import MessagesPage, PageMessage
+from protocol.checkpoint import Checkpoint, open_checkpoint
+from protocol.conversion import SourceState
+from protocol.envelope import Envelope, Frame, Header, frame_leaf, verify_envelope
+from protocol.errors import EnvelopeInvalid, ProtocolError
+from protocol.identifiers import Digest, Ledger
+from protocol.keys import Role
+from protocol.ledger.state import OUTGOING, PARTNERS, PartnerRecord
+from protocol.ledger.view import Overlay
+from protocol.merkle import Hash, verify_inclusion
+from protocol.messages import (
+    Body,
+    EntryReference,
+    Fulfil,
+    Reject,
+    body_digest,
+    decode_body,
+    may_send,
+    receiver_of,
+)
+from protocol.note import Verifier
+
+_UNDECIDED: Final = frozenset({SourceState.HELD, SourceState.FORCED})
+
+
+class Misaddressed(ProtocolError):
+    """An envelope is not for its receiver, or a body is not for its sender to say."""
+
+    code = FindingCode.MESSAGE_MISADDRESSED.value
+
+
+class SenderUnknown(ProtocolError):
+    """A message is by nobody whose keys the ledger's entries name."""
+
+    code = FindingCode.SENDER_UNKNOWN.value
+
+
+@dataclass(frozen=True, slots=True)
+class HeldCheckpoint:
+    """A partner's checkpoint that came with a received message, its signature verified."""
+
+    checkpoint: Checkpoint
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A leaf of its own log that a partner named in the received message `number`."""
+
+    leaf: Digest
+    number: int
+
+
+class MessageCheck:
+    """Reads received messages page by page against a replayed log.
+
+    What is wrong with the messages as they are kept goes to `findings`; what they prove of the partners who signed
+    them goes to `accusations`, for it is no fault of the ledger that received them.
+    """
+
+    def __init__(self, view: Overlay, *, ledger: Ledger, citations: Citations, findings: Findings) -> None:
+        """Check messages to `ledger`, whose state is `view` and whose entries cite `citations`."""
+        self.count = 0
+        self.accusations = Findings()
+        self.held: dict[tuple[Ledger, int], HeldCheckpoint] = {}
+        self.origins: dict[Digest, EntryReference] = {}
+        self.promises: dict[tuple[Ledger, int], Promise] = {}
+        self._view = view
+        self._ledger = ledger
+        self._citations = citations.by_digest
+        self._findings = findings
+        self._found: set[Digest] = set()
+        self._last_checkpoint: str | None = None
+        self._last_frames: dict[Ledger, tuple[int, int]] = {}
+
+    def add(self, page: MessagesPage) -> bool:
+        """Check the messages of the next page, and return whether it is the next one."""
+        if page.first != self.count:
+            place = f"message {self.count}"
+            self._findings.broken(FindingCode.PAGE_INVALID, place, f"the page begins at message {page.first}")
+            return False
+        headers: dict[int, Header] = {}
+        for message in page.messages:
+            try:
+                header = headers.get(message.envelope)
+                if header is None:
+                    header = self._opened(page.envelopes[message.envelope], message.number)
+                    headers[message.envelope] = header
+                self._check_order(header, message.frame)
+                body = verify_framed(message, header)
+            except ProtocolError as error:
+                self._findings.broken(error.code, f"message {message.number}", str(error))
+            else:
+                self._take(message.number, message.frame.body, header, body)
+        self.count += len(page.messages)
+        return True
+
+    def _opened(self, envelope: Envelope, number: int) -> Header:
+        header = envelope.header()
+        partner = self._view.get(PARTNERS, header.sender)
+        if partner is None:
+            raise SenderUnknown(f"no entry names the keys of {header.sender}")
+        if header.receiver != self._ledger or header.network != partner.network:
+            raise Misaddressed(f"the envelope is for {header.receiver}")
+        verify_envelope(envelope, key=key_of(partner.keys, Role.CHANNEL))
+        if header.checkpoint is not None and header.checkpoint != self._last_checkpoint:
+            self._hold(header.checkpoint, header.sender, partner, number)
+            self._last_checkpoint = header.checkpoint
+        return header
+
+    def _hold(self, note: str, sender: Ledger, partner: PartnerRecord, number: int) -> None:
+        checkpoint = open_checkpoint(note.encode(), [Verifier(sender, key_of(partner.keys, Role.LOG))])
+        place = (sender, checkpoint.size)
+        known = self.held.setdefault(place, HeldCheckpoint(checkpoint, number))
+        if known.checkpoint.root != checkpoint.root:
+            text = f"{sender} signed two roots of {checkpoint.size} entries, here and with message {known.number}"
+            self.accusations.broken(FindingCode.FORKED, f"message {number}", text)
+
+    def _check_order(self, header: Header, frame: Frame) -> None:
+        place = (header.epoch, frame.seq)
+        if place <= self._last_frames.get(header.sender, (0, -1)):
+            raise EnvelopeInvalid(f"the frame {frame.seq} of {header.sender} stands after a later one, or twice")
+        self._last_frames[header.sender] = place
+
+    def _take(self, number: int, digest: Digest, header: Header, body: Body) -> None:
+        named = reference_of(body)
+        if named is not None and is_addressed(body, header):
+            self.promises.setdefault((header.sender, named.seq), Promise(named.leaf, number))
+        citations = self._citations.get(digest)
+        if citations is None:
+            if isinstance(body, Fulfil | Reject):
+                self._check_uncited(number, body)
+            return
+        self._found.add(digest)
+        for citation in citations:
+            self._check_cited(citation, header, body)
+        if named is not None:
+            self.origins[digest] = named
+
+    def _check_cited(self, citation: Citation, header: Header, body: Body) -> None:
+        place = f"entry {citation.seq}"
+        if not isinstance(body, citation.kind) or header.sender != citation.sender:
+            text = f"the message it cites is no {citation.name} by {citation.sender}"
+            self._findings.broken(FindingCode.TERMS_DIFFER, place, text)
+            return
+        names = citation.differences(body)
+        if names:
+            text = f"the {citation.name} that it cites states another {', '.join(names)}"
+            self._findings.broken(FindingCode.TERMS_DIFFER, place, text)
+
+    def _check_uncited(self, number: int, body: Fulfil | Reject) -> None:
+        record = self._view.get(OUTGOING, body.id)
+        if record is None or (record.destination, record.prepare) != (body.destination, body.prepare):
+            return
+        if record.state not in _UNDECIDED:
+            text = f"{body.destination} signed two different decisions about the conversion {body.id}"
+            self.accusations.broken(FindingCode.DECISIONS_CONTRADICT, f"message {number}", text)
+
+    def finish(self) -> None:
+        """Note every cited message that was on no page."""
+        for digest, citations in self._citations.items():
+            if digest in self._found:
+                continue
+            for citation in citations:
+                text = f"the {citation.name} by {citation.sender} that it cites is not among the messages"
+                self._findings.incomplete(FindingCode.MESSAGE_MISSING, f"entry {citation.seq}", text)
+
+
+def is_addressed(body: Body, header: Header) -> bool:
+    """Return whether the sender of an envelope may say `body` to its receiver."""
+    if body.network != header.network or not may_send(body, header.sender):
+        return False
+    return receiver_of(body, header.sender) == header.receiver
+
+
+def reference_of(body: Body) -> EntryReference | None:
+    """Return the entry of its sender's log that `body` names, or None for one that names none."""
+    found = getattr(body, "entry", None)
+    return found if isinstance(found, EntryReference) else None
+
+
+def verify_framed(message: PageMessage, header: Header) -> Body:
+    """Return the body of `message` once it is shown to be in the envelope whose verified header is `header`."""
+    data = bytes(message.body)
+    if body_digest(data) != message.frame.body:
+        raise EnvelopeInvalid("the body is not the one its frame names")
+    verify_inclusion(
+        leaf=frame_leaf(message.frame),
+        index=message.frame.seq - header.first_seq,
+        size=header.count,
+        root=Hash(bytes.fromhex(header.root)),
+        proof=[Hash(bytes.fromhex(node)) for node in message.path],
+    )
+    return decode_body(data)

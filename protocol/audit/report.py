@@ -1,0 +1,167 @@
+"""The report of an audit: what each log and each pair came to, one verdict, in JSON and in words (specs/audit.md)."""
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from protocol.audit.explain import money
+from protocol.audit.figures import Figures, RollForward, partner_line
+from protocol.audit.findings import Finding, Verdict, worst
+from protocol.audit.log import LogAudit
+from protocol.audit.matching import DirectionReport, MoneyMatch, PairReport, are_partners, match_pair
+from protocol.identifiers import Ledger
+
+_ENCODER: Final = msgspec.json.Encoder(order="sorted")
+_INDENT: Final = "  "
+_DEBIT_ACCOUNTS: Final = frozenset({"receivable", "conversion_cost"})
+"""Accounts whose balance people state as a positive number when it is a debit."""
+
+
+class LogReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What the audit of one log came to; `key_given` tells whether the log's key was known from elsewhere.
+
+    `accusations` are what its messages prove of partners: they weigh in the report's verdict, not in this log's.
+    """
+
+    source: str
+    ledger: Ledger | None
+    verdict: Verdict
+    size: int | None
+    root: str | None
+    last_time: str | None
+    key_given: bool
+    messages: int
+    figures: Figures | None
+    findings: tuple[Finding, ...]
+    finding_count: int
+    accusations: tuple[Finding, ...]
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What an audit came to; its fields are specified in specs/audit.md."""
+
+    v: Annotated[int, Meta(ge=1, le=1)] = 1
+    verdict: Verdict
+    logs: tuple[LogReport, ...]
+    pairs: tuple[PairReport, ...]
+    unmatched: tuple[str, ...]
+
+    def json(self) -> bytes:
+        """Return the report as one JSON object."""
+        return _ENCODER.encode(self)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the report as a person reads it."""
+        for log in self.logs:
+            yield from _log_lines(log)
+        for pair in self.pairs:
+            yield from _pair_lines(pair)
+        for name in self.unmatched:
+            yield f"Not matched: conversions with {name}, whose log was not given."
+        yield f"Verdict: {self.verdict}."
+
+
+def make_report(audits: Sequence[LogAudit]) -> Report:
+    """Return the report of `audits`, each pair of partners among them matched."""
+    pairs = tuple(match_pair(one, two) for one, two in combinations(audits, 2) if are_partners(one, two))
+    logs = tuple(map(_log_report, audits))
+    given = {audit.ledger for audit in audits}
+    named = {ledger for audit in audits for ledger in (*audit.book.sent, *audit.book.decided)}
+    return Report(
+        verdict=worst(
+            [*(log.verdict for log in logs), *(pair.verdict for pair in pairs)]
+            + [accusation.verdict for log in logs for accusation in log.accusations]
+        ),
+        logs=logs,
+        pairs=pairs,
+        unmatched=tuple(sorted(named - given)),
+    )
+
+
+def _log_report(audit: LogAudit) -> LogReport:
+    return LogReport(
+        source=audit.label,
+        ledger=audit.ledger,
+        verdict=audit.findings.verdict,
+        size=None if audit.checkpoint is None else audit.checkpoint.size,
+        root=None if audit.checkpoint is None else audit.checkpoint.root.hex(),
+        last_time=audit.replay.head.time or None,
+        key_given=audit.key_given,
+        messages=0 if audit.messages is None else audit.messages.count,
+        figures=audit.figures,
+        findings=audit.findings.listed,
+        finding_count=audit.findings.count,
+        accusations=() if audit.messages is None else audit.messages.accusations.listed,
+    )
+
+
+def _log_lines(log: LogReport) -> Iterator[str]:
+    name = log.ledger or log.source
+    if log.size is None:
+        yield f"{name}: {log.verdict}, no checkpoint could be read"
+    else:
+        yield f"{name}: {log.verdict}, {log.size} entries under {log.root}"
+    if log.verdict is Verdict.HELD:
+        yield f"{_INDENT}every entry follows the rules and the one before, and the log's key signed their root"
+        if not log.key_given:
+            yield f"{_INDENT}the key is the one that genesis names: compare it with what the operator told you"
+    if log.figures is not None:
+        yield from _figure_lines(log.figures)
+    yield from _finding_lines(log.findings, log.finding_count)
+    for accusation in log.accusations:
+        yield f"{_INDENT}against a partner: {accusation.line}"
+
+
+def _figure_lines(figures: Figures) -> Iterator[str]:
+    yield f"{_INDENT}{_rolled(figures.roll_forward)}"
+    for each in figures.conversions:
+        yield f"{_INDENT}{partner_line(each)}"
+    for line in figures.money:
+        sign = -1 if line.account in _DEBIT_ACCOUNTS else 1
+        yield f"{_INDENT}{line.account} {line.partner}: {money(sign * int(line.amount))} {line.currency}"
+
+
+def _rolled(rolled: RollForward) -> str:
+    parts = [
+        (" + ", rolled.issued, "issued"),
+        (" + ", rolled.converted_in, "converted in"),
+        (" − ", rolled.redeemed, "redeemed"),
+        (" − ", rolled.converted_out, "converted out"),
+        (" − ", rolled.fees, "fees"),
+        (" − ", rolled.expired, "expired"),
+        (" + ", rolled.adjusted, "adjusted"),
+    ]
+    text = "".join(f"{sign}{int(amount):,} {word}" for sign, amount, word in parts if amount != "0")
+    closing = f"{int(rolled.closing):,}"
+    start, holders = int(rolled.opening), int(rolled.holders)
+    return f"{rolled.points}: {start:,} at the start{text} = {closing}; holders have {holders:,}"
+
+
+def _pair_lines(pair: PairReport) -> Iterator[str]:
+    settled = f", {pair.statements} statements agreed, {pair.payments} payments confirmed" if pair.statements else ""
+    yield f"{pair.first} and {pair.second}: {pair.verdict}, {pair.agreements} agreements in both{settled}"
+    for direction in pair.directions:
+        yield f"{_INDENT}{_direction_line(direction)}"
+    yield from _finding_lines(pair.findings, pair.finding_count)
+
+
+def _direction_line(direction: DirectionReport) -> str:
+    text = (
+        f"{direction.source} to {direction.destination}: {direction.completed} completed and "
+        f"{direction.returned} returned match, {direction.pending} pending"
+    )
+    return "; ".join((text, *map(_money_text, direction.money)))
+
+
+def _money_text(match: MoneyMatch) -> str:
+    return f"{money(int(match.payable))} {match.currency} owed, {money(int(match.receivable))} expected"
+
+
+def _finding_lines(findings: tuple[Finding, ...], count: int) -> Iterator[str]:
+    for finding in findings:
+        yield f"{_INDENT}{finding.verdict}: {finding.line}"
+    if count > len(findings):
+        yield f"{_INDENT}and {count - len(findings)} more findings"

@@ -1,0 +1,152 @@
+"""The settlement of one log, and how two logs' halves of it match: statements, payments, confirmations."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from protocol.audit.findings import FindingCode, Findings
+from protocol.audit.replay import LogReplay
+from protocol.checkpoint import Checkpoint
+from protocol.entries import Sealed, body_of
+from protocol.identifiers import Digest, Ledger
+from protocol.ledger.postings import ledger_record
+from protocol.ledger.view import Overlay
+from protocol.merkle import Hash
+from protocol.messages import EntryReference, body_digest, encode_body
+from protocol.statement import CheckpointReference, statement_digest
+from protocol.window_entries import (
+    PaymentConfirmed,
+    PaymentMade,
+    PaymentReceived,
+    ReceiptReceived,
+    StatementAgreed,
+    StatementProposed,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """What an entry says of settlement: the statement or payment, and the partner's entry that it rests on, if any."""
+
+    digest: Digest
+    seq: int
+    promised: EntryReference | None = None
+
+
+@dataclass(slots=True)
+class WindowBook:
+    """A window as one log has it: the statement, the payments made or announced, the one that was confirmed."""
+
+    agreed: Word | None = None
+    sent: dict[Digest, int] = field(default_factory=dict)
+    announced: dict[Digest, Word] = field(default_factory=dict)
+    confirmed: Word | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The state of a log that the statement in entry `seq` names."""
+
+    seq: int
+    checkpoint: Checkpoint
+
+
+class SettlementBook:
+    """Collects the settlement of a log by partner and window, and what its statements say of logs."""
+
+    __slots__ = ("claims", "windows")
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self.windows: defaultdict[Ledger, defaultdict[int, WindowBook]] = defaultdict(lambda: defaultdict(WindowBook))
+        self.claims: defaultdict[Ledger, list[Claim]] = defaultdict(list)
+
+    def add(self, sealed: Sealed, view: Overlay) -> None:
+        """Take note of an entry that the rules accepted."""
+        match sealed.entry:
+            case StatementProposed() as entry:
+                self._claim(entry)
+            case StatementAgreed() as entry:
+                self._claim(entry)
+                digest = statement_digest(entry.signed.statement)
+                # The first party's entry rests on the second one's; the second one's on a proposal alone.
+                first = entry.signed.statement.parties[0] != entry.partner
+                word = Word(digest=digest, seq=entry.seq, promised=entry.partner_entry if first else None)
+                self.windows[entry.partner][entry.window].agreed = word
+            case PaymentMade() as entry:
+                body = body_of(sealed, ledger=ledger_record(view).ledger)
+                assert body is not None, "a payment makes a body"
+                self.windows[entry.partner][entry.window].sent[body_digest(encode_body(body))] = entry.seq
+            case PaymentReceived() as entry:
+                word = Word(digest=entry.payment, seq=entry.seq, promised=entry.partner_entry)
+                self.windows[entry.partner][entry.window].announced[entry.payment] = word
+            case PaymentConfirmed() as entry:
+                word = Word(digest=entry.payment, seq=entry.seq)
+                self.windows[entry.partner][entry.window].confirmed = word
+            case ReceiptReceived() as entry:
+                word = Word(digest=entry.payment, seq=entry.seq, promised=entry.partner_entry)
+                self.windows[entry.partner][entry.window].confirmed = word
+            case _:
+                pass
+
+    def _claim(self, entry: StatementProposed | StatementAgreed) -> None:
+        for stated in entry.signed.statement.checkpoints:
+            self.claims[stated.origin].append(Claim(seq=entry.seq, checkpoint=_checkpoint(stated)))
+
+    def check(self, ledger: Ledger, replay: LogReplay, *, where: str, findings: Findings) -> None:
+        """Compare what statements in the log `where` say of the log of `ledger` with its entries."""
+        for claim in self.claims.get(ledger, ()):
+            replay.check_held(claim.checkpoint, place=f"{where} entry {claim.seq}", findings=findings)
+
+
+def _checkpoint(stated: CheckpointReference) -> Checkpoint:
+    return Checkpoint(origin=stated.origin, size=stated.size, root=Hash(bytes.fromhex(stated.root)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Half:
+    """One of two logs under comparison: its name in findings, how many entries were given, its settlement."""
+
+    name: str
+    size: int
+    windows: Mapping[int, WindowBook]
+
+
+def match_settlement(one: Half, other: Half, findings: Findings) -> tuple[int, int]:
+    """Return how many statements both logs have, and how many payments both know to have arrived.
+
+    A log may lack what its partner did last; it may not lack what it signed, nor have something else.
+    """
+    statements = payments = 0
+    nothing = WindowBook()
+    for window in sorted(one.windows.keys() | other.windows.keys()):
+        left, right = one.windows.get(window, nothing), other.windows.get(window, nothing)
+        for having, lacking, book, facing in ((one, other, left, right), (other, one, right, left)):
+            _match_word(having, lacking, book.agreed, facing.agreed, findings=findings)
+            _match_word(having, lacking, book.confirmed, facing.confirmed, findings=findings)
+            for payment, word in book.announced.items():
+                known = Word(digest=payment, seq=facing.sent[payment]) if payment in facing.sent else None
+                _match_word(having, lacking, word, known, findings=findings)
+        statements += _same(left.agreed, right.agreed)
+        payments += _same(left.confirmed, right.confirmed)
+    return statements, payments
+
+
+def _same(left: Word | None, right: Word | None) -> bool:
+    return left is not None and right is not None and left.digest == right.digest
+
+
+def _match_word(having: Half, lacking: Half, word: Word | None, other: Word | None, *, findings: Findings) -> None:
+    """Compare what one log says with the other's word of the same thing; where it has none, the entry cited counts."""
+    if word is None or _same(word, other):
+        return
+    place = f"{having.name} entry {word.seq}"
+    if other is not None:
+        text = f"it is about {word.digest}, and entry {other.seq} of {lacking.name} about {other.digest}"
+        findings.broken(FindingCode.STATEMENTS_DIFFER, place, text)
+    elif word.promised is not None and word.promised.seq >= lacking.size:
+        text = f"the entry it rests on lies ahead: {lacking.name} was given only up to {lacking.size} entries"
+        findings.incomplete(FindingCode.BEHIND, place, text)
+    elif word.promised is not None:
+        text = f"{lacking.name} has not what it signed, in its entry {word.promised.seq}, to have"
+        findings.broken(FindingCode.STATEMENTS_DIFFER, place, text)

@@ -1,0 +1,171 @@
+import msgspec
+import pytest
+
+from protocol.audit.findings import FindingCode, Findings, Verdict
+from protocol.audit.log import LogAudit, audit_log
+from protocol.audit.matching import PairReport, match_pair
+from protocol.audit.report import make_report
+from protocol.audit.settlements import Half as Side
+from protocol.audit.settlements import WindowBook, Word, match_settlement
+from protocol.entries import Sealed
+from protocol.ledger import commands
+from protocol.ledger.state import OUT
+from protocol.messages import EntryReference
+from tests.support.audits import Alliance, Half, MemorySource, alliance, hand_over
+from tests.support.documents import digest, uuid
+from tests.support.windows import close, compute, dispute, disputed, propose, send_back, sign, take
+
+
+def audited(half: Half, *, size: int | None = None) -> LogAudit:
+    return audit_log(MemorySource(half.files(size=size), label=half.name))
+
+
+def matched(made: Alliance) -> PairReport:
+    return match_pair(audited(made.source), audited(made.destination))
+
+
+def say(sender: Half, receiver: Half, sealed: Sealed) -> Sealed:
+    """Let `receiver` keep and take in what an entry of `sender` says."""
+    body = sender.ledger.body(sealed)
+    hand_over(sender, receiver, [body])
+    return take(receiver.ledger, body)
+
+
+def reconciled() -> Alliance:
+    """Return an alliance that has closed a window with conversions both ways, one of them in dispute."""
+    made = alliance()
+    one, other = made.source, made.destination
+    made.converted("one")
+    made.converted("two", amount=2_000)
+    made.back("three")
+    say(one, other, close(one.ledger, other.ledger, 1, early=True))
+    say(other, one, close(other.ledger, one.ledger, 1, early=True))
+    line = disputed(one.ledger, other.ledger, OUT, 2)
+    say(one, other, dispute(one.ledger, other.ledger, line, source=one.name))
+    return made
+
+
+def agreed(made: Alliance, *, heard: bool = True) -> None:
+    """Let both parties sign the statement; unless `heard`, the first has not seen the second signature."""
+    one, other = made.source, made.destination
+    proposal = one.ledger.body(propose(one.ledger, other.ledger, compute(one.ledger, other.ledger, 1)))
+    hand_over(one, other, [proposal])
+    acceptance = other.ledger.body(sign(other.ledger, proposal))
+    if heard:
+        hand_over(other, one, [acceptance])
+        sign(one.ledger, acceptance)
+
+
+def paid(made: Alliance, *, heard: bool = True) -> None:
+    """Let the first party pay, once in vain, and the second confirm."""
+    one, other = made.source, made.destination
+    for name in ("first", "second"):
+        command = commands.MakePayment(id=uuid(name), partner=other.name, window=1, reference=name)
+        say(one, other, one.ledger.execute(command))
+        if name == "first":
+            send_back(one.ledger, other.ledger, 1)
+    command_ = commands.ConfirmPayment(id=uuid("confirm"), partner=one.name, window=1)
+    receipt = other.ledger.execute(command_)
+    if heard:
+        say(other, one, receipt)
+
+
+def settled() -> Alliance:
+    made = reconciled()
+    agreed(made)
+    paid(made)
+    return made
+
+
+def test_two_logs_that_settled_match_and_show_what_is_due_and_paid() -> None:
+    made = settled()
+    one, two = audited(made.source), audited(made.destination)
+    report = match_pair(one, two)
+    assert (report.verdict, report.findings) == (Verdict.HELD, ())
+    assert (report.statements, report.payments) == (1, 1)
+    assert {one.findings.verdict, two.findings.verdict} == {Verdict.HELD}
+    assert one.figures is not None
+    lines = {line.account: int(line.amount) for line in one.figures.money}
+    assert lines["paid"] > 0
+    assert lines["due"] == 0
+    assert lines["payable"] == 12_500_000
+    text = "\n".join(make_report([one, two]).lines())
+    assert "1 statements agreed, 1 payments confirmed" in text
+
+
+def test_what_the_partner_has_not_heard_of_yet_is_no_fault() -> None:
+    made = reconciled()
+    agreed(made, heard=False)
+    report = matched(made)
+    assert (report.verdict, report.statements) == (Verdict.HELD, 0)
+    made = reconciled()
+    agreed(made)
+    paid(made, heard=False)
+    report = matched(made)
+    assert (report.verdict, report.statements, report.payments) == (Verdict.HELD, 1, 0)
+
+
+def test_a_log_that_was_given_only_in_part_is_behind() -> None:
+    made = settled()
+    whole, part = audited(made.source), audited(made.destination, size=len(made.destination.ledger.sealed) - 1)
+    report = match_pair(whole, part)
+    assert report.verdict is Verdict.INCOMPLETE
+    assert {finding.code for finding in report.findings} == {FindingCode.BEHIND}
+
+
+def test_a_statement_over_another_root_of_its_own_log_is_broken() -> None:
+    made = reconciled()
+    one, other = made.source, made.destination
+    document = compute(one.ledger, other.ledger, 1)
+    first, second = document.checkpoints
+    wrong = msgspec.structs.replace(
+        document, checkpoints=(msgspec.structs.replace(first, root=digest("another")), second)
+    )
+    propose(one.ledger, other.ledger, wrong)
+    audit = audited(one)
+    assert {finding.code for finding in audit.findings.listed} == {FindingCode.FORKED}
+    wrong = msgspec.structs.replace(
+        document, checkpoints=(first, msgspec.structs.replace(second, root=digest("another")))
+    )
+    made = reconciled()
+    propose(made.source.ledger, made.destination.ledger, wrong)
+    report = matched(made)
+    assert {finding.code for finding in report.findings} == {FindingCode.FORKED}
+
+
+def test_a_message_that_an_entry_of_settlement_rests_on_is_missing() -> None:
+    made = settled()
+    made.source.received = made.source.received[:1]
+    codes = {finding.code for finding in audited(made.source).findings.listed}
+    assert codes == {FindingCode.MESSAGE_MISSING}
+
+
+WORD = Word(digest=digest("one"), seq=3, promised=EntryReference(seq=5, leaf=digest("leaf")))
+
+
+def book(**fields: object) -> WindowBook:
+    found = WindowBook()
+    for name, value in fields.items():
+        setattr(found, name, value)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "code"),
+    [
+        (book(agreed=WORD), book(agreed=Word(digest=digest("two"), seq=4)), FindingCode.STATEMENTS_DIFFER),
+        (book(agreed=WORD), book(), FindingCode.STATEMENTS_DIFFER),
+        (book(confirmed=WORD), book(), FindingCode.STATEMENTS_DIFFER),
+        (book(announced={digest("one"): WORD}), book(), FindingCode.STATEMENTS_DIFFER),
+        (book(announced={digest("one"): WORD}), book(sent={digest("one"): 5}), None),
+        (book(agreed=Word(digest=digest("one"), seq=3)), book(), None),
+    ],
+)
+def test_statements_differ_where_one_log_has_what_the_other_denies(
+    ours: WindowBook, theirs: WindowBook, code: FindingCode | None
+) -> None:
+    for swap in (False, True):
+        findings = Findings()
+        halves = [Side(name="one", size=9, windows={1: ours}), Side(name="two", size=9, windows={1: theirs})]
+        match_settlement(halves[swap], halves[not swap], findings)
+        assert {finding.code for finding in findings.listed} == ({str(code)} if code else set())
