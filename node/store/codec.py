@@ -7,12 +7,13 @@ from typing import Final, TypeAlias, TypeVar, cast
 import msgspec
 import sqlalchemy
 
-from node.store import schema
+from node.store import schema, schema_settlement
 from node.store.errors import StoreCorrupt
 from protocol.agreement import SignedAgreement, decode_signed_agreement, encode_signed_agreement
 from protocol.errors import ProtocolError
 from protocol.ledger import state
 from protocol.ledger.state import Table
+from protocol.statement import SignedStatement, decode_signed_statement, encode_signed_statement
 
 Value: TypeAlias = str | int | bytes | None
 """What a column holds, as both drivers give and take it; a flag is an int or a bool."""
@@ -73,6 +74,16 @@ _FLAG: Final = _Column(None, _flag)
 _HASH: Final = _Column(_hash_bytes, _hash_text)
 _DECIMAL: Final = _Column(str, _number)
 _JSON: Final = _Column(encode_json, decode_json)
+_JSON_OR_NULL: Final = _Column(
+    lambda value: None if value is None else encode_json(value),
+    lambda value: None if value is None else decode_json(value),
+)
+_ENUM_OR_NULL: Final = _Column(lambda value: None if value is None else str(value), None)
+_STATEMENT: Final = _Column(
+    lambda value: encode_signed_statement(cast("SignedStatement", value)),
+    lambda value: decode_signed_statement(cast("bytes", value)),
+)
+_TOTALS: Final = ("source_points", "destination_points", "fee_points", "value")
 _DOCUMENT: Final = _Column(
     lambda value: encode_signed_agreement(cast("SignedAgreement", value)),
     lambda value: decode_signed_agreement(cast("bytes", value)),
@@ -151,6 +162,30 @@ _CODECS: Final = (
     RecordCodec(state.OUTGOING, schema.OUTGOING_CONVERSIONS, columns={"state": _ENUM, "cancel_requested": _FLAG}),
     RecordCodec(state.INCOMING, schema.INCOMING_CONVERSIONS, columns={"state": _ENUM}),
     RecordCodec(state.COUNTERS, schema.DECISION_COUNTERS),
+    RecordCodec(state.EXPOSURE, schema.EXPOSURE, columns={"value": _DECIMAL, "open_value": _DECIMAL}),
+    RecordCodec(state.PROMOTION_USE, schema.PROMOTION_USE, columns={"points": _DECIMAL}),
+    RecordCodec(state.MEMBER_USE, schema.MEMBER_USE),
+    RecordCodec(state.SETTLEMENTS, schema_settlement.SETTLEMENTS),
+    RecordCodec(state.LINES, schema_settlement.SETTLEMENT_LINES, columns={"fulfil": _HASH, "dispute": _ENUM_OR_NULL}),
+    RecordCodec(
+        state.WINDOW_TOTALS,
+        schema_settlement.WINDOW_TOTALS,
+        columns={**dict.fromkeys(_TOTALS, _DECIMAL), "agreements": _JSON, "tree": _JSON},
+    ),
+    RecordCodec(
+        state.WINDOWS,
+        schema_settlement.WINDOWS,
+        columns={
+            "state": _ENUM,
+            "closed": _JSON_OR_NULL,
+            "received": _JSON_OR_NULL,
+            "disputed_out": _JSON,
+            "disputed_in": _JSON,
+        },
+    ),
+    RecordCodec(
+        state.STATEMENTS, schema_settlement.STATEMENTS, columns={"document": _STATEMENT}, renamed={"document": "signed"}
+    ),
 )
 _BY_NAME: Final[Mapping[str, RecordCodec]] = {codec.family.name: codec for codec in _CODECS}
 

@@ -71,6 +71,12 @@ class MessageReads(Reads):
         """Return the first receipt of a partner's body, with its envelope, or None."""
         return next(iter(self._received(_WITH_ENVELOPE.where(_RECEIVED.digest == digest).limit(1))), None)
 
+    def latest_received(self, partner: Ledger, kind: str) -> ReceivedMessage | None:
+        """Return the newest body of a kind that `partner` has sent us, with its envelope, or None."""
+        wanted = select(*_RECEIVED, schema.ENVELOPES_RECEIVED.c.envelope).join(schema.ENVELOPES_RECEIVED)
+        wanted = wanted.where(_RECEIVED.partner == partner, _RECEIVED.kind == kind)
+        return next(iter(self._received(wanted.order_by(_RECEIVED.number.desc()).limit(1))), None)
+
     def messages_received(self, from_number: int = 0, limit: int = PAGE_ROWS) -> list[ReceivedMessage]:
         """Return partners' bodies with their envelopes in the order of receipt, from `from_number` on."""
         return self._received(_WITH_ENVELOPE.where(_RECEIVED.number >= from_number).limit(limit))
@@ -89,6 +95,11 @@ class MessageReads(Reads):
         """Return partners' checkpoints in the order of receipt, from `from_number` on."""
         wanted = select(schema.PARTNER_CHECKPOINTS).where(_CHECKPOINTS.number >= from_number)
         return self._objects(StoredPartnerCheckpoint, wanted.order_by(_CHECKPOINTS.number).limit(limit))
+
+    def partner_checkpoint(self, ledger: Ledger, size: int) -> StoredPartnerCheckpoint | None:
+        """Return the first checkpoint that we have of a partner's log of `size` entries, or None."""
+        wanted = select(schema.PARTNER_CHECKPOINTS).where(_CHECKPOINTS.ledger == ledger, _CHECKPOINTS.size == size)
+        return next(iter(self._objects(StoredPartnerCheckpoint, wanted.order_by(_CHECKPOINTS.number).limit(1))), None)
 
     def latest_partner_checkpoint(self, ledger: Ledger) -> StoredPartnerCheckpoint | None:
         """Return the largest checkpoint that we have of a partner's log, or None."""

@@ -1,10 +1,11 @@
 """Reading the ledger's state: accounts, holds, partners, agreements, links, conversions."""
 
+from collections.abc import Collection
 from typing import Final, cast
 
 from sqlalchemy import ColumnElement, func, select
 
-from node.store import schema
+from node.store import schema, schema_settlement
 from node.store.reads import Reads
 from protocol.conversion import SourceState
 from protocol.identifiers import Account, Alias, Asset, Digest, Id, Ledger, Network
@@ -19,6 +20,7 @@ from protocol.ledger.state import (
     LOTS,
     OUTGOING,
     PARTNERS,
+    WINDOWS,
     AcceptedLink,
     AccountRecord,
     AgreementRecord,
@@ -28,7 +30,9 @@ from protocol.ledger.state import (
     Lot,
     OutgoingRecord,
     PartnerRecord,
+    WindowRecord,
 )
+from protocol.settlement.states import WindowState
 
 PAGE_ROWS: Final = 100
 
@@ -36,6 +40,7 @@ _HOLDS: Final = schema.HOLDS.c
 _OUTGOING: Final = schema.OUTGOING_CONVERSIONS.c
 _INCOMING: Final = schema.INCOMING_CONVERSIONS.c
 _AGREEMENTS: Final = schema.AGREEMENTS.c
+_WINDOWS: Final = schema_settlement.WINDOWS.c
 
 
 class StateReads(Reads):
@@ -111,6 +116,7 @@ class StateReads(Reads):
         self,
         *,
         state: SourceState | None = None,
+        states: Collection[SourceState] | None = None,
         account: Account | None = None,
         partner: Ledger | None = None,
         before_seq: int | None = None,
@@ -120,6 +126,8 @@ class StateReads(Reads):
         conditions: list[ColumnElement[bool]] = []
         if state is not None:
             conditions.append(_OUTGOING.state == str(state))
+        if states is not None:
+            conditions.append(_OUTGOING.state.in_([str(each) for each in states]))
         if account is not None:
             conditions.append(_OUTGOING.account == account)
         if partner is not None:
@@ -138,6 +146,12 @@ class StateReads(Reads):
         if before_seq is not None:
             conditions.append(_INCOMING.decided_seq < before_seq)
         return list(self._records(INCOMING, *conditions, order=(_INCOMING.decided_seq.desc(),), limit=limit))
+
+    def unsettled_windows(self, limit: int = PAGE_ROWS) -> list[tuple[Ledger, int, WindowRecord]]:
+        """Return the settlement windows that are not confirmed yet, by partner, oldest first."""
+        conditions = [_WINDOWS.state != str(WindowState.CONFIRMED)]
+        found = self._records(WINDOWS, *conditions, order=(_WINDOWS.partner, _WINDOWS.window), limit=limit)
+        return [(partner, window, record) for (partner, window), record in found]
 
     def outgoing_counts(self) -> dict[SourceState, int]:
         """Return how many conversions whose source we are stand in each state that has any."""

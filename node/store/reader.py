@@ -3,8 +3,9 @@
 from node.store.read_log import LogReads
 from node.store.read_messages import MessageReads
 from node.store.read_operator import OperatorReads
+from node.store.read_settlement import SettlementReads
 from node.store.read_state import StateReads
 
 
-class StoreReader(LogReads, StateReads, MessageReads, OperatorReads):
+class StoreReader(LogReads, StateReads, MessageReads, SettlementReads, OperatorReads):
     """Reads a ledger's store; each call sees one state of it, and all that was committed before the call."""

@@ -134,6 +134,7 @@ AGREEMENTS: Final = table(
     text("entered_at"),
     integer("entered_seq"),
     text("superseded_at", null=True),
+    text("ends_at", null=True),
     Index("agreements_partner_idx", "partner", "entered_seq"),
 )
 CURRENT_AGREEMENTS: Final = table(
@@ -171,6 +172,8 @@ OUTGOING_CONVERSIONS: Final = table(
     text("destination"),
     text("account"),
     text("agreement"),
+    text("promotion", null=True),
+    text("refund_of", null=True),
     integer("steps"),
     integer("source_points"),
     integer("destination_points"),
@@ -184,6 +187,7 @@ OUTGOING_CONVERSIONS: Final = table(
     flag("cancel_requested"),
     integer("concluded_seq", null=True),
     text("reason", null=True),
+    integer("refunded_steps"),
     Index("outgoing_conversions_held_idx", "held_seq"),
     Index("outgoing_conversions_state_idx", "state", "held_seq"),
     Index("outgoing_conversions_account_idx", "account", "held_seq"),
@@ -197,6 +201,12 @@ INCOMING_CONVERSIONS: Final = table(
     text("state"),
     text("prepare"),
     integer("decided_seq"),
+    text("account", null=True),
+    text("agreement", null=True),
+    text("promotion", null=True),
+    text("refund_of", null=True),
+    integer("steps"),
+    integer("refunded_steps"),
     Index("incoming_conversions_decided_idx", "decided_seq"),
     clustered=True,
 )
@@ -206,6 +216,35 @@ DECISION_COUNTERS: Final = table(
     key("partner"),
     integer("window"),
     integer("dec_seq"),
+)
+EXPOSURE: Final = table(
+    "exposure",
+    TableClass.DERIVED,
+    key("partner"),
+    key("direction"),
+    integer("conversions"),
+    text("value"),
+    text("open_value"),
+)
+PROMOTION_USE: Final = table(
+    "promotion_use",
+    TableClass.DERIVED,
+    key("agreement"),
+    key("source"),
+    key("promotion"),
+    text("points"),
+)
+MEMBER_USE: Final = table(
+    "member_use",
+    TableClass.DERIVED,
+    key("account"),
+    key("partner"),
+    key("direction"),
+    text("day"),
+    integer("day_points"),
+    text("year"),
+    integer("year_points"),
+    clustered=True,
 )
 HISTORY: Final = table(
     "history",

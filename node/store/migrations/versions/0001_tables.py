@@ -111,6 +111,7 @@ def _create_partners() -> None:
         _text("entered_at"),
         _integer("entered_seq"),
         _text("superseded_at", null=True),
+        _text("ends_at", null=True),
     )
     op.create_index("agreements_partner_idx", "agreements", ["partner", "entered_seq"])
     _create("current_agreements", _key("partner"), _text("digest"), _integer("number"))
@@ -130,6 +131,8 @@ def _create_conversions() -> None:
         _text("destination"),
         _text("account"),
         _text("agreement"),
+        _text("promotion", null=True),
+        _text("refund_of", null=True),
         _integer("steps"),
         _integer("source_points"),
         _integer("destination_points"),
@@ -143,6 +146,7 @@ def _create_conversions() -> None:
         _flag("cancel_requested"),
         _integer("concluded_seq", null=True),
         _text("reason", null=True),
+        _integer("refunded_steps"),
     )
     op.create_index("outgoing_conversions_held_idx", "outgoing_conversions", ["held_seq"])
     op.create_index("outgoing_conversions_state_idx", "outgoing_conversions", ["state", "held_seq"])
@@ -155,10 +159,97 @@ def _create_conversions() -> None:
         _text("state"),
         _text("prepare"),
         _integer("decided_seq"),
+        _text("account", null=True),
+        _text("agreement", null=True),
+        _text("promotion", null=True),
+        _text("refund_of", null=True),
+        _integer("steps"),
+        _integer("refunded_steps"),
         clustered=True,
     )
     op.create_index("incoming_conversions_decided_idx", "incoming_conversions", ["decided_seq"])
     _create("decision_counters", _key("partner"), _integer("window"), _integer("dec_seq"))
+    _create_limits()
+    _create_lines()
+    _create_windows()
+
+
+def _create_limits() -> None:
+    _create(
+        "exposure", _key("partner"), _key("direction"), _integer("conversions"), _text("value"), _text("open_value")
+    )
+    _create("promotion_use", _key("agreement"), _key("source"), _key("promotion"), _text("points"))
+    _create(
+        "member_use",
+        _key("account"),
+        _key("partner"),
+        _key("direction"),
+        _text("day"),
+        _integer("day_points"),
+        _text("year"),
+        _integer("year_points"),
+        clustered=True,
+    )
+
+
+def _create_lines() -> None:
+    _create("settlements", _key("partner"), _integer("summed"), _integer("closed"), _integer("agreed"))
+    _create(
+        "settlement_lines",
+        _key("partner"),
+        _key("direction"),
+        _number("dec_seq"),
+        _text("conversion"),
+        _integer("window"),
+        _text("agreement"),
+        _text("currency"),
+        _integer("source_points"),
+        _integer("destination_points"),
+        _integer("fee_points"),
+        _integer("value"),
+        _bytes("fulfil"),
+        _text("dispute", null=True),
+        _integer("billed", null=True),
+        clustered=True,
+    )
+    op.create_index("settlement_lines_window_idx", "settlement_lines", ["partner", "window", "direction", "dec_seq"])
+    _create(
+        "window_totals",
+        _key("partner"),
+        _key("direction"),
+        _number("window"),
+        _integer("first_dec_seq"),
+        _integer("last_dec_seq"),
+        _integer("count"),
+        _text("source_points"),
+        _text("destination_points"),
+        _text("fee_points"),
+        _text("value"),
+        _text("agreements"),
+        _text("tree"),
+    )
+
+
+def _create_windows() -> None:
+    _create(
+        "windows",
+        _key("partner"),
+        _number("window"),
+        _text("state"),
+        _text("opened_at", null=True),
+        _text("closed", null=True),
+        _text("received", null=True),
+        _text("disputed_out"),
+        _text("disputed_in"),
+        _text("proposed", null=True),
+        _text("payment", null=True),
+        _integer("confirmed_seq", null=True),
+    )
+    op.create_index("windows_state_idx", "windows", ["state", "partner", "window"])
+    _create(
+        "statements", _key("partner"), _number("window"), _text("digest"), _bytes("document"), _integer("agreed_seq")
+    )
+    op.create_index("statements_digest_idx", "statements", ["digest"])
 
 
 def _create_messages() -> None:

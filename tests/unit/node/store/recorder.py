@@ -15,6 +15,7 @@ from protocol.merkle import Hash
 from protocol.tiles import TileBuilder
 from tests.support.audits import busy_alliance
 from tests.support.documents import AURORA, Side
+from tests.support.history import history
 from tests.support.ledger import MemoryLedger, genesis_of, holder, issue, open_holder
 
 
@@ -68,6 +69,13 @@ def busy_logs() -> list[tuple[Side, list[Sealed]]]:
     """Return the logs of two brands between whom a conversion of every fate has happened."""
     halves = busy_alliance().halves
     return [(half.ledger.side, half.ledger.sealed) for half in halves]
+
+
+@cache
+def whole_logs() -> list[tuple[Side, list[Sealed]]]:
+    """Return two logs that between them have entries of every kind."""
+    pair = history()
+    return [(ledger.side, ledger.sealed) for ledger in (pair.source, pair.destination)]
 
 
 @cache

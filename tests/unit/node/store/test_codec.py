@@ -1,6 +1,6 @@
 """Every record of the ledger has a row that leads back to it, and a row that is none is refused."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import msgspec
@@ -28,6 +28,7 @@ from tests.support.documents import (
     digest,
     signed_agreement,
 )
+from tests.support.history import history
 from tests.unit.node.store.recorder import ANN
 
 PIECE = state.Piece(seq=4, part=1, origin="own", earned_on=TODAY, expires_on=None, amount=2**53 - 1)
@@ -37,6 +38,8 @@ OUTGOING = state.OutgoingRecord(
     destination=BLUEBIRD.ledger,
     account=ANN,
     agreement=digest("agreement"),
+    promotion="spring",
+    refund_of=CONVERSION,
     steps=3,
     source_points=1_200,
     destination_points=750,
@@ -51,6 +54,22 @@ OUTGOING = state.OutgoingRecord(
     concluded_seq=12,
     reason="cancelled",
 )
+SETTLED: tuple[Table[object, object], ...] = (  # type: ignore[assignment]
+    state.SETTLEMENTS, state.LINES, state.WINDOW_TOTALS, state.WINDOWS, state.STATEMENTS,
+)  # fmt: skip
+
+
+def settled_rows() -> Iterator[tuple[Table[object, object], object, object]]:
+    """Yield all rows of settlement that two ledgers have in the end, and rows whose numbers are the largest."""
+    for ledger in (history().source, history().destination):
+        for family in SETTLED:
+            for key, record in ledger.state.rows(family):
+                yield family, key, record
+    totals = state.WindowTotals(first_dec_seq=1, last_dec_seq=2**53 - 1, count=2**53 - 1, value=10**30)
+    yield SETTLED[2], (BLUEBIRD.ledger, state.IN, 2**53 - 1), totals
+    yield SETTLED[3], (BLUEBIRD.ledger, 2**53 - 1), state.WindowRecord()
+
+
 SAMPLES: list[tuple[Table[object, object], object, object]] = [
     (cast("Table[object, object]", family), key, record)
     for family, key, record in (
@@ -106,6 +125,7 @@ SAMPLES: list[tuple[Table[object, object], object, object]] = [
                 entered_at=NOW,
                 entered_seq=2,
                 superseded_at=SOON,
+                ends_at=SOON,
             ),
         ),
         (state.CURRENT, BLUEBIRD.ledger, state.CurrentAgreement(digest=digest("agreement"), number=4)),
@@ -124,7 +144,38 @@ SAMPLES: list[tuple[Table[object, object], object, object]] = [
             (NETWORK, BLUEBIRD.ledger, CONVERSION),
             state.IncomingRecord(state=DestinationState.REFUSED, prepare=digest("prepare"), decided_seq=3),
         ),
+        (
+            state.INCOMING,
+            (NETWORK, BLUEBIRD.ledger, CONVERSION),
+            state.IncomingRecord(
+                state=DestinationState.CREDITED,
+                prepare=digest("prepare"),
+                decided_seq=3,
+                account=ANN,
+                agreement=digest("agreement"),
+                promotion="spring",
+                refund_of=CONVERSION,
+                steps=9,
+                refunded_steps=8,
+            ),
+        ),
+        (
+            state.EXPOSURE,
+            (BLUEBIRD.ledger, state.OUT),
+            state.ExposureRecord(conversions=1, value=2**60, open_value=2**70),
+        ),
+        (
+            state.PROMOTION_USE,
+            (digest("agreement"), BLUEBIRD.ledger, "spring"),
+            state.PromotionUse(points=2**70),
+        ),
+        (
+            state.MEMBER_USE,
+            (ANN, BLUEBIRD.ledger, state.IN),
+            state.MemberUse(day=TODAY, day_points=1, year="2026", year_points=2**53 - 1),
+        ),
         (state.COUNTERS, BLUEBIRD.ledger, state.DecisionCounter(window=2, dec_seq=3)),
+        *settled_rows(),
     )
 ]
 
@@ -180,8 +231,8 @@ def test_a_closed_lot_has_no_row() -> None:
         ("holds", (CONVERSION, ANN, 1, 1, None, 1, 1, "[")),
         ("holds", (CONVERSION, ANN, 1, 1, None, 1, 1, "[{}]")),
         ("holds", (CONVERSION, ANN, 1, 1, None, 1, 1, None)),
-        ("agreements", (digest("x"), BLUEBIRD.ledger, b"{}", NOW, 1, None)),
-        ("agreements", (digest("x"), BLUEBIRD.ledger, "text", NOW, 1, None)),
+        ("agreements", (digest("x"), BLUEBIRD.ledger, b"{}", NOW, 1, None, None)),
+        ("agreements", (digest("x"), BLUEBIRD.ledger, "text", NOW, 1, None, None)),
         ("outgoing_conversions", (CONVERSION,)),
     ],
 )

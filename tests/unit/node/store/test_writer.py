@@ -23,7 +23,7 @@ from protocol.merkle import CompactRange, Hash
 from protocol.tiles import TileBuilder
 from tests.support.documents import digest
 from tests.support.ledger import holder, rows_of
-from tests.unit.node.store.recorder import ANN, CEM, Recorder, busy_logs, long_log, small_log, write_log
+from tests.unit.node.store.recorder import ANN, CEM, Recorder, busy_logs, long_log, small_log, whole_logs, write_log
 
 
 def dump_of(database: Database) -> dict[str, list[tuple[object, ...]]]:
@@ -43,9 +43,9 @@ def run_sql(url: str, statement: str) -> None:
 def test_the_store_holds_the_state_that_the_log_leads_to(
     database: Database, writer: StoreWriter, which: int, step: int
 ) -> None:
-    side, sealed = busy_logs()[which]
+    side, sealed = whole_logs()[which]
     state = write_log(writer, sealed, side=side, step=step).state
-    assert len(rows_of(state)) == len(TABLES)
+    assert {family.name for family in TABLES} - rows_of(state).keys() <= {"promotion_use"}
     with database.snapshot() as snapshot:
         for family in TABLES:
             rows = [expected_row(family, key, record) for key, record in state.rows(family)]

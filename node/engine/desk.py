@@ -1,0 +1,169 @@
+"""The desk of one commit: executes commands on its overlay and keeps what is to be written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypeVar
+
+from node.engine.times import EntryTimes
+from node.engine.work import Answer
+from node.ports import Randomness
+from node.store.rows import SentBody, Write
+from node.store.writer import StoreWriter
+from protocol.encoding import ZERO_DIGEST
+from protocol.entries import AnyEntry, Sealed, body_of, seal, stamp, unseal
+from protocol.errors import Code, EntryInvalid, Refusal
+from protocol.identifiers import Account, Ledger
+from protocol.ledger import rules
+from protocol.ledger.commands import AnyCommand
+from protocol.ledger.moment import Moment
+from protocol.ledger.state import HEAD, LEDGER, ONLY, Head, Table
+from protocol.ledger.view import Overlay, View
+from protocol.messages import body_digest, conversion_of, encode_body, kind_of, receiver_of
+
+_NONCE_BYTES: Final = 16
+_NONCES_AT_ONCE: Final = 256
+_K = TypeVar("_K")
+_R = TypeVar("_R")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far everything was when a work began."""
+
+    overlay: int
+    sealed: int
+    history: int
+    writes: int
+
+
+class CommitDesk:
+    """Executes commands one after the other; each entry follows the one before it."""
+
+    def __init__(self, overlay: Overlay, store: StoreWriter, *, now: datetime, randomness: Randomness) -> None:
+        """Begin at the end of the log as `overlay` has it."""
+        self._overlay = overlay
+        self._store = store
+        self._randomness = randomness
+        self._nonces = b""
+        self._first_seq = self._head().size
+        self._times = EntryTimes(now=now, last=self._head().time)
+        self.sealed: list[Sealed] = []
+        self.history: list[tuple[Account, int]] = []
+        self.writes: list[Write] = []
+
+    @property
+    def time(self) -> str:
+        """Return the time that the next entry will have."""
+        return self._times.peek()
+
+    @property
+    def today(self) -> str:
+        """Return the program's calendar day."""
+        return self._times.today
+
+    @property
+    def partners(self) -> set[Ledger]:
+        """Return the partners that a body was written for."""
+        return {write.partner for write in self.writes if isinstance(write, SentBody)}
+
+    def mark(self) -> Mark:
+        """Return where `undo` can come back to."""
+        return Mark(self._overlay.savepoint(), len(self.sealed), len(self.history), len(self.writes))
+
+    def undo(self, mark: Mark) -> None:
+        """Forget everything since `mark`."""
+        self._overlay.rollback(mark.overlay)
+        del self.sealed[mark.sealed :]
+        del self.history[mark.history :]
+        del self.writes[mark.writes :]
+
+    @property
+    def view(self) -> View:
+        """Return the rows that the work's needs named, for what is computed before there is a command."""
+        return self._overlay
+
+    def find(self, table: Table[_K, _R], key: _K) -> _R | None:
+        """Return a row that the work's needs named, or None if there is none."""
+        return self._overlay.get(table, key)
+
+    def stage(self, write: Write) -> None:
+        """Write evidence or operational rows in the same transaction."""
+        self.writes.append(write)
+
+    def staged(self) -> Sequence[Write]:
+        """Return what this commit is to write beside its entries so far: no reader sees it yet."""
+        return self.writes
+
+    def execute(self, command: AnyCommand) -> Answer:
+        """Decide and apply `command`, or return the entry that answered it before; raise `Refusal`."""
+        seq = rules.prior(self._overlay, command)
+        if seq is not None:
+            return Answer(self.entry(seq), repeated=True)
+        mark = self.mark()
+        try:
+            sealed = self._judge(command, Moment(self.time, self.today), mark)
+        except Exception:
+            self.undo(mark)
+            raise
+        self._accept(sealed)
+        return Answer(sealed, repeated=False)
+
+    def _judge(self, command: AnyCommand, moment: Moment, mark: Mark) -> Sealed:
+        try:
+            return self._apply(rules.decide(self._overlay, command, moment), moment)
+        except Refusal as refusal:
+            self.undo(mark)
+            tombstone = rules.refusal_entry(command, refusal, moment)
+            if tombstone is None:
+                raise
+            return self._apply(tombstone, moment)
+
+    def _head(self) -> Head:
+        return self._overlay.get(HEAD, ONLY) or Head()
+
+    def entry(self, seq: int) -> Sealed:
+        """Return an entry that exists."""
+        if seq >= self._first_seq:
+            return self.sealed[seq - self._first_seq]
+        data = self._store.entry(seq)
+        assert data is not None, "an id's entry exists"
+        return unseal(data)
+
+    def _apply(self, draft: AnyEntry, moment: Moment) -> Sealed:
+        head = self._head()
+        prev = head.leaf if head.size else ZERO_DIGEST
+        entry = stamp(draft, seq=head.size, prev=prev, time=moment.time, nonce=self._nonce())
+        try:
+            sealed = seal(entry)
+        except EntryInvalid as error:
+            raise Refusal(Code.ENTRY_TOO_LARGE, str(error)) from error
+        rules.apply(self._overlay, sealed)
+        return sealed
+
+    def _accept(self, sealed: Sealed) -> None:
+        self._times.advance()
+        self.sealed.append(sealed)
+        for holder in rules.holders_of(self._overlay, sealed.entry):
+            self.history.append((holder, sealed.entry.seq))
+        ledger = self._overlay.get(LEDGER, ONLY)
+        body = body_of(sealed, ledger=ledger.ledger) if ledger else None
+        if ledger is None or body is None:
+            return
+        data = encode_body(body)
+        self.writes.append(
+            SentBody(
+                partner=receiver_of(body, ledger.ledger),
+                digest=body_digest(data),
+                kind=kind_of(body),
+                conversion=conversion_of(body),
+                body=data,
+                entry_seq=sealed.entry.seq,
+            )
+        )
+
+    def _nonce(self) -> str:
+        if not self._nonces:
+            self._nonces = self._randomness.token(_NONCE_BYTES * _NONCES_AT_ONCE)
+        nonce, self._nonces = self._nonces[:_NONCE_BYTES], self._nonces[_NONCE_BYTES:]
+        return nonce.hex()

@@ -1,0 +1,170 @@
+"""One commit: load what the works need, run each behind a savepoint, sign one checkpoint, write all of it durably.
+
+Thread-free, so that a simulator can call it. Nothing is answered and nothing signed leaves before the transaction is
+on disk.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from node.engine.desk import CommitDesk
+from node.engine.work import Work
+from node.ports import Faults, Keyring, Randomness
+from node.store.errors import StoreCorrupt, StoreFailed
+from node.store.rows import CommitRecord, SignedCheckpoint, TileRow
+from node.store.writer import StoreWriter
+from protocol.checkpoint import Checkpoint, sign_checkpoint
+from protocol.entries import Sealed
+from protocol.errors import TallystickError
+from protocol.identifiers import Digest, Ledger
+from protocol.keys import Role
+from protocol.ledger.state import HEAD, LEDGER, ONLY
+from protocol.ledger.view import Need, Overlay, need
+from protocol.merkle import Hash
+from protocol.tiles import TileBuilder
+
+_ROUNDS_MAX: Final = 8
+_LOG: Final = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What one commit added: its entries, and the partners that have something to be sent."""
+
+    sealed: tuple[Sealed, ...]
+    partners: frozenset[Ledger]
+    size: int
+
+
+class Engine:
+    """Owns the store's writer and the growing tree."""
+
+    def __init__(self, store: StoreWriter, *, keyring: Keyring, randomness: Randomness, faults: Faults) -> None:
+        """Continue where the store's last checkpoint ends."""
+        self._store = store
+        self._keyring = keyring
+        self._randomness = randomness
+        self._faults = faults
+        self.resume()
+
+    def resume(self) -> None:
+        """Take the end of the log from the store: at the start, and after a commit whose fate is unknown."""
+        self._sound = False
+        head = self._store.head()
+        self._size = head.size
+        self._number = head.checkpoint_number
+        self._note = head.note
+        self._tiles = TileBuilder.resume(
+            size=head.size, fetch=lambda tile: self._store.tile(tile.level, tile.index)[: 32 * tile.width]
+        )
+        if head.checkpoint is not None and self._tiles.root() != head.checkpoint.root:
+            raise StoreCorrupt("the stored tiles do not lead to the last checkpoint: run fsck")
+        self._sound = True
+
+    @property
+    def size(self) -> int:
+        """Return the number of entries."""
+        return self._size
+
+    def commit(self, works: Sequence[Work[object]], now: datetime) -> tuple[list[object], Committed]:
+        """Run `works` in one transaction and return their results in order: a value, or the exception it raised.
+
+        Raises `StoreFailed` when no entry was written; then no command took effect.
+        """
+        if not self._sound:
+            self.resume()
+        overlay = Overlay(complete=False)
+        results: list[object] = [None] * len(works)
+        failed = self._load(works, overlay, results)
+        desk = self.desk(overlay, now)
+        for place, work in enumerate(works):
+            if place not in failed:
+                results[place] = _run(work, desk)
+        if desk.sealed or desk.writes:
+            self._write(desk, overlay)
+        return results, Committed(tuple(desk.sealed), frozenset(desk.partners), self._size)
+
+    def desk(self, overlay: Overlay, now: datetime) -> CommitDesk:
+        """Return the desk at which the works of one commit run."""
+        return CommitDesk(overlay, self._store, now=now, randomness=self._randomness)
+
+    def _load(self, works: Sequence[Work[object]], overlay: Overlay, results: list[object]) -> set[int]:
+        """Load what the works need, and return the places of those that could not say it."""
+        wanted: dict[Need, None] = {need(HEAD, ONLY): None, need(LEDGER, ONLY): None}
+        asking: dict[int, dict[Need, None]] = {place: {} for place in range(len(works))}
+        failed: set[int] = set()
+        for _ in range(_ROUNDS_MAX):
+            self._store.load(list(wanted), overlay)
+            for place in asking:
+                try:
+                    missing = (each for each in works[place].needs(overlay) if not overlay.is_loaded(each))
+                    asking[place] = dict.fromkeys(missing)
+                except Exception as error:  # noqa: BLE001 - one work's bug must not harm the others in its commit
+                    failed.add(place)
+                    results[place] = _reported(error, works[place])
+            asking = {place: missing for place, missing in asking.items() if missing and place not in failed}
+            wanted = {each: None for missing in asking.values() for each in missing}
+            if not wanted:
+                return failed
+        for place in asking:
+            results[place] = _reported(AssertionError("a work asks for ever more rows"), works[place])
+        return failed | set(asking)
+
+    def _write(self, desk: CommitDesk, overlay: Overlay) -> None:
+        self._sound = False
+        record = CommitRecord(
+            old_size=self._size,
+            sealed=tuple(desk.sealed),
+            tiles=self._grow(desk.sealed),
+            checkpoint=self._sign(overlay) if desk.sealed else None,
+            changes=overlay.take_changes(),
+            history=tuple(desk.history),
+            writes=tuple(desk.writes),
+        )
+        self._faults.reach("commit.before")
+        try:
+            self._store.commit(record)
+        except StoreFailed:
+            # The transaction may have become durable although its commit reported an error.
+            self.resume()
+            if record.checkpoint is None or self._note != record.checkpoint.note:
+                raise
+        if record.checkpoint is not None:
+            self._size = record.checkpoint.size
+            self._number = record.checkpoint.number
+            self._note = record.checkpoint.note
+        self._sound = True
+        self._faults.reach("commit.after")
+
+    def _grow(self, sealed: Sequence[Sealed]) -> tuple[TileRow, ...]:
+        for each in sealed:
+            self._tiles.append(Hash(bytes.fromhex(each.leaf)))
+        return tuple(TileRow(tile.level, tile.index, data) for tile, data in self._tiles.take_changed())
+
+    def _sign(self, overlay: Overlay) -> SignedCheckpoint:
+        ledger = overlay.get(LEDGER, ONLY)
+        assert ledger is not None, "entries were applied, so genesis was"
+        root = self._tiles.root()
+        checkpoint = Checkpoint(origin=ledger.ledger, size=self._tiles.size, root=root)
+        note = sign_checkpoint(checkpoint, key=self._keyring.key(Role.LOG))
+        return SignedCheckpoint(number=self._number + 1, size=checkpoint.size, root=Digest(root.hex()), note=note)
+
+
+def _run(work: Work[object], desk: CommitDesk) -> object:
+    mark = desk.mark()
+    try:
+        return work.run(desk)
+    except Exception as error:  # noqa: BLE001 - one work's bug must not harm the others in its commit
+        desk.undo(mark)
+        return _reported(error, work)
+
+
+def _reported(error: Exception, work: Work[object]) -> Exception:
+    """Return `error` as the work's result; one that nobody raised on purpose is a bug and is logged."""
+    if not isinstance(error, TallystickError):
+        _LOG.error("work_failed", work=type(work).__name__, exc_info=error)
+    return error
