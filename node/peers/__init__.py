@@ -1,0 +1,1 @@
+"""Bytes to and from other nodes; nothing here knows what they mean."""

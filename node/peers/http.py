@@ -1,0 +1,56 @@
+"""Parcels over HTTP: one POST carries ours and brings back the partner's."""
+
+import time
+from typing import Final
+
+import httpx
+
+from node.ports import TransportFailed
+from protocol.limits import PARCEL_BYTES_MAX
+
+PARCEL_MEDIA_TYPE: Final = "application/vnd.tallystick.parcel.v1+json"
+ENVELOPES_PATH: Final = "/peer/v1/envelopes"
+_CONNECT_SECONDS: Final = 5.0
+_PAUSE_SECONDS: Final = 30.0
+"""The longest silence of a partner that is connected."""
+_ANSWER_SECONDS: Final = 90.0
+"""The longest time over one answer, however steadily it trickles in."""
+# A body that is unpacked on the way in could be any number of times as large as what was sent.
+_HEADERS: Final = {"content-type": PARCEL_MEDIA_TYPE, "accept-encoding": "identity"}
+
+
+class HttpTransport:
+    """Exchanges parcels with partners; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        """Open a pool of connections, made at first use."""
+        timeout = httpx.Timeout(_PAUSE_SECONDS, connect=_CONNECT_SECONDS)
+        self._client = httpx.Client(timeout=timeout, follow_redirects=False)
+
+    def exchange(self, url: str, parcel: bytes) -> bytes:
+        """Send `parcel` to the partner at `url` and return the parcel it answers, or raise `TransportFailed`."""
+        address = url.rstrip("/") + ENVELOPES_PATH
+        try:
+            with self._client.stream("POST", address, content=parcel, headers=_HEADERS) as response:
+                answer = _read(response)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise TransportFailed(f"{type(error).__name__}: {error}") from error
+        if response.status_code != httpx.codes.OK:
+            raise TransportFailed(f"the partner answered {response.status_code}: {answer[:200]!r}")
+        return answer
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+
+def _read(response: httpx.Response) -> bytes:
+    data = bytearray()
+    end = time.monotonic() + _ANSWER_SECONDS
+    for chunk in response.iter_raw():
+        data += chunk
+        if len(data) > PARCEL_BYTES_MAX:
+            raise TransportFailed("the partner's answer is too large")
+        if time.monotonic() > end:
+            raise TransportFailed("the partner's answer takes too long")
+    return bytes(data)

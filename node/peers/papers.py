@@ -1,0 +1,30 @@
+"""Signed documents over HTTP: one POST each, taken when the partner says so."""
+
+from typing import Final
+
+import httpx
+
+from node.ports import TransportFailed
+
+_ANSWER_CHARACTERS_MAX: Final = 200
+
+
+class HttpPapers:
+    """Sends documents to partners; safe to use from several threads."""
+
+    def __init__(self, timeout_seconds: float) -> None:
+        """Prepare; a connection is made for each document, since they are rare."""
+        self._timeout_seconds = timeout_seconds
+
+    def send(self, url: str, document: bytes) -> None:
+        """Return once whoever listens at `url` has taken `document`, or raise `TransportFailed`."""
+        headers = {"content-type": "application/json"}
+        try:
+            response = httpx.post(
+                url, content=document, headers=headers, timeout=self._timeout_seconds, follow_redirects=False
+            )
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise TransportFailed(type(error).__name__) from error
+        if not response.is_success:
+            said = response.text[:_ANSWER_CHARACTERS_MAX]
+            raise TransportFailed(f"the partner answered {response.status_code}: {said}")

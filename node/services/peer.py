@@ -1,0 +1,114 @@
+"""What the node remembers about one partner while it runs: our stream to it, and when to send again."""
+
+import threading
+from dataclasses import dataclass, field
+from typing import Final
+
+from protocol.channel import Outgoing
+from protocol.encoding import ZERO_DIGEST
+from protocol.identifiers import Digest, Ledger
+from protocol.ledger.state import PartnerRecord
+
+RESEND_SECONDS: Final = 1.0
+REOFFER_SECONDS: Final = 10.0
+ACKNOWLEDGE_SECONDS: Final = 0.05
+ANSWERING_SECONDS: Final = 1.0
+"""How long a partner that has dialled may wait for its answer before we dial it ourselves."""
+BACKOFF_SECONDS_MAX: Final = 15.0
+_BACKOFF_SECONDS: Final = 0.1
+_DOUBLINGS_MAX: Final = 16
+_NEVER: Final = float("-inf")
+
+
+@dataclass(slots=True)
+class Peer:
+    """One partner's channel, guarded by `lock`. Nobody waits for the writer while holding it: the writer takes it too.
+
+    The partner's own stream to us is in the store alone, so that only what is durable is ever acknowledged.
+    """
+
+    ledger: Ledger
+    record: PartnerRecord
+    outgoing: Outgoing
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    opening: threading.Lock = field(default_factory=threading.Lock)
+    heard_epoch: int = 0
+    addressed: bool = False
+    poll_seconds: float | None = None
+    previous: Digest = ZERO_DIGEST
+    framed_number: int = -1
+    offered_seq: int = -1
+    offered_at: float = _NEVER
+    offered_first: int = -1
+    offered_cut: bool = False
+    resends: int = 0
+    reoffered_at: float = _NEVER
+    acknowledge_at: float | None = None
+    answering_until: float = _NEVER
+    failures: int = 0
+    not_before: float = _NEVER
+    sending: bool = False
+    last_contact: str | None = None
+    last_failure: str | None = None
+
+    def open(self, outgoing: Outgoing) -> None:
+        """Speak in another epoch, in which every body that still stands is framed anew."""
+        self.outgoing = outgoing
+        self.previous = ZERO_DIGEST
+        self.framed_number = -1
+        self.offered_seq = -1
+        self.offered_first = -1
+        self.resends = 0
+
+    def offered(self, first_seq: int, count: int, *, now: float) -> None:
+        """Note that an envelope with these frames, and with it every acknowledgement, is on its way."""
+        stalled = bool(count) and first_seq == self.offered_first
+        self.resends = min(self.resends + 1, _DOUBLINGS_MAX) if stalled else 0
+        self.offered_first = first_seq
+        self.offered_seq = first_seq + count - 1
+        self.offered_cut = first_seq + count < self.outgoing.end_seq
+        self.offered_at = now
+        self.acknowledge_at = None
+        self.answering_until = _NEVER
+
+    def is_due(self, now: float) -> bool:
+        """Return whether an envelope should be sent at the monotonic time `now`."""
+        if self.sending or not self.addressed or now < max(self.not_before, self.answering_until):
+            return False
+        return self._has_new() or now >= self._at()
+
+    def due_in(self, now: float) -> float:
+        """Return after how many seconds `is_due` may become true without anything happening."""
+        if self.sending or not self.addressed:
+            return REOFFER_SECONDS
+        at = now if self._has_new() else self._at()
+        return min(max(at, self.not_before, self.answering_until, now) - now, REOFFER_SECONDS)
+
+    def _has_new(self) -> bool:
+        """Return whether an envelope made now would carry frames that none has carried."""
+        # One that was full, and of which nothing has been acknowledged, would be the same again.
+        moved = self.outgoing.first_seq != self.offered_first
+        return self.outgoing.end_seq - 1 > self.offered_seq and (moved or not self.offered_cut)
+
+    def _at(self) -> float:
+        """Return when frames are sent again, an acknowledgement is due, or a silent partner is asked: the earliest."""
+        # A partner that answers and takes nothing in is asked more and more rarely.
+        pause = min(RESEND_SECONDS * 2 ** max(self.resends - 1, 0), BACKOFF_SECONDS_MAX)
+        again = self.offered_at + pause if self.outgoing.frames else float("inf")
+        poll = float("inf") if self.poll_seconds is None else self.offered_at + self.poll_seconds
+        return min(again, poll, float("inf") if self.acknowledge_at is None else self.acknowledge_at)
+
+    def failed(self, now: float, reason: str) -> None:
+        """Wait before the next attempt, longer each time; whatever was to be said is due again then."""
+        self.failures += 1
+        self.last_failure = reason
+        self.resends = 0
+        self.acknowledge_at = now
+        pause = _BACKOFF_SECONDS * 2 ** min(self.failures, _DOUBLINGS_MAX)
+        self.not_before = now + min(pause, BACKOFF_SECONDS_MAX)
+
+    def succeeded(self) -> None:
+        """Forget earlier failures."""
+        self.failures = 0
+        self.last_failure = None
+        self.not_before = _NEVER

@@ -1,0 +1,64 @@
+"""The state file: the newest checkpoint of this node outside of its database.
+
+A database that was restored from an old copy would sign a second history. The file lies beside it, so a copy of the
+database alone brings none, and the node refuses to start behind it.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Final
+
+from node.services.log import LogService
+from protocol.errors import TallystickError
+
+INTERVAL_SECONDS: Final = 1.0
+
+
+class StateFileInvalid(TallystickError):
+    """The state file cannot be read or written."""
+
+    code = "state_file_invalid"
+
+
+class KeepState:
+    """Writes the newest checkpoint's note when it has changed."""
+
+    def __init__(self, log: LogService, path: Path) -> None:
+        self._log = log
+        self._path = path
+        self._number = -1
+
+    def step(self) -> None:
+        """Write the newest checkpoint unless it is there; raise `StateFileInvalid` when it cannot be written."""
+        newest = self._log.newest()
+        if newest.number != self._number:
+            write_state(self._path, newest.note)
+            self._number = newest.number
+
+
+def write_state(path: Path, note: bytes) -> None:
+    """Replace the state file in one step, so that it is never half written."""
+    data = json.dumps({"v": 1, "checkpoint": note.decode()}, ensure_ascii=False).encode() + b"\n"
+    beside = path.with_suffix(".new")
+    try:
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(handle, data)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        beside.replace(path)
+    except OSError as error:
+        raise StateFileInvalid(f"{path} cannot be written: {error}") from error
+
+
+def read_state(path: Path) -> bytes | None:
+    """Return the note that the state file keeps, or None where there is no file; raise `StateFileInvalid`."""
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return str(kept["checkpoint"]).encode()
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StateFileInvalid(f"{path} cannot be read: {error}") from error

@@ -1,0 +1,97 @@
+"""The worker of settlement: what cannot be done is told once and tried again; a proposal is not believed."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from node.services.signing import StatementSigner
+from protocol.errors import Code, TallystickError
+from protocol.identifiers import Digest
+from protocol.messages import StatementSigned, decode_body
+from protocol.statement import CheckpointReference
+from tests.support.documents import AURORA, BLUEBIRD
+from tests.support.nodes import Alliance, alliance, convert, make_alliance
+from tests.support.settling import Settler, settlers, work
+
+SIDES = (AURORA, BLUEBIRD)
+Changed = Callable[[CheckpointReference], CheckpointReference]
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Iterator[Alliance]:
+    make_alliance(tmp_path, SIDES)
+    with alliance(tmp_path, SIDES) as made:
+        yield made
+
+
+def proposed(nodes: Alliance) -> tuple[Settler, Settler]:
+    """Bring two nodes to where the first party has proposed and the second has not looked."""
+    one, other = settlers(nodes)
+    convert(one.node, other.node)
+    nodes.talk()
+    one.service.close(other.node.ledger, 1).result()
+    nodes.talk()
+    one.worker.step()
+    nodes.talk()
+    return one, other
+
+
+def test_a_failure_is_told_once_and_tried_again(nodes: Alliance, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = proposed(nodes)
+
+    def fail(_partner: object) -> None:
+        raise TallystickError("the disk is full")
+
+    with monkeypatch.context() as patched, capture_logs() as logs:
+        patched.setattr(other.service, "sign_due", fail)
+        other.worker.step()
+        other.worker.step()
+    assert [log["event"] for log in logs] == ["settlement_waits"]
+    work(nodes, one, other)
+    assert [row.state for row in other.service.statements().statements] == ["agreed"]
+
+
+def test_the_second_party_signs_no_other_lines_than_its_own(nodes: Alliance, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, other = proposed(nodes)
+    received = other.node.reader.latest_received(AURORA.ledger, "statement")
+    assert received is not None
+    body = decode_body(received.body)
+    assert isinstance(body, StatementSigned)
+    statement = msgspec.structs.replace(body.signed.statement, minor_unit=1, minor_units="5000000", carry="0")
+    changed = msgspec.structs.replace(body, signed=msgspec.structs.replace(body.signed, statement=statement))
+    monkeypatch.setattr(StatementSigner, "_proposal", lambda *_: (changed, received.digest))
+    with pytest.raises(TallystickError) as refused:
+        other.service.sign(AURORA.ledger, 1)
+    assert refused.value.code == Code.STATEMENT_MISMATCH
+
+
+@pytest.mark.parametrize(
+    ("place", "change"),
+    [
+        (0, lambda one: msgspec.structs.replace(one, root=Digest("00" * 32))),
+        (1, lambda one: msgspec.structs.replace(one, root=Digest("00" * 32))),
+        (1, lambda one: msgspec.structs.replace(one, size=1_000)),
+    ],
+)
+def test_checkpoints_must_be_those_that_were_signed(
+    nodes: Alliance, monkeypatch: pytest.MonkeyPatch, *, place: int, change: Changed
+) -> None:
+    _, other = proposed(nodes)
+    received = other.node.reader.latest_received(AURORA.ledger, "statement")
+    assert received is not None
+    body = decode_body(received.body)
+    assert isinstance(body, StatementSigned)
+    checkpoints = list(body.signed.statement.checkpoints)
+    seen = other.node.reader.latest_partner_checkpoint(AURORA.ledger)
+    assert seen is not None
+    checkpoints[0] = msgspec.structs.replace(checkpoints[0], size=seen.size)
+    checkpoints[place] = change(checkpoints[place])
+    statement = msgspec.structs.replace(body.signed.statement, checkpoints=(checkpoints[0], checkpoints[1]))
+    changed = msgspec.structs.replace(body, signed=msgspec.structs.replace(body.signed, statement=statement))
+    monkeypatch.setattr(StatementSigner, "_proposal", lambda *_: (changed, received.digest))
+    with pytest.raises(TallystickError) as refused:
+        other.service.sign(AURORA.ledger, 1)
+    assert refused.value.code == Code.STATEMENT_MISMATCH
