@@ -1,0 +1,1 @@
+"""HTTP: one file a resource; a route is parse, call, render."""

@@ -1,0 +1,102 @@
+"""`/v1/accounts`: holders' accounts."""
+
+from http import HTTPStatus
+from typing import Annotated, Final, Literal, TypeAlias
+
+from fastapi import Path, Query
+from starlette.responses import Response
+
+from node.api.fields import Body, Cursor, DayText, HolderText, IdText, Limit
+from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
+from node.services.accounts import AccountPage, AccountView, HistoryPage
+from node.services.answers import AccountAnswer
+from node.services.credentials import Scope
+from node.services.requests import CloseAccountRequest, OpenAccountRequest
+from protocol.errors import Code
+from protocol.identifiers import Account, Id, holder_account
+
+ROUTER: Final = router("accounts", "/v1/accounts")
+_GUARD: Final = [requires(Scope.ACCOUNTS)]
+
+HolderKind: TypeAlias = Literal["member", "employee", "supplier"]
+KindPath: TypeAlias = Annotated[HolderKind, Path(examples=["member"])]
+IdPath: TypeAlias = Annotated[IdText, Path()]
+
+
+class OpenAccountBody(Body):
+    """Open the account `kind`/`id`; the id also names the request, so that it can be repeated."""
+
+    id: IdText
+    kind: HolderKind
+    occurred_on: DayText | None = None
+
+
+class CloseAccountBody(Body):
+    """Close an empty account; `id` names the request."""
+
+    id: IdText
+    occurred_on: DayText | None = None
+
+
+@ROUTER.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    dependencies=_GUARD,
+    responses=answers(AccountAnswer, *COMMANDS, Code.ACCOUNT_EXISTS, status=HTTPStatus.CREATED),
+)
+async def open_account(body: OpenAccountBody, node: NodeDependency) -> Response:
+    """Open a holder's account."""
+    account = holder_account(body.kind, Id(body.id))
+    request = OpenAccountRequest(id=Id(body.id), account=account, occurred_on=body.occurred_on)
+    return answered(await node.points.open_account(request).wait(), HTTPStatus.CREATED)
+
+
+@ROUTER.get("", dependencies=_GUARD, responses=answers(AccountPage, *READS))
+def list_accounts(node: NodeDependency, after: HolderText | None = None, limit: Limit = 100) -> Response:
+    """List accounts in the order of their names."""
+    return answered(node.accounts.page(after=None if after is None else Account(after), limit=limit))
+
+
+@ROUTER.get("/{kind}/{account_id}", dependencies=_GUARD, responses=answers(AccountView, *READS, Code.ACCOUNT_UNKNOWN))
+def show_account(kind: KindPath, account_id: IdPath, node: NodeDependency) -> Response:
+    """Show an account as it stands, with its open lots."""
+    return answered(node.accounts.show(holder_account(kind, Id(account_id))))
+
+
+@ROUTER.post(
+    "/{kind}/{account_id}/close",
+    status_code=HTTPStatus.CREATED,
+    dependencies=_GUARD,
+    responses=answers(
+        AccountAnswer,
+        *COMMANDS,
+        Code.ACCOUNT_UNKNOWN,
+        Code.ACCOUNT_CLOSED,
+        Code.ACCOUNT_BUSY,
+        Code.ACCOUNT_NOT_EMPTY,
+        status=HTTPStatus.CREATED,
+    ),
+)
+async def close_account(kind: KindPath, account_id: IdPath, body: CloseAccountBody, node: NodeDependency) -> Response:
+    """Close an empty account."""
+    account = holder_account(kind, Id(account_id))
+    request = CloseAccountRequest(id=Id(body.id), account=account, occurred_on=body.occurred_on)
+    return answered(await node.points.close_account(request).wait(), HTTPStatus.CREATED)
+
+
+@ROUTER.get(
+    "/{kind}/{account_id}/history",
+    dependencies=_GUARD,
+    responses=answers(HistoryPage, *READS, Code.ACCOUNT_UNKNOWN),
+)
+def account_history(
+    *,
+    kind: KindPath,
+    account_id: IdPath,
+    node: NodeDependency,
+    before: Annotated[Cursor | None, Query()] = None,
+    limit: Limit = 50,
+) -> Response:
+    """List an account's entries, newest first."""
+    account = holder_account(kind, Id(account_id))
+    return answered(node.accounts.history(account, before=before, limit=limit))

@@ -1,0 +1,120 @@
+"""The application: every resource, every refusal as a problem, and an OpenAPI document that says all of it."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Final
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from node.api import (
+    accounts,
+    agreements,
+    conversions,
+    entries,
+    exceptions,
+    exchange,
+    health,
+    holds,
+    links,
+    log,
+    partners,
+    peer,
+    quotes,
+    statements,
+    transactions,
+    windows,
+)
+from node.api.observed import Observed
+from node.api.openapi import describe
+from node.api.problems import STATUS, FieldError, ProblemRaised, problem, problem_of
+from node.services.node import Node
+from node.services.refusals import NodeCode
+from protocol.errors import Code, TallystickError
+
+VERSION: Final = "1"
+_OWN_CODES: Final = frozenset({Code.AMOUNT_INVALID.value, Code.DATE_INVALID.value})
+_ROUTERS: Final = (
+    accounts.ROUTER,
+    transactions.ROUTER,
+    holds.ROUTER,
+    links.ROUTER,
+    quotes.ROUTER,
+    conversions.ROUTER,
+    partners.ROUTER,
+    agreements.ROUTER,
+    windows.ROUTER,
+    statements.ROUTER,
+    exchange.ROUTER,
+    entries.ROUTER,
+    exceptions.ROUTER,
+    log.ROUTER,
+    peer.ROUTER,
+    health.ROUTER,
+)
+_LOG: Final = structlog.get_logger()
+
+
+def create_app(node: Node) -> FastAPI:
+    """Return the application that serves `node`."""
+    app = FastAPI(
+        title="Tallystick node",
+        version=VERSION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers={
+            TallystickError: _refused,
+            RequestValidationError: _invalid,
+            HTTPException: _http,
+        },
+    )
+    app.state.node = node
+    for router in _ROUTERS:
+        app.include_router(router)
+    describe(app)
+    app.add_middleware(Observed, randomness=node.randomness)
+    return app
+
+
+def routes_of() -> tuple[APIRoute, ...]:
+    """Return every route of every resource."""
+    return tuple(route for router in _ROUTERS for route in router.routes if isinstance(route, APIRoute))
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, TallystickError), "registered for this class"
+    answer = problem_of(error)
+    if answer.status_code >= STATUS[NodeCode.INTERNAL]:
+        _LOG.error("request_not_done", exc_info=error)
+    return answer
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError), "registered for this class"
+    found = error.errors()
+    kinds = {str(each["type"]) for each in found}
+    only = next(iter(kinds)) if len(kinds) == 1 else ""
+    code = only if only in _OWN_CODES else NodeCode.REQUEST_INVALID.value
+    errors = [_field_error(each["loc"], str(each["msg"])) for each in found]
+    return problem(code, f"{errors[0][0]}: {errors[0][1]}", errors=errors)
+
+
+def _field_error(place: Sequence[object], message: str) -> FieldError:
+    names = [str(part) for part in place if part not in {"body", "query", "path"}]
+    return ".".join(names) or "body", message.removeprefix("Value error, ")
+
+
+async def _http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException), "registered for this class"
+    if isinstance(error, ProblemRaised):
+        return problem(error.code, error.detail, status=HTTPStatus(error.status_code))
+    if error.status_code == STATUS[NodeCode.METHOD_NOT_ALLOWED]:
+        return problem(NodeCode.METHOD_NOT_ALLOWED, "the resource has no such method", headers=error.headers)
+    if error.status_code == STATUS[NodeCode.NOT_FOUND]:
+        return problem(NodeCode.NOT_FOUND, "there is no such resource")
+    return problem(NodeCode.REQUEST_INVALID, "the request cannot be read")

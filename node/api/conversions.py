@@ -1,0 +1,210 @@
+"""`/v1/conversions`: points converted into a partner's."""
+
+import asyncio
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Annotated, Final, Literal, TypeAlias
+
+from fastapi import Path, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import Field
+from starlette.responses import Response
+
+from node.api.fields import (
+    WHOLE,
+    AmountField,
+    Body,
+    Cursor,
+    DayText,
+    DigestText,
+    HolderText,
+    IdText,
+    LedgerText,
+    Limit,
+    ReasonText,
+)
+from node.api.routes import (
+    COMMANDS,
+    GUARDED,
+    LIMITS,
+    READS,
+    WRITES,
+    NodeDependency,
+    answered,
+    answers,
+    requires,
+    router,
+)
+from node.services.answers import ConversionAnswer, ForcedAnswer
+from node.services.conversions import ConversionPage, ConversionView, IncomingPage
+from node.services.credentials import Scope
+from node.services.node import Node
+from node.services.requests import ForceReleaseRequest, OrderRequest
+from protocol.errors import Code
+from protocol.identifiers import Account, Digest, Id, Ledger
+from protocol.limits import ACCEPT_BY_SECONDS_MAX
+
+ROUTER: Final = router("conversions", "/v1/conversions")
+WAIT_SECONDS_MAX: Final = 30
+ACCEPT_WITHIN_SECONDS: Final = 3_600
+_GUARD: Final = [requires(Scope.CONVERSIONS)]
+
+ConversionPath: TypeAlias = Annotated[IdText, Path()]
+
+
+class ConversionBody(Body):
+    """Convert as many whole steps of `amount` as fit; the partner has `accept_within_seconds` to decide.
+
+    `agreement`, from a quote, keeps the quote's terms; `refund_of` sends back a conversion that came from the partner.
+    """
+
+    id: IdText
+    account: HolderText
+    partner: LedgerText
+    amount: AmountField
+    agreement: DigestText | None = None
+    refund_of: IdText | None = None
+    accept_within_seconds: Annotated[int, Field(ge=1, le=ACCEPT_BY_SECONDS_MAX)] = ACCEPT_WITHIN_SECONDS
+    occurred_on: DayText | None = None
+
+
+@ROUTER.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    dependencies=_GUARD,
+    responses=answers(
+        ConversionAnswer,
+        *COMMANDS,
+        Code.ACCOUNT_CLOSED,
+        Code.ACCOUNT_UNKNOWN,
+        Code.AGREEMENT_LAPSED,
+        Code.AGREEMENT_NOT_YET,
+        Code.AGREEMENT_UNKNOWN,
+        Code.AMOUNT_INVALID,
+        Code.BALANCE_OVERFLOW,
+        *LIMITS,
+        Code.INSUFFICIENT_POINTS,
+        Code.LESS_THAN_A_STEP,
+        Code.LINK_UNKNOWN,
+        Code.PARTNER_UNKNOWN,
+        Code.PROMOTION_OVER,
+        Code.REFUND_EXCEEDED,
+        Code.REFUND_MISMATCH,
+        Code.REFUND_UNKNOWN,
+        Code.STEPS_ABOVE_MAXIMUM,
+        Code.STEPS_BELOW_MINIMUM,
+        status=HTTPStatus.CREATED,
+    ),
+)
+async def order_conversion(request: Request, body: ConversionBody, node: NodeDependency) -> Response:
+    """Hold the points and ask the partner to credit them; `GET` tells how it ended."""
+    request.state.conversion = body.id
+    order = OrderRequest(
+        id=Id(body.id),
+        account=Account(body.account),
+        partner=Ledger(body.partner),
+        amount=body.amount,
+        accept_within_seconds=body.accept_within_seconds,
+        agreement=None if body.agreement is None else Digest(body.agreement),
+        refund_of=None if body.refund_of is None else Id(body.refund_of),
+        occurred_on=body.occurred_on,
+    )
+    return answered(await node.conversions.order(order).wait(), HTTPStatus.CREATED)
+
+
+@ROUTER.get("", dependencies=_GUARD, responses=answers(ConversionPage, *READS))
+def list_conversions(
+    node: NodeDependency,
+    state: Literal["pending", "completed", "returned"] | None = None,
+    after: Cursor | None = None,
+    limit: Limit = 100,
+) -> Response:
+    """List conversions to partners, newest first."""
+    return answered(node.conversions.page(state=state, after=after, limit=limit))
+
+
+@ROUTER.get("/incoming", dependencies=[requires(Scope.INCOMING_READ)], responses=answers(IncomingPage, *READS))
+def list_incoming(node: NodeDependency, after: Cursor | None = None, limit: Limit = 100) -> Response:
+    """List partners' conversions as they were decided here, newest first."""
+    return answered(node.conversions.incoming_page(after=after, limit=limit))
+
+
+@ROUTER.get(
+    "/{conversion_id}",
+    dependencies=_GUARD,
+    responses=answers(ConversionView, *READS, Code.CONVERSION_UNKNOWN),
+)
+async def show_conversion(
+    conversion_id: ConversionPath,
+    node: NodeDependency,
+    wait: Annotated[
+        int, WHOLE, Query(ge=0, le=WAIT_SECONDS_MAX, description="Seconds to wait while it is pending.")
+    ] = 0,
+) -> Response:
+    """Show where a conversion stands; with `wait`, as soon as it is no longer pending."""
+    return answered(await _state(node, Id(conversion_id), wait))
+
+
+@ROUTER.post(
+    "/{conversion_id}/cancel",
+    status_code=HTTPStatus.ACCEPTED,
+    dependencies=_GUARD,
+    responses=answers(
+        ConversionView,
+        *GUARDED,
+        *WRITES,
+        Code.CONVERSION_UNKNOWN,
+        Code.CONVERSION_DECIDED,
+        status=HTTPStatus.ACCEPTED,
+    ),
+)
+def cancel_conversion(conversion_id: ConversionPath, node: NodeDependency) -> Response:
+    """Ask the partner to refuse a conversion that it has not credited; the points stay on hold until it answers."""
+    return answered(node.conversions.cancel(Id(conversion_id)).result(), HTTPStatus.ACCEPTED)
+
+
+class ForceReleaseBody(Body):
+    """Give the points back without the partner's word, for a reason in one lowercase word like `partner_gone`."""
+
+    id: IdText
+    reason: ReasonText
+
+
+@ROUTER.post(
+    "/{conversion_id}/force-release",
+    status_code=HTTPStatus.CREATED,
+    dependencies=[requires(Scope.PARTNERS_WRITE)],
+    responses=answers(
+        ForcedAnswer, *COMMANDS, Code.CONVERSION_UNKNOWN, Code.CONVERSION_DECIDED, status=HTTPStatus.CREATED
+    ),
+)
+async def force_release(conversion_id: ConversionPath, body: ForceReleaseBody, node: NodeDependency) -> Response:
+    """Release an undecided conversion at the programme's own risk: what the partner credits later is owed all the same.
+
+    The partner is asked to refuse it, should it come back.
+    """
+    request = ForceReleaseRequest(id=Id(body.id), conversion=Id(conversion_id), reason=body.reason)
+    return answered(await node.conversions.force_release(request).wait(), HTTPStatus.CREATED)
+
+
+async def _state(node: Node, conversion: Id, wait_seconds: int) -> ConversionView:
+    loop = asyncio.get_running_loop()
+    concluded = asyncio.Event()
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # The loop may just have ended, and then nobody waits any more.
+            loop.call_soon_threadsafe(concluded.set)
+
+    # The watch begins before the first look, so that no conclusion falls between the two.
+    end_watch = node.conversions.watch(conversion, wake)
+    try:
+        state = await run_in_threadpool(node.conversions.state, conversion)
+        if not wait_seconds or state.state != "pending":
+            return state
+        try:
+            await asyncio.wait_for(concluded.wait(), wait_seconds)
+        except TimeoutError:
+            return state
+        return await run_in_threadpool(node.conversions.state, conversion)
+    finally:
+        end_watch()

@@ -1,0 +1,73 @@
+"""The OpenAPI document: what FastAPI derives from the routes, with problems described once and answers closed."""
+
+from typing import Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from node.api.problems import STATUS
+
+DESCRIPTION: Final = (
+    "One brand's ledger of points, and its conversions with partners. Requests that write carry an id of the caller's; "
+    "the same request again is answered with the same bytes."
+)
+PROBLEM: Final[dict[str, object]] = {
+    "type": "object",
+    "description": "Why a request was refused (RFC 9457); programs go by `code`, which never changes.",
+    "required": ["type", "title", "status", "code", "detail"],
+    "additionalProperties": False,
+    "properties": {
+        "type": {"type": "string", "pattern": "^urn:tallystick:problem:[a-z_]+$"},
+        "title": {"type": "string"},
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "code": {"type": "string", "enum": sorted(STATUS)},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "reason"],
+                "additionalProperties": False,
+                "properties": {"field": {"type": "string"}, "reason": {"type": "string"}},
+            },
+        },
+    },
+}
+
+
+def describe(app: FastAPI) -> None:
+    """Make `app` answer its whole OpenAPI document, built at first use."""
+
+    def openapi() -> dict[str, object]:
+        if app.openapi_schema is None:
+            document = get_openapi(
+                title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, license_info=_LICENSE
+            )
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            for schema in schemas.values():
+                if "properties" in schema:
+                    schema.setdefault("additionalProperties", False)
+            schemas["Problem"] = PROBLEM
+            plain = _without_prefix_items(document)
+            assert isinstance(plain, dict), "an object stays one"
+            app.openapi_schema = plain
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _without_prefix_items(schema: object) -> object:
+    """Return `schema` with an array's places told as one type of item: few tools understand `prefixItems`."""
+    if isinstance(schema, list):
+        return [_without_prefix_items(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: _without_prefix_items(each) for name, each in schema.items()}
+    if "prefixItems" in found:
+        places = found.pop("prefixItems")
+        assert isinstance(places, list), "the places of an array (JSON Schema 2020-12 §10.3.1.1)"
+        found["items"] = {"anyOf": [each for at, each in enumerate(places) if each not in places[:at]]}
+    return found
+
+
+_LICENSE: Final[dict[str, str | object]] = {"name": "Apache-2.0", "identifier": "Apache-2.0"}

@@ -1,0 +1,111 @@
+"""`/peer/v1`: what partners send. The signatures in it say who they are; there is no other credential here."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final, TypeVar
+
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from node.api.problems import ProblemRaised, document_problems
+from node.api.requests import LARGE_BODY
+from node.api.routes import ALWAYS, JSON, WRITING, NodeDependency, Responses, answered, answers, router
+from node.services.agreements import ProposalView
+from node.services.answers import AgreementAnswer
+from node.services.node import Node
+from node.services.refusals import NodeCode
+from protocol.errors import Code, TallystickError
+
+ROUTER: Final = router("peer", "/peer/v1")
+PARCEL_TYPE: Final = "application/vnd.tallystick.parcel.v1+json"
+_UNKNOWN: Final = "partner_unknown"
+_PAPER: Final = (
+    *ALWAYS,
+    *WRITING,
+    "agreement_invalid",
+    "key_invalid",
+    "signature_invalid",
+    Code.PARTNER_MISMATCH,
+    NodeCode.FORBIDDEN,
+)
+_T = TypeVar("_T")
+
+
+def _bytes_in(media_type: str) -> dict[str, object]:
+    schema = {"type": "string", "contentMediaType": media_type}
+    return {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}}
+
+
+def _parcels(*codes: str) -> Responses:
+    content = {PARCEL_TYPE: {"schema": {"type": "object"}}}
+    return {200: {"description": "The parcel that answers it.", "content": content}, **document_problems(codes)}
+
+
+@ROUTER.post(
+    "/envelopes",
+    responses=_parcels(
+        *ALWAYS,
+        *WRITING,
+        NodeCode.FORBIDDEN,
+        "body_invalid",
+        "checkpoint_invalid",
+        "envelope_invalid",
+        "note_invalid",
+        "signature_invalid",
+    ),
+    openapi_extra={**_bytes_in(PARCEL_TYPE), **LARGE_BODY},
+)
+async def exchange(request: Request, node: NodeDependency) -> Response:
+    """Take in a partner's parcel, and answer with the one that waits for it."""
+    parcel = await request.body()
+    return Response(await run_in_threadpool(_for_partners, lambda: _exchange(node, parcel)), media_type=PARCEL_TYPE)
+
+
+@ROUTER.post(
+    "/proposals",
+    responses=answers(ProposalView, *_PAPER, NodeCode.PROPOSALS_FULL),
+    openapi_extra=_bytes_in(JSON),
+)
+async def receive_proposal(request: Request, node: NodeDependency) -> Response:
+    """Keep an agreement that a partner has signed, for the operator to accept."""
+    document = await request.body()
+    take = node.agreements.receive_proposal
+    return answered(await run_in_threadpool(_for_partners, lambda: take(document).result()))
+
+
+@ROUTER.post(
+    "/agreements",
+    responses=answers(
+        AgreementAnswer,
+        *_PAPER,
+        Code.AGREEMENT_EXISTS,
+        Code.AGREEMENT_LAPSED,
+        Code.NOTICE_TOO_SHORT,
+        Code.ASSETS_INVALID,
+        Code.ENTRY_TOO_LARGE,
+        Code.ID_REUSED,
+    ),
+    openapi_extra=_bytes_in(JSON),
+)
+async def receive_agreement(request: Request, node: NodeDependency) -> Response:
+    """Enter an agreement that both sides have signed."""
+    document = await request.body()
+    take = node.agreements.receive_complete
+    return answered(await run_in_threadpool(_for_partners, lambda: take(document).result()))
+
+
+def _exchange(node: Node, parcel: bytes) -> bytes:
+    sender, applied = node.exchange.receive(parcel)
+    applied.result()
+    return node.exchange.reply(sender)
+
+
+def _for_partners(call: Callable[[], _T]) -> _T:
+    try:
+        return call()
+    except TallystickError as error:
+        if error.code != _UNKNOWN:
+            raise
+        # To a stranger an unknown sender is no missing resource: it is not let in.
+        raise ProblemRaised(Code.PARTNER_UNKNOWN, str(error), status=HTTPStatus.FORBIDDEN) from error

@@ -1,0 +1,53 @@
+"""`/v1/quotes`: what a conversion would give."""
+
+from typing import Final
+
+from starlette.responses import Response
+
+from node.api.fields import AmountField, Body, HolderText, LedgerText
+from node.api.routes import LIMITS, READS, WRITING, NodeDependency, answered, answers, requires, router
+from node.services.credentials import Scope
+from node.services.quotes import QuoteView
+from node.services.requests import QuoteRequest
+from protocol.errors import Code
+from protocol.identifiers import Account, Ledger
+
+ROUTER: Final = router("quotes", "/v1/quotes")
+
+
+class QuoteBody(Body):
+    """Ask for the terms of converting up to `amount` points; with `account`, whether it could be done now."""
+
+    account: HolderText | None = None
+    partner: LedgerText
+    amount: AmountField
+
+
+@ROUTER.post(
+    "",
+    dependencies=[requires(Scope.CONVERSIONS)],
+    responses=answers(
+        QuoteView,
+        *READS,
+        *WRITING,
+        Code.ACCOUNT_CLOSED,
+        Code.ACCOUNT_UNKNOWN,
+        Code.AGREEMENT_LAPSED,
+        Code.AGREEMENT_NOT_YET,
+        Code.AGREEMENT_UNKNOWN,
+        Code.AMOUNT_INVALID,
+        Code.BALANCE_OVERFLOW,
+        *LIMITS,
+        Code.INSUFFICIENT_POINTS,
+        Code.LESS_THAN_A_STEP,
+        Code.LINK_UNKNOWN,
+        Code.PARTNER_UNKNOWN,
+        Code.STEPS_ABOVE_MAXIMUM,
+        Code.STEPS_BELOW_MINIMUM,
+    ),
+)
+def quote(body: QuoteBody, node: NodeDependency) -> Response:
+    """Quote a conversion: whole steps only, and what does not fill one stays."""
+    account = None if body.account is None else Account(body.account)
+    request = QuoteRequest(account=account, partner=Ledger(body.partner), amount=body.amount)
+    return answered(node.quotes.quote(request))

@@ -1,0 +1,139 @@
+"""`/v1/statements`: what windows come to, signed by both, and how it is paid."""
+
+from http import HTTPStatus
+from typing import Annotated, Final, Literal, TypeAlias
+
+from fastapi import Path, Query
+from pydantic import Field
+from starlette.responses import Response
+
+from node.api.fields import Body, DigestText, IdText, LedgerText, Limit, PromotionText, WindowField
+from node.api.routes import COMMANDS, READS, NodeDependency, Responses, answered, answers, requires, router
+from node.api.windows import REFUSALS
+from node.services.answers import OtherAnswer
+from node.services.credentials import Scope
+from node.services.refusals import NodeCode
+from node.services.requests import ConfirmationRequest, PaymentRequest
+from node.services.settlement import LISTED_MAX
+from node.services.settlement_views import StatementList, StatementView
+from node.services.signing import Adjustment
+from protocol.errors import Code
+from protocol.identifiers import Digest, Id, Ledger
+from protocol.limits import INTEGER_MAX
+from protocol.statement import LINES_MAX, AdjustmentReason
+
+ROUTER: Final = router("settlement", "/v1/statements")
+CSV: Final = "text/csv"
+HTML: Final = "text/html"
+_READ: Final = [requires(Scope.SETTLEMENT_READ)]
+_WRITE: Final = [requires(Scope.SETTLEMENT_WRITE)]
+_PAGE_HEADERS: Final = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+
+DigestPath: TypeAlias = Annotated[DigestText, Path()]
+Format: TypeAlias = Annotated[Literal["json", "csv", "html"], Query(description="The statement, its lines, or a page.")]
+
+
+class AdjustmentBody(Body):
+    """How a line in dispute ends: billed whole, billed at `value` millionths, or not at all."""
+
+    conversion: IdText
+    reason: Literal["upheld", "reduced", "waived"]
+    value: Annotated[int, Field(ge=0, le=INTEGER_MAX)] = 0
+
+
+class SignBody(Body):
+    """The statement to sign, the next one if no window is named; `adjustments` end disputes of earlier windows."""
+
+    partner: LedgerText
+    window: WindowField | None = None
+    adjustments: Annotated[tuple[AdjustmentBody, ...], Field(max_length=LINES_MAX, strict=False)] = ()
+
+
+class PaymentBody(Body):
+    """The money is on its way; the payee finds it by `reference`."""
+
+    id: IdText
+    reference: PromotionText
+
+
+class ConfirmationBody(Body):
+    """The money has arrived."""
+
+    id: IdText
+
+
+def _written(*codes: str) -> Responses:
+    return answers(OtherAnswer, *COMMANDS, *REFUSALS, *codes, status=HTTPStatus.CREATED)
+
+
+def _in_three_formats() -> Responses:
+    found = answers(StatementView, *READS, NodeCode.NOT_FOUND)
+    found[int(HTTPStatus.OK)]["content"] = {
+        CSV: {"schema": {"type": "string"}},
+        HTML: {"schema": {"type": "string"}},
+    }
+    return found
+
+
+@ROUTER.get("", dependencies=_READ, responses=answers(StatementList, *READS))
+def list_statements(
+    node: NodeDependency,
+    partner: Annotated[LedgerText | None, Query()] = None,
+    limit: Annotated[Limit, Query()] = LISTED_MAX,
+) -> Response:
+    """List agreed statements, latest first."""
+    return answered(node.settlement.statements(None if partner is None else Ledger(partner), limit=limit))
+
+
+@ROUTER.get("/{digest}", dependencies=_READ, responses=_in_three_formats())
+def show_statement(digest: DigestPath, node: NodeDependency, format: Format = "json") -> Response:  # noqa: A002 - the parameter's public name
+    """Show a statement with both signatures, or its lines as CSV, or a page to print."""
+    if format == "csv":
+        return Response(node.settlement.statement_csv(Digest(digest)), media_type=CSV)
+    if format == "html":
+        text = node.settlement.statement_page(Digest(digest))
+        return Response(text, media_type=HTML, headers=_PAGE_HEADERS)
+    return answered(node.settlement.statement(Digest(digest)))
+
+
+@ROUTER.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    dependencies=_WRITE,
+    responses=_written("body_invalid", "checkpoint_invalid", "note_invalid", "signature_invalid", "key_invalid"),
+)
+def sign_statement(body: SignBody, node: NodeDependency) -> Response:
+    """Sign now what the node would sign by itself: propose the statement as the first party, or agree as the second.
+
+    The second party's adjustments must be those of the proposal.
+    """
+    adjustments = [
+        Adjustment(conversion=Id(each.conversion), reason=AdjustmentReason(each.reason), value=each.value)
+        for each in body.adjustments
+    ]
+    signed = node.settlement.sign(Ledger(body.partner), body.window, adjustments)
+    return answered(signed.result(), HTTPStatus.CREATED)
+
+
+@ROUTER.post(
+    "/{digest}/payment",
+    status_code=HTTPStatus.CREATED,
+    dependencies=_WRITE,
+    responses=_written(NodeCode.NOT_FOUND, Code.PAYMENT_MISMATCH),
+)
+def pay_statement(digest: DigestPath, body: PaymentBody, node: NodeDependency) -> Response:
+    """Tell the payee that the money is on its way."""
+    request = PaymentRequest(id=Id(body.id), statement=Digest(digest), reference=body.reference)
+    return answered(node.settlement.pay(request).result(), HTTPStatus.CREATED)
+
+
+@ROUTER.post(
+    "/{digest}/confirmation",
+    status_code=HTTPStatus.CREATED,
+    dependencies=_WRITE,
+    responses=_written(NodeCode.NOT_FOUND, Code.PAYMENT_MISMATCH),
+)
+def confirm_payment(digest: DigestPath, body: ConfirmationBody, node: NodeDependency) -> Response:
+    """Tell the payer that the money has arrived."""
+    request = ConfirmationRequest(id=Id(body.id), statement=Digest(digest))
+    return answered(node.settlement.confirm(request).result(), HTTPStatus.CREATED)

@@ -1,0 +1,166 @@
+"""`/v1/transactions`: points issued, redeemed and transferred, one by one or many at once."""
+
+from http import HTTPStatus
+from typing import Annotated, Final, Literal, TypeAlias
+
+from fastapi import Path
+from pydantic import Field
+from starlette.responses import Response
+
+from node.api.fields import AmountField, Body, DayText, HolderText, IdText, MetadataField
+from node.api.problems import STATUS, problem, problem_document
+from node.api.requests import LARGE_BODY
+from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
+from node.services.answers import EntryAnswer, IssuedAnswer, MovedAnswer
+from node.services.credentials import Scope
+from node.services.metadata import pack_metadata
+from node.services.points import ItemRefused
+from node.services.refusals import NodeCode
+from node.services.requests import IssueRequest, RedeemRequest, TransactionRequest, TransferRequest
+from protocol.errors import Code, Refusal
+from protocol.identifiers import Account, Id
+
+ROUTER: Final = router("transactions", "/v1/transactions")
+ITEMS_MAX: Final = 8_192
+_GUARD: Final = [requires(Scope.TRANSACTIONS)]
+_REASONS: Final = (
+    *COMMANDS,
+    Code.ACCOUNT_UNKNOWN,
+    Code.ACCOUNT_CLOSED,
+    Code.AMOUNT_INVALID,
+    Code.BALANCE_OVERFLOW,
+    Code.INSUFFICIENT_POINTS,
+    Code.SAME_ACCOUNT,
+)
+
+
+class _Transaction(Body):
+    id: IdText
+    account: HolderText
+    amount: AmountField
+    occurred_on: DayText | None = None
+    metadata: MetadataField | None = None
+
+
+class IssueBody(_Transaction):
+    """Give `account` new points, which can be spent up to and including `expires_on`."""
+
+    type: Literal["issue"]
+    expires_on: DayText | None = None
+
+    def request(self) -> TransactionRequest:
+        """Return what is asked."""
+        return IssueRequest(
+            id=Id(self.id),
+            account=Account(self.account),
+            amount=self.amount,
+            expires_on=self.expires_on,
+            occurred_on=self.occurred_on,
+            metadata=pack_metadata(self.metadata),
+        )
+
+
+class RedeemBody(_Transaction):
+    """Use up points of `account`, those that expire first."""
+
+    type: Literal["redeem"]
+
+    def request(self) -> TransactionRequest:
+        """Return what is asked."""
+        return RedeemRequest(
+            id=Id(self.id),
+            account=Account(self.account),
+            amount=self.amount,
+            occurred_on=self.occurred_on,
+            metadata=pack_metadata(self.metadata),
+        )
+
+
+class TransferBody(_Transaction):
+    """Move points of `account` to the account `to`."""
+
+    type: Literal["transfer"]
+    to: HolderText
+
+    def request(self) -> TransactionRequest:
+        """Return what is asked."""
+        return TransferRequest(
+            id=Id(self.id),
+            account=Account(self.account),
+            to=Account(self.to),
+            amount=self.amount,
+            occurred_on=self.occurred_on,
+            metadata=pack_metadata(self.metadata),
+        )
+
+
+TransactionBody: TypeAlias = Annotated[IssueBody | RedeemBody | TransferBody, Field(discriminator="type")]
+
+
+class BatchBody(Body):
+    """Up to 8,192 transactions in one commit: each by itself, or with `atomic` all or none."""
+
+    atomic: bool
+    items: Annotated[list[TransactionBody], Field(min_length=1, max_length=ITEMS_MAX)]
+
+
+class BatchItemProblem(Body):
+    """Why an item was refused."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+
+
+class BatchResult(Body):
+    """What became of one item: an `answer` where `status` is 201, else a `problem`."""
+
+    status: int
+    answer: IssuedAnswer | MovedAnswer | None = None
+    problem: BatchItemProblem | None = None
+
+
+class BatchAnswer(Body):
+    """What became of each item, in order."""
+
+    results: list[BatchResult]
+
+
+@ROUTER.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    dependencies=_GUARD,
+    responses=answers(IssuedAnswer | MovedAnswer, *_REASONS, status=HTTPStatus.CREATED),
+)
+async def transact(body: TransactionBody, node: NodeDependency) -> Response:
+    """Issue, redeem or transfer points."""
+    return answered(await node.points.transact(body.request()).wait(), HTTPStatus.CREATED)
+
+
+@ROUTER.post("/batch", dependencies=_GUARD, responses=answers(BatchAnswer, *_REASONS), openapi_extra=LARGE_BODY)
+def transact_batch(body: BatchBody, node: NodeDependency) -> Response:
+    """Do many transactions in one commit; with `atomic`, the first refusal refuses all and names its item."""
+    requests = [item.request() for item in body.items]
+    try:
+        results = node.points.batch(requests, atomic=body.atomic).result()
+    except ItemRefused as refused:
+        return problem(refused.code, refused.detail, errors=[(f"items.{refused.index}", refused.detail)])
+    return answered({"results": [_result(each) for each in results]})
+
+
+@ROUTER.get(
+    "/{transaction_id}",
+    dependencies=_GUARD,
+    responses=answers(IssuedAnswer | MovedAnswer, *READS, NodeCode.NOT_FOUND),
+)
+def show_transaction(transaction_id: Annotated[IdText, Path()], node: NodeDependency) -> Response:
+    """Show a transaction: the bytes that its POST was answered with."""
+    return answered(node.points.transaction(Id(transaction_id)))
+
+
+def _result(result: EntryAnswer | Refusal) -> dict[str, object]:
+    if isinstance(result, Refusal):
+        return {"status": STATUS[result.code], "problem": problem_document(result.code, result.detail)}
+    return {"status": HTTPStatus.CREATED, "answer": result}

@@ -1,0 +1,103 @@
+"""`/v1/windows`: settlement windows with partners."""
+
+from http import HTTPStatus
+from typing import Annotated, Final, Literal
+
+from fastapi import Query
+from pydantic import Field
+from starlette.responses import Response
+
+from node.api.fields import Body, IdText, LedgerText, Limit, WindowField
+from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
+from node.services.answers import OtherAnswer
+from node.services.credentials import Scope
+from node.services.requests import DisputeRequest
+from node.services.settlement import LISTED_MAX
+from node.services.settlement_views import WindowList
+from protocol.errors import Code
+from protocol.identifiers import Id, Ledger
+from protocol.statement import LINES_MAX
+
+ROUTER: Final = router("settlement", "/v1/windows")
+REFUSALS: Final = (
+    Code.AGREEMENT_UNKNOWN,
+    Code.BALANCE_OVERFLOW,
+    Code.LINE_UNKNOWN,
+    Code.PARTNER_MISMATCH,
+    Code.PARTNER_UNKNOWN,
+    Code.STATEMENT_INVALID,
+    Code.STATEMENT_MISMATCH,
+    Code.WINDOW_AGREED,
+    Code.WINDOW_CLOSED,
+    Code.WINDOW_CONFIRMED,
+    Code.WINDOW_MISMATCH,
+    Code.WINDOW_NOT_AGREED,
+    Code.WINDOW_NOT_PAID,
+    Code.WINDOW_NOT_RECONCILED,
+    Code.WINDOW_OPEN,
+    Code.WINDOW_PAID,
+)
+"""What any act of settlement may be refused with."""
+
+_READ: Final = [requires(Scope.SETTLEMENT_READ)]
+_WRITE: Final = [requires(Scope.SETTLEMENT_WRITE)]
+
+
+class CloseBody(Body):
+    """The window that is open for conversions from a partner, by its number: a repeat closes no other one."""
+
+    partner: LedgerText
+    window: WindowField
+
+
+class DisputeBody(Body):
+    """Lines of a window that is not agreed, named by their conversions: `out` are ours, `in` the partner's."""
+
+    id: IdText
+    partner: LedgerText
+    window: WindowField
+    direction: Literal["out", "in"]
+    lines: Annotated[tuple[IdText, ...], Field(min_length=1, max_length=LINES_MAX, strict=False)]
+    reason: Literal["missing", "terms", "not_credited", "rejected", "late", "other"]
+
+
+@ROUTER.get("", dependencies=_READ, responses=answers(WindowList, *READS))
+def list_windows(
+    node: NodeDependency,
+    partner: Annotated[LedgerText | None, Query()] = None,
+    limit: Annotated[Limit, Query()] = LISTED_MAX,
+) -> Response:
+    """List settlement windows with their sums, latest first."""
+    return answered(node.settlement.windows(None if partner is None else Ledger(partner), limit=limit))
+
+
+@ROUTER.post(
+    "/close",
+    status_code=HTTPStatus.CREATED,
+    dependencies=_WRITE,
+    responses=answers(OtherAnswer, *COMMANDS, *REFUSALS, status=HTTPStatus.CREATED),
+)
+def close_window(body: CloseBody, node: NodeDependency) -> Response:
+    """Close a window now, before its time; the partner answers with its own close."""
+    return answered(node.settlement.close(Ledger(body.partner), body.window).result(), HTTPStatus.CREATED)
+
+
+@ROUTER.post(
+    "/disputes",
+    status_code=HTTPStatus.CREATED,
+    dependencies=_WRITE,
+    responses=answers(
+        OtherAnswer, *COMMANDS, *REFUSALS, Code.LINE_DISPUTED, Code.LINES_TOO_MANY, status=HTTPStatus.CREATED
+    ),
+)
+def dispute_lines(body: DisputeBody, node: NodeDependency) -> Response:
+    """Leave lines out of a window's bill; the next statements list them until their dispute ends."""
+    request = DisputeRequest(
+        id=Id(body.id),
+        partner=Ledger(body.partner),
+        window=body.window,
+        direction=body.direction,
+        lines=tuple(map(Id, body.lines)),
+        reason=body.reason,
+    )
+    return answered(node.settlement.dispute(request).result(), HTTPStatus.CREATED)

@@ -1,0 +1,116 @@
+"""A node's configuration: `node.toml` in its directory, and `TALLYSTICK_*` variables that override it.
+
+Later sources win: defaults, the file, the environment, what the caller says. A key that nobody knows is refused, so
+that a misspelt one never leaves a node running on a default.
+"""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+
+from protocol.errors import ProtocolError, TallystickError
+from protocol.identifiers import parse_asset, parse_ledger
+from protocol.limits import ACCEPT_BY_SECONDS_MAX, CURRENCIES_MAX, TEXT_CHARACTERS_MAX
+
+FILE_NAME: Final = "node.toml"
+ENVIRONMENT_PREFIX: Final = "TALLYSTICK_"
+
+
+class ConfigInvalid(TallystickError):
+    """The configuration cannot be read, or a value in it cannot be used."""
+
+    code = "config_invalid"
+
+
+def _checked(parse: Callable[[str], str]) -> AfterValidator:
+    def check(text: str) -> str:
+        try:
+            return parse(text)
+        except ProtocolError as error:
+            raise ValueError(str(error)) from error
+
+    return AfterValidator(check)
+
+
+AssetText = Annotated[str, _checked(parse_asset)]
+
+
+class NodeConfig(BaseSettings):
+    """Everything that an operator can set."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=ENVIRONMENT_PREFIX, validate_default=True)
+
+    ledger: Annotated[str, _checked(parse_ledger)]
+    points: AssetText
+    points_name: Annotated[str, Field(min_length=1, max_length=TEXT_CHARACTERS_MAX)]
+    currencies: Annotated[tuple[AssetText, ...], Field(max_length=CURRENCIES_MAX)] = ()
+    url: Annotated[str, Field(pattern=r"^(?:https?://[!-~]{1,480})?$")] = ""
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8_420
+    database_url: Annotated[str, Field(repr=False)] = ""
+    accept_within_seconds: Annotated[int, Field(ge=1, le=ACCEPT_BY_SECONDS_MAX)] = 3_600
+    partner_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 10.0
+    stop_within_seconds: Annotated[int, Field(ge=1, le=300)] = 10
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+
+
+def load_config(directory: Path, overrides: Mapping[str, object] | None = None) -> NodeConfig:
+    """Return the configuration of the node in `directory`, or raise `ConfigInvalid`."""
+    path = directory / FILE_NAME
+    return _build(_read(path), overrides or {}, source=str(path))
+
+
+def make_config(values: Mapping[str, object]) -> NodeConfig:
+    """Return the configuration of a node that has no file yet, or raise `ConfigInvalid`."""
+    return _build({}, values, source="the given values")
+
+
+def format_config(config: NodeConfig) -> str:
+    """Return the text of a `node.toml` that leads to `config`."""
+    lines = ["# A Tallystick node. TALLYSTICK_<KEY> in the environment overrides a key of this file.", ""]
+    for name, value in config.model_dump(mode="json").items():
+        # A JSON string, number or array of strings is also TOML's; DEL alone would have to be escaped there.
+        text = json.dumps(value, ensure_ascii=True).replace("\x7f", "\\u007f")
+        lines.append(f"{name} = {text}")
+    return "\n".join(lines) + "\n"
+
+
+def _read(path: Path) -> Mapping[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigInvalid(f"{path.parent} is not a node directory: no {path.name} (tallystick init)") from error
+    except (OSError, UnicodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigInvalid(f"{path} cannot be read: {error}") from error
+
+
+def _build(in_file: Mapping[str, object], overrides: Mapping[str, object], *, source: str) -> NodeConfig:
+    try:
+        in_environment: Mapping[str, object] = EnvSettingsSource(NodeConfig)()
+        return NodeConfig.model_validate({**in_file, **in_environment, **overrides})
+    except ValidationError as error:
+        raise ConfigInvalid(f"{source}: {_explain(error)}") from None
+    except ValueError as error:  # A variable that must be JSON and is not.
+        raise ConfigInvalid(f"the environment: {error}") from None
+
+
+def _explain(error: ValidationError) -> str:
+    return "; ".join(
+        _explain_one(".".join(map(str, each["loc"])), each["type"], each["msg"]) for each in error.errors()
+    )
+
+
+def _explain_one(name: str, kind: str, message: str) -> str:
+    if kind == "extra_forbidden":
+        close = difflib.get_close_matches(name, NodeConfig.model_fields, n=1)
+        return f"unknown key {name!r}" + (f", did you mean {close[0]!r}?" if close else "")
+    if kind == "missing":
+        return f"the key {name!r} is missing"
+    return f"{name}: {message.removeprefix('Value error, ')}"

@@ -1,0 +1,315 @@
+"""Agreements: proposed with one signature, accepted with the second, entered in both ledgers.
+
+A signed document authenticates itself, so papers travel without credentials: a proposal to the partner's
+`/peer/v1/proposals`, a complete agreement to its `/peer/v1/agreements`. What a partner has entered is sent to it again
+after each start, and it answers the same each time; nothing about sending needs to be kept.
+"""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from node.engine.work import Answer, Desk
+from node.services.answers import Document, EntryAnswer, Pending
+from node.services.context import Context, StatelessWork
+from node.services.rate_checks import RateReport, refuse_loops, report_of, still_counting
+from node.services.refusals import NodeCode, NodeRefusal
+from node.services.render import document_in, document_of
+from node.services.requests import EndRequest, ProposalRequest, digest_request
+from node.services.terms import make_agreement
+from node.store.rows import DeleteProposal, Proposal, PutProposal
+from protocol.agreement import (
+    Agreement,
+    SignedAgreement,
+    agreement_digest,
+    decode_signed_agreement,
+    encode_signed_agreement,
+    round_trip_multiplies,
+    sign_agreement,
+    verify_agreement,
+)
+from protocol.errors import AgreementInvalid, Code, Refusal
+from protocol.identifiers import Digest, Ledger
+from protocol.keys import Role
+from protocol.ledger import rules
+from protocol.ledger.commands import EndAgreement, EnterAgreement
+from protocol.ledger.names import agreement_id, ended_id
+from protocol.ledger.state import AGREEMENTS, PARTNERS, AgreementRecord, PartnerRecord
+from protocol.ledger.view import Need, Overlay, need
+
+PROPOSALS_PER_PARTNER_MAX: Final = 64
+PROPOSALS_PATH: Final = "/peer/v1/proposals"
+AGREEMENTS_PATH: Final = "/peer/v1/agreements"
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """A signed document that a partner should have, and the address to send it to."""
+
+    partner: Ledger
+    url: str
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalView:
+    """A proposal that is not entered: `sent` was made here, `received` came from the partner."""
+
+    digest: str
+    partner: str
+    direction: Literal["sent", "received"]
+    received_at: str
+    proposal: Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalList:
+    """All proposals that are not entered."""
+
+    proposals: tuple[ProposalView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementView:
+    """An agreement that was entered; it binds until `superseded_at`, `ends_at` or the document's own end."""
+
+    digest: str
+    partner: str
+    number: int
+    entered_at: str
+    superseded_at: str | None
+    ends_at: str | None
+    agreement: Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementList:
+    """All agreements, of all partners."""
+
+    agreements: tuple[AgreementView, ...]
+
+
+class KeepWork(StatelessWork):
+    """Keeps a proposal, unless it was entered while it was on its way."""
+
+    def __init__(self, proposal: PutProposal) -> None:
+        self._proposal = proposal
+
+    def needs(self, _view: Overlay) -> Iterator[Need]:
+        """Yield the agreement that it may have become."""
+        yield need(AGREEMENTS, self._proposal.digest)
+
+    def run(self, desk: Desk) -> None:
+        """Keep the proposal."""
+        if desk.find(AGREEMENTS, self._proposal.digest) is None:
+            desk.stage(self._proposal)
+
+
+class EnterWork(StatelessWork):
+    """Enters a complete agreement; its proposal is done with."""
+
+    def __init__(self, command: EnterAgreement, digest: Digest) -> None:
+        self._command = command
+        self._digest = digest
+
+    def needs(self, view: Overlay) -> Iterator[Need]:
+        """Yield what the command reads."""
+        yield from rules.needs(view, self._command)
+
+    def run(self, desk: Desk) -> list[Answer]:
+        """Enter the agreement."""
+        answer = desk.execute(self._command)
+        desk.stage(DeleteProposal(self._digest))
+        return [answer]
+
+
+class AgreementsService:
+    """Proposes, receives, accepts and lists agreements."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._changed = threading.Event()
+
+    def propose(self, request: ProposalRequest) -> Pending[ProposalView]:
+        """Sign an agreement on the given terms and keep it until the partner has signed too."""
+        partner = self._partner(request.partner)
+        own = self._context
+        current = own.reader.current_agreement(request.partner)
+        agreement = make_agreement(
+            request,
+            own=own.record,
+            partner=partner,
+            current=current,
+            now=own.now,
+        )
+        if not request.forced:
+            self._refuse_loops(agreement)
+        signature = sign_agreement(agreement, ledger=own.ledger, key=own.keyring.key(Role.APPROVAL))
+        signed = SignedAgreement(agreement=agreement, signatures=(signature,))
+        return self._keep(signed, request.partner, "sent")
+
+    def receive_proposal(self, document: bytes) -> Pending[ProposalView]:
+        """Keep a proposal that a partner signed, or raise a `ProtocolError` or `partner_unknown`."""
+        signed, partner = self._open(document)
+        if [item.ledger for item in signed.signatures] != [partner]:
+            raise AgreementInvalid("a proposal carries its sender's signature alone")
+        return self._keep(signed, partner, "received")
+
+    def accept(self, proposal: bytes | None, digest: Digest | None, *, forced: bool) -> Pending[EntryAnswer]:
+        """Sign a partner's proposal, given or received before, and enter it; its terms bind from then on."""
+        document = self._document(proposal, digest)
+        signed, partner = self._open(document)
+        if partner not in [item.ledger for item in signed.signatures]:
+            raise Refusal(Code.AGREEMENT_INVALID, f"{partner} has not signed this proposal")
+        if not forced:
+            self._refuse_loops(signed.agreement)
+        own = self._context.ledger
+        ours = sign_agreement(signed.agreement, ledger=own, key=self._context.keyring.key(Role.APPROVAL))
+        theirs = [item for item in signed.signatures if item.ledger != own]
+        both = tuple(sorted([ours, *theirs], key=lambda item: item.ledger))
+        return self._enter(SignedAgreement(agreement=signed.agreement, signatures=both), forced=forced)
+
+    def receive_complete(self, document: bytes) -> Pending[EntryAnswer]:
+        """Enter an agreement that a partner has completed: our own signature on it is our approval."""
+        signed, _ = self._open(document)
+        verify_agreement(signed, complete=True)
+        return self._enter(signed, forced=round_trip_multiplies(signed.agreement))
+
+    def end(self, request: EndRequest) -> Pending[EntryAnswer]:
+        """Give notice: the agreement ends here and, as soon as the partner knows, there."""
+        command = EndAgreement(
+            id=ended_id(request.agreement, self._context.ledger),
+            request=digest_request(self._context.digests, request),
+            agreement=request.agreement,
+            ends_at=request.ends_at,
+        )
+        return self._context.execute(command)
+
+    def check(self, proposal: bytes | None, digest: Digest | None, *, at: str | None) -> RateReport:
+        """Return what all agreements that still count, and a proposal given or kept, would do together."""
+        given = proposal is not None or digest is not None
+        document = self._document(proposal, digest) if given else None
+        agreement = None if document is None else decode_signed_agreement(document).agreement
+        return report_of(self._counting(agreement), agreement, at=at)
+
+    def show(self, digest: Digest) -> AgreementView:
+        """Return one agreement, or raise `agreement_unknown`."""
+        record = self._context.reader.record(AGREEMENTS, digest)
+        if record is None:
+            raise Refusal(Code.AGREEMENT_UNKNOWN, f"there is no agreement {digest}")
+        return _view(digest, record)
+
+    def all(self) -> AgreementList:
+        """Return all agreements."""
+        found = self._context.reader.agreements()
+        return AgreementList(agreements=tuple(_view(digest, record) for digest, record in found))
+
+    def proposals(self) -> ProposalList:
+        """Return all proposals that are not entered."""
+        return ProposalList(proposals=tuple(map(self._proposal_view, self._context.reader.proposals())))
+
+    def papers(self) -> list[Paper]:
+        """Return what partners with an address should have: own proposals, and the agreements that bind."""
+        papers = []
+        reader = self._context.reader
+        for ledger, url in reader.partner_urls().items():
+            if not url:
+                continue  # A person carries it.
+            current = reader.current_agreement(ledger)
+            if current is not None:
+                document = encode_signed_agreement(current[1].signed)
+                papers.append(Paper(ledger, url.rstrip("/") + AGREEMENTS_PATH, document))
+            papers += [
+                Paper(ledger, url.rstrip("/") + PROPOSALS_PATH, each.document)
+                for each in reader.proposals()
+                if each.partner == ledger and self._is_ours(decode_signed_agreement(each.document))
+            ]
+        return papers
+
+    def wait(self, longest_seconds: float) -> None:
+        """Sleep until there may be a new paper, or the time is over."""
+        self._changed.wait(longest_seconds)
+        self._changed.clear()
+
+    def wake(self) -> None:
+        """End a `wait` early."""
+        self._changed.set()
+
+    def _counting(self, proposal: Agreement | None) -> tuple[Agreement, ...]:
+        records = [record for _, record in self._context.reader.agreements()]
+        return still_counting(records, proposal, now=self._context.now)
+
+    def _refuse_loops(self, agreement: Agreement) -> None:
+        refuse_loops(self._counting(agreement), agreement)
+
+    def _is_ours(self, signed: SignedAgreement) -> bool:
+        return self._context.ledger in [item.ledger for item in signed.signatures]
+
+    def _document(self, proposal: bytes | None, digest: Digest | None) -> bytes:
+        if proposal is not None:
+            return proposal
+        found = None if digest is None else self._context.reader.proposal(digest)
+        if found is None:
+            raise NodeRefusal(NodeCode.PROPOSAL_UNKNOWN, f"there is no proposal {digest}")
+        return found.document
+
+    def _open(self, document: bytes) -> tuple[SignedAgreement, Ledger]:
+        signed = decode_signed_agreement(document)
+        partner = signed.agreement.other(self._context.ledger).ledger
+        record = self._partner(partner)
+        if signed.agreement.party(partner).keys != record.keys:
+            raise Refusal(Code.PARTNER_MISMATCH, f"the document names other keys than {partner} is known by")
+        verify_agreement(signed, complete=False)
+        return signed, partner
+
+    def _partner(self, ledger: Ledger) -> PartnerRecord:
+        record = self._context.reader.record(PARTNERS, ledger)
+        if record is None:
+            raise Refusal(Code.PARTNER_UNKNOWN, f"there is no partner {ledger}")
+        return record
+
+    def _keep(
+        self, signed: SignedAgreement, partner: Ledger, direction: Literal["sent", "received"]
+    ) -> Pending[ProposalView]:
+        digest = agreement_digest(signed.agreement)
+        kept = [each for each in self._context.reader.proposals() if each.partner == partner]
+        if len(kept) >= PROPOSALS_PER_PARTNER_MAX and digest not in {each.digest for each in kept}:
+            raise NodeRefusal(NodeCode.PROPOSALS_FULL, f"{len(kept)} proposals with {partner} wait for an answer")
+        document, now = encode_signed_agreement(signed), self._context.now
+        view = ProposalView(
+            digest=digest, partner=partner, direction=direction, received_at=now, proposal=document_in(document)
+        )
+        future = self._context.writer.submit(KeepWork(PutProposal(digest, partner, document, now)))
+        future.add_done_callback(lambda _: self._changed.set())
+        return Pending(future, lambda _: view)
+
+    def _enter(self, signed: SignedAgreement, *, forced: bool) -> Pending[EntryAnswer]:
+        digest = agreement_digest(signed.agreement)
+        # Whoever enters it, by whatever way it came: the same document is the same request.
+        command = EnterAgreement(id=agreement_id(digest), request=digest, signed=signed, forced=forced)
+        future = self._context.writer.submit(EnterWork(command, digest))
+        future.add_done_callback(lambda _: self._changed.set())
+        return Pending(future, self._context.render_first)
+
+    def _proposal_view(self, proposal: Proposal) -> ProposalView:
+        signed = decode_signed_agreement(proposal.document)
+        return ProposalView(
+            digest=proposal.digest,
+            partner=proposal.partner,
+            direction="sent" if self._is_ours(signed) else "received",
+            received_at=proposal.received_at,
+            proposal=document_of(signed),
+        )
+
+
+def _view(digest: Digest, record: AgreementRecord) -> AgreementView:
+    return AgreementView(
+        digest=digest,
+        partner=record.partner,
+        number=record.signed.agreement.number,
+        entered_at=record.entered_at,
+        superseded_at=record.superseded_at,
+        ends_at=record.ends_at,
+        agreement=document_of(record.signed),
+    )

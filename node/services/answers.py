@@ -1,0 +1,304 @@
+"""What the services answer: typed, encoded once, and for a command a pure function of its entry.
+
+Field order is the order of the JSON; `Document` is a signed paper as JSON, for a person to carry and a program to read.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Final, Generic, Literal, TypeAlias, TypeVar, cast
+
+import msgspec
+
+Document: TypeAlias = Mapping[str, object]
+PostingRow: TypeAlias = tuple[str, str, int]
+"""Account, asset and signed amount."""
+
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+_T = TypeVar("_T")
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What the caller is told about a written entry; `id` is the one by which the request can be repeated."""
+
+    id: str
+    kind: str
+    seq: int
+    leaf: str
+    time: str
+    occurred_on: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenesisAnswer(Written):
+    """The ledger began."""
+
+    kind: Literal["genesis"] = "genesis"
+    ledger: str
+    points: str
+    points_name: str
+    currencies: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountAnswer(Written):
+    """An account was opened or closed."""
+
+    kind: Literal["account_opened", "account_closed"]
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedAnswer(Written):
+    """Points were given to a holder; `metadata` is the salted digest of the erasable metadata."""
+
+    kind: Literal["points_issued"] = "points_issued"
+    postings: tuple[PostingRow, ...]
+    expires_on: str | None
+    metadata: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovedAnswer(Written):
+    """Points of a holder were used up, or moved to another holder."""
+
+    kind: Literal["points_redeemed", "points_transferred"]
+    postings: tuple[PostingRow, ...]
+    metadata: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldAnswer(Written):
+    """Points were set aside."""
+
+    kind: Literal["hold_placed"] = "hold_placed"
+    account: str
+    amount: int
+    expires_at: str | None
+    metadata: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureAnswer(Written):
+    """Held points were redeemed; `final` released what remained."""
+
+    kind: Literal["hold_captured"] = "hold_captured"
+    hold: str
+    postings: tuple[PostingRow, ...]
+    final: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseAnswer(Written):
+    """What remained of a hold is available again; `expired` when its time had passed."""
+
+    kind: Literal["hold_released"] = "hold_released"
+    hold: str
+    expired: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartnerAnswer(Written):
+    """A partner is known by its keys; `fingerprint` is what operators read aloud."""
+
+    kind: Literal["partner_added"] = "partner_added"
+    network: str
+    ledger: str
+    points: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartnerAcceptedAnswer(PartnerAnswer):
+    """A partner is known; `reply` is this node's own invitation, to be sent back."""
+
+    reply: Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementAnswer(Written):
+    """An agreement binds; `agreement` is the document with both signatures."""
+
+    kind: Literal["agreement_entered"] = "agreement_entered"
+    partner: str
+    digest: str
+    agreement: Document
+    forced: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkAnswer(Written):
+    """An account is linked with a partner."""
+
+    kind: Literal["link_issued", "link_accepted"]
+    account: str
+    partner: str
+    alias: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkIssuedAnswer(LinkAnswer):
+    """An account is linked; `document` is the signed link that its member carries to the partner."""
+
+    document: Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversionAnswer(Written):
+    """Points are on hold for the partner to credit; `value` is in millionths of `currency`."""
+
+    kind: Literal["conversion_held"] = "conversion_held"
+    state: Literal["pending"] = "pending"
+    partner: str
+    account: str
+    agreement: str
+    promotion: str | None
+    refund_of: str | None
+    steps: int
+    source_points: int
+    destination_points: int
+    fee_points: int
+    value: int
+    currency: str
+    accept_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelAnswer(Written):
+    """The partner is asked to refuse a conversion unless it has credited it."""
+
+    kind: Literal["conversion_cancel_requested"] = "conversion_cancel_requested"
+    conversion: str
+    partner: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapturedAnswer(Written):
+    """The partner credited a conversion, so the held points are gone."""
+
+    kind: Literal["conversion_captured"] = "conversion_captured"
+    conversion: str
+    decided_at: str
+    expires_on: str | None
+    postings: tuple[PostingRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnedAnswer(Written):
+    """The partner refused a conversion, so the held points are the member's again."""
+
+    kind: Literal["conversion_released"] = "conversion_released"
+    conversion: str
+    reason: str
+    decided_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForcedAnswer(Written):
+    """An operator gave the held points back without the partner's word; `postings` are what may be owed."""
+
+    kind: Literal["conversion_forced"] = "conversion_forced"
+    conversion: str
+    reason: str
+    postings: tuple[PostingRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedAnswer(Written):
+    """An agreement ends at `ends_at`, by notice of the party `by`."""
+
+    kind: Literal["agreement_ended"] = "agreement_ended"
+    partner: str
+    agreement: str
+    by: str
+    given_at: str
+    ends_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditedAnswer(Written):
+    """Points came in from a partner."""
+
+    kind: Literal["conversion_credited"] = "conversion_credited"
+    conversion: str
+    partner: str
+    agreement: str
+    promotion: str | None
+    refund_of: str | None
+    steps: int
+    destination_points: int
+    value: int
+    currency: str
+    expires_on: str | None
+    postings: tuple[PostingRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedAnswer(Written):
+    """A partner's conversion was refused for ever."""
+
+    kind: Literal["conversion_refused"] = "conversion_refused"
+    conversion: str
+    partner: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherAnswer(Written):
+    """Anything else that a ledger records; `fields` are the entry's own, as they stand in it."""
+
+    fields: Document
+
+
+EntryAnswer: TypeAlias = (
+    GenesisAnswer
+    | AccountAnswer
+    | IssuedAnswer
+    | MovedAnswer
+    | HoldAnswer
+    | CaptureAnswer
+    | ReleaseAnswer
+    | PartnerAnswer
+    | AgreementAnswer
+    | LinkAnswer
+    | ConversionAnswer
+    | CancelAnswer
+    | CapturedAnswer
+    | ReturnedAnswer
+    | ForcedAnswer
+    | EndedAnswer
+    | CreditedAnswer
+    | RefusedAnswer
+    | OtherAnswer
+)
+
+
+class Pending(Generic[_T]):
+    """An answer that exists once the commit that it reports is durable: awaited by routes, or waited for."""
+
+    def __init__(self, future: "Future[_A]", finish: Callable[[_A], _T]) -> None:
+        """Make the answer by `finish` out of what `future` brings, on the thread or task that asks for it."""
+        self._future = cast("Future[object]", future)
+        self._finish = cast("Callable[[object], _T]", finish)
+
+    def then(self, finish: Callable[[_T], _B]) -> "Pending[_B]":
+        """Return what `finish` makes of the answer."""
+        first = self._finish
+        return Pending(self._future, lambda found: finish(first(found)))
+
+    def result(self, timeout: float | None = None) -> _T:
+        """Wait for the answer and return it, or raise what the work raised."""
+        return self._finish(self._future.result(timeout))
+
+    async def wait(self) -> _T:
+        """Return the answer without holding up the event loop; a caller that goes away does not undo the work."""
+        return self._finish(await asyncio.shield(asyncio.wrap_future(self._future)))
+
+
+def encode_answer(answer: object) -> bytes:
+    """Return the JSON of an answer: the same bytes for the same value, always."""
+    return _ENCODER.encode(answer)

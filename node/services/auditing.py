@@ -1,0 +1,78 @@
+"""Audits of logs wherever they are kept, and what an auditor remembers from one audit to the next."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from protocol.audit.findings import Verdict
+from protocol.audit.log import LogAudit, Progress, Source, audit_log
+from protocol.audit.report import Report, make_report
+from protocol.checkpoint import Checkpoint, parse_checkpoint
+from protocol.errors import CouldNotCheck, ProtocolError
+from protocol.note import Verifier, parse_note
+
+_SUFFIX: Final = ".checkpoint"
+
+
+def audit(
+    sources: Sequence[Source],
+    *,
+    vkeys: Sequence[Verifier] = (),
+    seen: "SeenCheckpoints | None" = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Return what is found by replaying every log of `sources` and matching each pair of partners among them.
+
+    `vkeys` are the logs' keys as they are known from elsewhere. With `seen`, each log must lead to what it showed to
+    an earlier audit, and what it shows now is remembered if it held.
+    """
+    known = list(seen.checkpoints()) if seen else []
+    audits = [_audited(source, vkeys, known, progress) for source in sources]
+    report = make_report(audits)
+    if seen:
+        for each in audits:
+            if each.findings.verdict is Verdict.HELD and each.checkpoint is not None and each.note is not None:
+                seen.remember(each.checkpoint, each.note)
+    return report
+
+
+def _audited(
+    source: Source, vkeys: Sequence[Verifier], known: Sequence[Checkpoint], progress: Callable[..., None] | None
+) -> LogAudit:
+    if progress is None:
+        return audit_log(source, verifiers=vkeys, known=known)
+    return audit_log(source, verifiers=vkeys, known=known, progress=progress)
+
+
+class SeenCheckpoints:
+    """The largest checkpoint of each log that an audit found to hold, in a directory of the auditor's own."""
+
+    def __init__(self, directory: Path) -> None:
+        """Remember in `directory`, which is made when there is something to remember."""
+        self._directory = directory
+
+    def checkpoints(self) -> Iterator[Checkpoint]:
+        """Yield what is remembered; raise `CouldNotCheck` when it cannot be read."""
+        try:
+            for path in sorted(self._directory.glob(f"*{_SUFFIX}")):
+                yield parse_checkpoint(parse_note(path.read_bytes()).text)
+        except (OSError, ProtocolError) as error:
+            raise CouldNotCheck(f"{self._directory}: a checkpoint that was seen before cannot be read") from error
+
+    def remember(self, checkpoint: Checkpoint, note: bytes) -> None:
+        """Keep a checkpoint that held unless a larger one of its log is kept, durably and in one step."""
+        path = self._directory / (sha256(checkpoint.origin.encode()).hexdigest() + _SUFFIX)
+        if any(kept.origin == checkpoint.origin and kept.size > checkpoint.size for kept in self.checkpoints()):
+            return
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            beside = path.with_suffix(".new")
+            with beside.open("wb") as file:
+                file.write(note)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        except OSError as error:
+            raise CouldNotCheck(f"{path} cannot be written: {error.strerror}") from error

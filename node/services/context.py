@@ -1,0 +1,107 @@
+"""What every service is given: the ledger's name, its store to read from, the writer to submit to, and the ports."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from node.engine.engine import Committed
+from node.engine.work import Answer, CommandWork, Desk, Work
+from node.ports import Clock, Keyring, Randomness
+from node.services.answers import EntryAnswer, Pending
+from node.services.render import render
+from node.services.request_digest import RequestDigests
+from node.store.reader import StoreReader
+from node.store.rows import Write
+from protocol.entries import Sealed, unseal
+from protocol.fields import format_time
+from protocol.identifiers import Ledger
+from protocol.ledger.commands import AnyCommand
+from protocol.ledger.state import LedgerRecord
+from protocol.ledger.view import Need, Overlay
+
+_T = TypeVar("_T")
+
+
+class Writer(Protocol):
+    """Takes works and runs them, each in one commit with others."""
+
+    def submit(self, work: Work[_T]) -> "Future[_T]":
+        """Queue `work`; the future carries its value or the error it raised."""
+
+    def listen(self, listener: Callable[[Committed], None]) -> None:
+        """Call `listener` after each commit."""
+
+
+class StatelessWork:
+    """A work that remembers nothing between commits, so that a commit that failed leaves nothing to forget."""
+
+    def abandoned(self) -> None:
+        """Do nothing: all that was done is in the store."""
+
+
+class Ping(StatelessWork):
+    """A work that does nothing: its answer shows that the writer is at work."""
+
+    def needs(self, _view: Overlay) -> Iterator[Need]:
+        """Need nothing."""
+        return iter(())
+
+    def run(self, _desk: Desk) -> None:
+        """Do nothing."""
+
+
+class WriteWork(StatelessWork):
+    """Rows that no entry stands beside."""
+
+    def __init__(self, writes: Sequence[Write]) -> None:
+        self._writes = writes
+
+    def needs(self, _view: Overlay) -> Iterator[Need]:
+        """Need nothing."""
+        return iter(())
+
+    def run(self, desk: Desk) -> None:
+        """Write them."""
+        for write in self._writes:
+            desk.stage(write)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """The parts that services share."""
+
+    record: LedgerRecord
+    reader: StoreReader
+    writer: Writer
+    keyring: Keyring
+    clock: Clock
+    randomness: Randomness
+    digests: RequestDigests
+
+    @property
+    def ledger(self) -> Ledger:
+        """Return this ledger's name."""
+        return self.record.ledger
+
+    @property
+    def now(self) -> str:
+        """Return the wall time as documents write it."""
+        return format_time(self.clock.now())
+
+    def execute(self, command: AnyCommand, writes: Sequence[Write] = ()) -> Pending[EntryAnswer]:
+        """Submit one command, with rows to be written unless it is a repeat."""
+        return Pending(self.writer.submit(CommandWork([command], writes=writes)), self.render_first)
+
+    def render_first(self, answers: Sequence[Answer]) -> EntryAnswer:
+        """Return what the caller is told about the first of a work's answers."""
+        return self.render(answers[0].sealed)
+
+    def render(self, sealed: Sealed) -> EntryAnswer:
+        """Return what the caller is told about an entry."""
+        return render(sealed, ledger=self.ledger)
+
+    def entry(self, seq: int) -> Sealed | None:
+        """Return a stored entry, or None where the log does not reach."""
+        data = self.reader.entry(seq)
+        return None if data is None else unseal(data)

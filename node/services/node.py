@@ -1,0 +1,132 @@
+"""A node as one object: every service, wired to one store, one writer and the ports."""
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from node.engine.work import Work
+from node.engine.writer import WriterQueue
+from node.ports import Clock, Faults, Keyring, Papers, Randomness, Transport
+from node.services.accounts import AccountsService
+from node.services.agreements import AgreementsService
+from node.services.context import Context, Ping
+from node.services.conversions import ConversionsService
+from node.services.credentials import CredentialsService
+from node.services.exceptions import Delivery, ExceptionsService
+from node.services.exchange import Exchange
+from node.services.exchange_files import ExchangeFilesService
+from node.services.links import LinksService
+from node.services.log import LogService
+from node.services.partners import Contact, PartnersService
+from node.services.points import PointsService
+from node.services.quotes import QuotesService
+from node.services.request_digest import RequestDigests
+from node.services.settlement import SettlementService
+from node.store.reader import StoreReader
+from protocol.errors import TallystickError
+from protocol.identifiers import Ledger
+from protocol.ledger.state import LEDGER, ONLY
+
+REQUEST_KEY_SETTING: Final = "request_key"
+READY_SECONDS: Final = 2.0
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """The world that a node lives in."""
+
+    keyring: Keyring
+    clock: Clock
+    randomness: Randomness
+    transport: Transport
+    papers: Papers
+    faults: Faults
+
+
+class Node:
+    """What the API and the workers call. The composition root makes one and closes what it was made from."""
+
+    def __init__(self, *, reader: StoreReader, writer: WriterQueue, ports: Ports, url: str) -> None:
+        """Wire all services around the ledger that the store holds; nothing starts here."""
+        record = reader.record(LEDGER, ONLY)
+        key = reader.setting(REQUEST_KEY_SETTING)
+        assert record is not None and key is not None, "a node's directory is made with its genesis"  # noqa: PT018
+        context = Context(
+            record=record,
+            reader=reader,
+            writer=writer,
+            keyring=ports.keyring,
+            clock=ports.clock,
+            randomness=ports.randomness,
+            digests=RequestDigests(bytes.fromhex(key)),
+        )
+        self.ledger = record.ledger
+        self.ledger_keys = record.keys
+        self.papers = ports.papers
+        self.clock = ports.clock
+        self.randomness = ports.randomness
+        self.exchange = Exchange(
+            ledger=record.ledger,
+            reader=reader,
+            writer=writer,
+            keyring=ports.keyring,
+            clock=ports.clock,
+            randomness=ports.randomness,
+            transport=ports.transport,
+            faults=ports.faults,
+        )
+        self.exchange_files = ExchangeFilesService(context, self.exchange)
+        self.accounts = AccountsService(context)
+        self.points = PointsService(context)
+        self.links = LinksService(context)
+        self.quotes = QuotesService(context)
+        self.conversions = ConversionsService(context)
+        self.partners = PartnersService(context, url=url, contact_of=self._contact)
+        self.agreements = AgreementsService(context)
+        self.settlement = SettlementService(context)
+        self.exceptions = ExceptionsService(context, delivery_of=self._delivery)
+        self.log = LogService(context)
+        self.credentials = CredentialsService(context)
+
+        self.reader = reader
+        self._writer = writer
+
+    def submit(self, work: Work[_T]) -> "Future[_T]":
+        """Queue `work` for the next commit."""
+        return self._writer.submit(work)
+
+    def checks(self) -> dict[str, bool]:
+        """Return what must hold for the node to serve, each by name."""
+        return {"store": self._reads(), "clock": not self._writer.clock_stopped, "writer": self._writes()}
+
+    def confirm_clock(self) -> dict[str, bool]:
+        """Believe the wall clock as it is now, which an operator has looked at; return what holds then."""
+        self._writer.confirm_clock()
+        return self.checks()
+
+    def _reads(self) -> bool:
+        try:
+            return self.reader.latest_checkpoint() is not None
+        except TallystickError:
+            return False
+
+    def _writes(self) -> bool:
+        try:
+            self._writer.submit(Ping()).result(READY_SECONDS)
+        except (TallystickError, TimeoutError):
+            return False
+        return True
+
+    def _delivery(self, ledger: Ledger) -> Delivery:
+        peer = self.exchange.peer(ledger)
+        with peer.lock:
+            return Delivery(last_contact=peer.last_contact, last_failure=peer.last_failure)
+
+    def _contact(self, ledger: Ledger) -> Contact:
+        peer = self.exchange.peer(ledger)
+        with peer.lock:
+            if peer.outgoing.behind:
+                return Contact(channel="behind", last_contact=peer.last_contact)
+            return Contact(channel="ready" if peer.outgoing.answered else "waiting", last_contact=peer.last_contact)

@@ -1,0 +1,152 @@
+"""What operators see of settlement: windows with their sums, statements as JSON."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from node.services.answers import Document
+from node.services.render import document_of
+from protocol.identifiers import Ledger
+from protocol.ledger.state import CloseRecord, StatementRecord, WindowRecord, WindowTotals
+from protocol.statement import DisputedLine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SumsView:
+    """One direction of a window: sums as decimal texts, values in millionths of the agreement's currency.
+
+    `disputed` is the value of this window's lines that are left out of its bill.
+    """
+
+    count: int
+    source_points: str
+    destination_points: str
+    fee_points: str
+    value: str
+    disputed: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowView:
+    """A window with a partner: `sent` are our conversions, closed by the partner, `received` the partner's.
+
+    `proposed` is the digest of the statement that we alone have signed, `statement` that of the agreed one.
+    """
+
+    partner: str
+    window: int
+    state: str
+    opened_at: str | None
+    closed_at: str | None
+    partner_closed_at: str | None
+    sent: SumsView
+    received: SumsView
+    proposed: str | None
+    statement: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowList:
+    """Windows, latest first; `more` where there are more than are listed."""
+
+    windows: tuple[WindowView, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementRow:
+    """An agreed statement in short; `minor_units` of `minor_unit` millionths each are paid, null `payer`: nothing."""
+
+    digest: str
+    partner: str
+    window: int
+    state: str
+    currency: str
+    minor_unit: int
+    payer: str | None
+    minor_units: str
+    due_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementList:
+    """Agreed statements, latest first; `more` where there are more than are listed."""
+
+    statements: tuple[StatementRow, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementView:
+    """An agreed statement: `signed` is the document with both signatures."""
+
+    digest: str
+    partner: str
+    window: int
+    state: str
+    agreed_seq: int
+    signed: Document
+
+
+def sums_view(totals: WindowTotals | None, close: CloseRecord | None, disputed: Iterable[DisputedLine]) -> SumsView:
+    """Return the sums of one direction: what the decider's close states, or what has come so far."""
+    found = (close.totals if close else None) or totals or WindowTotals(first_dec_seq=1, last_dec_seq=0)
+    return SumsView(
+        count=found.count,
+        source_points=str(found.source_points),
+        destination_points=str(found.destination_points),
+        fee_points=str(found.fee_points),
+        value=str(found.value),
+        disputed=str(sum(line.value for line in disputed)),
+    )
+
+
+def window_view(
+    place: tuple[Ledger, int],
+    record: WindowRecord,
+    *,
+    sent: WindowTotals | None,
+    received: WindowTotals | None,
+    statement: StatementRecord | None,
+) -> WindowView:
+    """Return a window as its operators see it."""
+    partner, window = place
+    return WindowView(
+        partner=partner,
+        window=window,
+        state=record.state.value,
+        opened_at=record.opened_at,
+        closed_at=record.closed.closed_at if record.closed else None,
+        partner_closed_at=record.received.closed_at if record.received else None,
+        sent=sums_view(sent, record.received, record.disputed_out),
+        received=sums_view(received, record.closed, record.disputed_in),
+        proposed=None if statement else record.proposed,
+        statement=statement.digest if statement else None,
+    )
+
+
+def statement_row(place: tuple[Ledger, int], record: StatementRecord, window: WindowRecord) -> StatementRow:
+    """Return an agreed statement in short."""
+    statement = record.signed.statement
+    return StatementRow(
+        digest=record.digest,
+        partner=place[0],
+        window=place[1],
+        state=window.state.value,
+        currency=statement.currency,
+        minor_unit=statement.minor_unit,
+        payer=statement.payer,
+        minor_units=statement.minor_units,
+        due_at=statement.due_at,
+    )
+
+
+def statement_view(place: tuple[Ledger, int], record: StatementRecord, window: WindowRecord) -> StatementView:
+    """Return an agreed statement with its document."""
+    return StatementView(
+        digest=record.digest,
+        partner=place[0],
+        window=place[1],
+        state=window.state.value,
+        agreed_seq=record.agreed_seq,
+        signed=document_of(record.signed),
+    )

@@ -1,0 +1,87 @@
+"""Structured logs: one event a line, with the ids of the request and the conversion that it belongs to.
+
+No token and no personal data enters a line: what is logged is a route's template, never its path; an error's class,
+place and code, never the values it was about.
+"""
+
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Literal
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from protocol.errors import TallystickError
+
+LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_FRAMES_MAX: Final = 30
+
+
+def configure_logging(*, level: str, form: Literal["json", "console"]) -> None:
+    """Send every log line of the process to standard error, `form` a line."""
+    shown: Processor = structlog.processors.JSONRenderer(sort_keys=True)
+    if form == "console":
+        shown = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        describe_exception,
+    ]
+    structlog.configure(
+        processors=[*shared, shown],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    _adopt_standard_logging(level, [*shared, structlog.stdlib.ProcessorFormatter.remove_processors_meta, shown])
+
+
+def _adopt_standard_logging(level: str, processors: list[Processor]) -> None:
+    # uvicorn and the libraries below it speak through the standard library: the same lines, the same place.
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=processors))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(LEVELS[level], logging.WARNING))
+
+
+def describe_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Replace an exception by its class, code and places: its text may quote what a client sent."""
+    given = event.pop("exc_info", None)
+    if not given:
+        return event
+    error = given if isinstance(given, BaseException) else _current(given)
+    if error is not None:
+        event["error"] = type(error).__name__
+        if isinstance(error, TallystickError):
+            event["code"] = error.code
+        event["places"] = places_of(error.__traceback__)
+        cause = error.__cause__ or error.__context__
+        if cause is not None:
+            event["cause"] = type(cause).__name__
+    return event
+
+
+def places_of(trace: TracebackType | None) -> list[str]:
+    """Return where an exception passed, innermost last: file, line and function, without the code or its values."""
+    frames = traceback.extract_tb(trace)[-_FRAMES_MAX:]
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+
+
+@contextmanager
+def log_context(**ids: str) -> Iterator[None]:
+    """Put `ids` into every line that is logged inside."""
+    with structlog.contextvars.bound_contextvars(**ids):
+        yield
+
+
+def _current(given: object) -> BaseException | None:
+    if isinstance(given, tuple) and isinstance(given[1], BaseException):
+        return given[1]
+    return sys.exc_info()[1]

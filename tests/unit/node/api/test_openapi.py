@@ -1,0 +1,78 @@
+"""The OpenAPI document is complete: every route, every refusal, every credential, every answer closed."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from node.api.app import routes_of
+from node.api.auth import SCHEME, Requires
+from node.api.problems import MEDIA_TYPE
+from tests.support.api import Api, Json
+
+
+@pytest.fixture(scope="module")
+def document(api: Api) -> Json:
+    found: Json = api.call("GET", "/openapi.json", role=None).json()
+    return found
+
+
+def operations(document: Json) -> Iterator[tuple[str, Json]]:
+    paths = document["paths"]
+    assert isinstance(paths, dict)
+    for path, item in paths.items():
+        for method, operation in item.items():
+            yield f"{method.upper()} {path}", operation
+
+
+def responses_of(operation: Json) -> dict[str, Json]:
+    responses = operation["responses"]
+    assert isinstance(responses, dict)
+    return responses
+
+
+def test_every_route_is_described(document: Json) -> None:
+    routes = {f"{method} {route.path.replace(':path', '')}" for route in routes_of() for method in route.methods or ()}
+    assert {name for name, _ in operations(document)} == routes
+    for name, operation in operations(document):
+        assert operation["description"], name
+
+
+def test_every_refusal_is_a_problem(document: Json) -> None:
+    for name, operation in operations(document):
+        for status, response in responses_of(operation).items():
+            if status >= "400" and (name, status) != ("GET /readyz", "503"):
+                content = response["content"]
+                assert isinstance(content, dict)
+                assert list(content) == [MEDIA_TYPE], (name, status)
+    assert "HTTPValidationError" not in str(document)
+
+
+def test_guarded_routes_name_their_credential_and_how_it_is_refused(document: Json) -> None:
+    guarded = {
+        f"{method} {route.path.replace(':path', '')}"
+        for route in routes_of()
+        if any(isinstance(each.dependency, Requires) for each in route.dependencies)
+        for method in route.methods or ()
+    }
+    for name, operation in operations(document):
+        assert (operation.get("security") == [{SCHEME: []}]) == (name in guarded), name
+        assert ({"401", "403"} <= responses_of(operation).keys()) == (name in guarded), name
+
+
+def test_routes_with_a_body_say_how_it_is_refused(document: Json) -> None:
+    for name, operation in operations(document):
+        if "requestBody" in operation:
+            assert {"400", "413", "415", "422"} <= responses_of(operation).keys(), name
+
+
+def test_objects_are_closed(document: Json) -> None:
+    components = document["components"]
+    assert isinstance(components, dict)
+    for name, schema in components["schemas"].items():
+        if "properties" in schema:
+            assert schema["additionalProperties"] is False, name
+
+
+def test_every_operation_has_a_name_of_its_own(document: Json) -> None:
+    names = [operation["operationId"] for _, operation in operations(document)]
+    assert len(set(map(str, names))) == len(names)

@@ -1,0 +1,122 @@
+"""A node opens only on the store that is its own and not behind what it has signed."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from node.app.directory import Created, create_node_directory
+from node.app.open import KeysMismatch, StoreBehind, open_node
+from node.services.requests import OpenAccountRequest
+from node.store.errors import StoreBusy
+from node.workers.keep_state import KeepState, StateFileInvalid
+from protocol.identifiers import Account
+from tests.support.documents import uuid
+
+
+@pytest.fixture
+def created(tmp_path: Path) -> Created:
+    return create_node_directory(
+        tmp_path / "aurora",
+        ledger="aurora.example/main.1",
+        points="AUR",
+        points_name="Aurora Miles",
+        url="http://127.0.0.1:8420",
+    )
+
+
+def grow(created: Created, name: str) -> None:
+    with open_node(created.directory) as opened:
+        request = OpenAccountRequest(id=uuid(name), account=Account(f"member/{uuid(name)}"))
+        opened.node.points.open_account(request).result()
+        KeepState(opened.node.log, created.directory / "state.json").step()
+
+
+def copy_of(created: Created, name: str) -> Path:
+    kept = created.directory.parent / name
+    shutil.copytree(created.directory, kept)
+    return kept
+
+
+def test_a_node_opens_again_where_it_was(created: Created) -> None:
+    grow(created, "one")
+    grow(created, "two")
+    with open_node(created.directory) as opened:
+        assert len(opened.node.accounts.page(after=None, limit=10).accounts) == 2
+        assert opened.node.checks() == {"store": True, "clock": True, "writer": True}
+
+
+def test_a_store_has_one_node(created: Created) -> None:
+    with open_node(created.directory), pytest.raises(StoreBusy), open_node(created.directory):
+        pass
+    grow(created, "afterwards")
+
+
+def test_an_older_copy_of_the_database_is_refused(created: Created) -> None:
+    old = copy_of(created, "old")
+    grow(created, "one")
+    shutil.copy(old / "ledger.sqlite", created.directory / "ledger.sqlite")
+    for leftover in created.directory.glob("ledger.sqlite-*"):
+        leftover.unlink()
+    with pytest.raises(StoreBehind, match="it is an older copy"), open_node(created.directory):
+        pass
+
+
+def test_another_history_of_the_same_length_is_refused(created: Created) -> None:
+    other = copy_of(created, "other")
+    grow(created, "one")
+    state = (created.directory / "state.json").read_bytes()
+    with open_node(other) as opened:
+        request = OpenAccountRequest(id=uuid("two"), account=Account(f"member/{uuid('two')}"))
+        opened.node.points.open_account(request).result()
+    (other / "state.json").write_bytes(state)
+    with pytest.raises(StoreBehind, match="another history"), open_node(other):
+        pass
+
+
+def test_a_state_file_of_another_ledger_is_refused(created: Created, tmp_path: Path) -> None:
+    stranger = create_node_directory(
+        tmp_path / "bluebird",
+        ledger="bluebird.example/main.1",
+        points="BLU",
+        points_name="Bluebird Nights",
+        url="http://127.0.0.1:8421",
+    )
+    shutil.copy(stranger.directory / "state.json", created.directory / "state.json")
+    with pytest.raises(StoreBehind, match="holds no checkpoint of this ledger"), open_node(created.directory):
+        pass
+
+
+def test_a_damaged_state_file_is_refused_and_a_missing_one_is_not(created: Created) -> None:
+    path = created.directory / "state.json"
+    path.write_text(json.dumps({"v": 1}))
+    with pytest.raises(StateFileInvalid), open_node(created.directory):
+        pass
+    path.unlink()
+    with open_node(created.directory) as opened:
+        assert opened.node.ledger == "aurora.example/main.1"
+
+
+def test_keys_and_names_are_those_of_the_ledger(created: Created) -> None:
+    with pytest.raises(KeysMismatch), open_node(created.directory, settings={"ledger": "bluebird.example/main.1"}):
+        pass
+    other = create_node_directory(
+        created.directory.parent / "twin",
+        ledger="aurora.example/main.1",
+        points="AUR",
+        points_name="Aurora Miles",
+        url="http://127.0.0.1:8420",
+    )
+    shutil.copy(other.directory / "keys" / "log.seed", created.directory / "keys" / "log.seed")
+    with pytest.raises(KeysMismatch), open_node(created.directory):
+        pass
+
+
+def test_an_empty_database_is_refused(created: Created) -> None:
+    empty = f"sqlite:///{created.directory / 'empty.sqlite'}"
+    with (
+        pytest.raises(KeysMismatch, match="holds no ledger"),
+        open_node(created.directory, settings={"database_url": empty}),
+    ):
+        pass

@@ -1,0 +1,98 @@
+"""What an operator should look at in settlement: windows whose sides differ, and lines in dispute."""
+
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from node.engine.work import Work
+from node.services.context import Context
+from node.services.exceptions import Delivery, ExceptionsService, ExceptionView
+from node.services.request_digest import RequestDigests
+from node.store.database import Database
+from protocol.errors import Code
+from protocol.ledger.state import LEDGER, ONLY, OUT
+from tests.support import windows
+from tests.support.documents import (
+    AURORA,
+    BLUEBIRD,
+    NO_MEMBER_LIMITS,
+    USD,
+    agreement,
+    direction,
+    signed_agreement,
+    uuid,
+)
+from tests.support.ledger import MemoryLedger, convert, order, pair_of, receive
+from tests.support.nodes import FakeClock, SeededRandomness, SideKeyring
+from tests.unit.node.store.recorder import write_log
+
+_T = TypeVar("_T")
+
+
+class NoWriter:
+    """A writer that nothing is submitted to."""
+
+    def submit(self, work: Work[_T]) -> "Future[_T]":
+        raise AssertionError(f"an operator's look writes nothing: {work!r}")
+
+    def listen(self, listener: object) -> None:
+        raise AssertionError(f"an operator's look waits for nothing: {listener!r}")
+
+
+def exceptions_of(ledger: MemoryLedger, path: Path) -> list[ExceptionView]:
+    """Return what the node that keeps the log of `ledger` tells its operator."""
+    record = ledger.state.get(LEDGER, ONLY)
+    assert record is not None
+    with Database.open(f"sqlite:///{path / 'store'}") as database:
+        database.migrate()
+        with database.writer() as writer:
+            write_log(writer, ledger.sealed, side=ledger.side)
+        context = Context(
+            record=record,
+            reader=database.reader(),
+            writer=NoWriter(),
+            keyring=SideKeyring(ledger.side),
+            clock=FakeClock(),
+            randomness=SeededRandomness("exceptions"),
+            digests=RequestDigests(bytes(32)),
+        )
+        service = ExceptionsService(context, delivery_of=lambda _: Delivery(last_contact=None, last_failure=None))
+        return list(service.all(older_than_seconds=600).exceptions)
+
+
+def test_a_line_in_dispute_is_shown_with_its_value(tmp_path: Path) -> None:
+    pair = pair_of(points=100_000)
+    convert(pair.source, pair.destination, pair.sender, 1_200, name="one")
+    line = windows.disputed(pair.source, pair.destination, OUT, 1)
+    windows.dispute(pair.source, pair.destination, line, source=AURORA.ledger)
+    (found,) = exceptions_of(pair.source, tmp_path)
+    assert (found.kind, found.partner, found.window) == ("disputed", BLUEBIRD.ledger, 1)
+    assert (found.conversion, found.reason, found.value, found.currency) == (
+        uuid("one"),
+        line.reason,
+        7_500_000,
+        USD,
+    )
+    assert found.to_do
+
+
+def test_a_window_whose_sides_differ_is_shown(tmp_path: Path) -> None:
+    pair = pair_of(points=100_000)
+    convert(pair.source, pair.destination, pair.sender, 1_200, name="one")
+    prepare = pair.source.body(order(pair.source, BLUEBIRD.ledger, pair.sender, 400, name="unheard"))
+    receive(pair.destination, prepare)
+    windows.close_both(pair.source, pair.destination, 1)
+    kinds = [(one.kind, one.window) for one in exceptions_of(pair.source, tmp_path)]
+    assert kinds == [("mismatched", 1)]
+
+
+def test_an_order_that_a_limit_returned_is_shown(tmp_path: Path) -> None:
+    limits = msgspec.structs.replace(NO_MEMBER_LIMITS, in_points_per_day=500)
+    pair = pair_of(signed=signed_agreement(agreement(there=direction(member_limits=limits))))
+    for name in ("one", "two", "three"):
+        convert(pair.source, pair.destination, pair.sender, 400, name=name)
+    (found,) = exceptions_of(pair.source, tmp_path)
+    assert (found.kind, found.conversion, found.reason) == ("over_limit", uuid("three"), Code.MEMBER_LIMIT)
+    assert (found.points, found.value) == (400, 2_500_000)

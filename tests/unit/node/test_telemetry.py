@@ -1,0 +1,101 @@
+"""Log lines: ids of the request and the conversion in, nothing of what a client sent."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from node.telemetry import configure_logging, log_context
+from protocol.errors import Code, Refusal
+from tests.support.api import ANN, Api, api_of, open_accounts, request_id
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    root = logging.getLogger()
+    before = (root.handlers[:], root.level)
+    yield
+    structlog.reset_defaults()
+    root.handlers[:], root.level = before
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def test_a_line_is_one_json_object_with_the_ids_around_it(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level="info", form="json")
+    with log_context(request="r1", conversion="c1"):
+        structlog.get_logger().info("done", size=3)
+    structlog.get_logger().debug("unseen")
+    (line,) = lines(capsys)
+    assert {name: line[name] for name in ("event", "level", "request", "conversion", "size")} == {
+        "event": "done",
+        "level": "info",
+        "request": "r1",
+        "conversion": "c1",
+        "size": 3,
+    }
+
+
+def test_an_exception_is_told_by_its_class_code_and_place(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level="info", form="json")
+    try:
+        raise Refusal(Code.ACCOUNT_UNKNOWN, "there is no account member/secret") from ValueError("secret")
+    except Refusal:
+        structlog.get_logger().exception("failed")
+    (line,) = lines(capsys)
+    assert (line["error"], line["code"], line["cause"]) == ("Refusal", "account_unknown", "ValueError")
+    assert "test_telemetry.py" in str(line["places"])
+    assert "secret" not in str(line)
+
+
+def test_other_peoples_loggers_speak_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level="info", form="json")
+    logging.getLogger("uvicorn.error").warning("careful")
+    (line,) = lines(capsys)
+    assert (line["event"], line["level"]) == ("careful", "warning")
+
+
+def test_a_person_can_read_the_console_form(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level="info", form="console")
+    structlog.get_logger().info("done", size=3)
+    assert "done" in capsys.readouterr().err
+
+
+def test_requests_are_logged_without_tokens_accounts_or_metadata(
+    tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure_logging(level="debug", form="json")
+    with api_of(tmp_path_factory.mktemp("node") / "aurora") as api:
+        open_accounts(api)
+        body = {
+            "id": request_id("x"),
+            "type": "issue",
+            "account": ANN,
+            "amount": 1,
+            "metadata": {"name": "Ann Example"},
+        }
+        api.post("/v1/transactions", body)
+        api.post("/v1/transactions", {**body, "amount": 2})
+        api.get(f"/v1/accounts/{ANN}")
+        api.get(f"/v1/conversions/{request_id('conversion')}")
+        api.call("GET", "/v1/accounts", headers={"authorization": f"Bearer {api.token()}x"}, role=None)
+        fail(api, monkeypatch)
+        secrets = ["Ann Example", ANN.split("/")[1], api.token(), api.token().split("_")[3]]
+    written = capsys.readouterr().err
+    assert not [secret for secret in secrets if secret in written]
+    logged = [json.loads(line) for line in written.splitlines()]
+    assert {"/v1/accounts/{kind}/{account_id}", "/v1/transactions"} <= {line.get("route") for line in logged}
+    assert any(line.get("conversion") == request_id("conversion") for line in logged)
+    assert all(line["request"] for line in logged if line["event"] == "request")
+
+
+def fail(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError(f"about {ANN}")
+
+    monkeypatch.setattr(api.node.accounts, "show", broken)
+    assert api.get(f"/v1/accounts/{ANN}").status_code == 500
