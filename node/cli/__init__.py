@@ -1,0 +1,1 @@
+"""The command line `tallystick`: what operators, partners' engineers and auditors type."""

@@ -1,0 +1,123 @@
+"""`tallystick account`: open, show, list and close accounts, and read what happened to them."""
+
+from typing import Annotated, Final
+
+import typer
+
+from node.cli.answers import AccountList, AccountState, AccountWritten, History
+from node.cli.options import (
+    AccountArgument,
+    DateOption,
+    IdOption,
+    JsonOption,
+    LimitOption,
+    NodeOption,
+    TokenOption,
+    connect,
+    fresh_id,
+    parse_kind,
+)
+from node.cli.output import print_facts, print_json, print_line, print_table, print_written
+from node.cli.request import JsonObject, post
+
+app: Final = typer.Typer(no_args_is_help=True, help="Open, show, list and close accounts.")
+
+
+@app.command("open")
+def open_account(
+    *,
+    kind: Annotated[
+        str, typer.Option(parser=parse_kind, metavar="KIND", help="member, employee or supplier.")
+    ] = "member",
+    request_id: IdOption = None,
+    occurred_on: DateOption = None,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """Open an account; --id is also its name."""
+    with connect(node, token_file) as client:
+        reply = post(client, "/v1/accounts", {"id": fresh_id(request_id), "kind": kind, "occurred_on": occurred_on})
+    if as_json:
+        print_json(reply.data)
+    else:
+        print_line(reply.read(AccountWritten).account)
+
+
+@app.command()
+def show(account: AccountArgument, *, as_json: JsonOption = False, node: NodeOption, token_file: TokenOption) -> None:
+    """Show an account's points: posted, held, available, and its lots."""
+    with connect(node, token_file) as client:
+        reply = client.get(f"/v1/accounts/{account}")
+    if as_json:
+        print_json(reply.data)
+        return
+    state = reply.read(AccountState)
+    expiry = state.next_expiry
+    print_facts(
+        [
+            ("account", f"{state.account} ({state.status})"),
+            ("posted", state.posted),
+            ("held", state.held),
+            ("available", state.available),
+            ("next expiry", f"{expiry.amount:,} on {expiry.date}" if expiry else None),
+            ("open conversions", state.open_conversions),
+        ]
+    )
+    if state.lots:
+        print_line("")
+        rows = [(lot.remaining, lot.origin, lot.earned_on, lot.expires_on) for lot in state.lots]
+        print_table(("points", "origin", "earned on", "last day"), rows)
+
+
+@app.command("list")
+def list_accounts(
+    *, limit: LimitOption = 100, as_json: JsonOption = False, node: NodeOption, token_file: TokenOption
+) -> None:
+    """List accounts."""
+    with connect(node, token_file) as client:
+        reply = client.get("/v1/accounts", {"limit": limit})
+    if as_json:
+        print_json(reply.data)
+        return
+    rows = [(row.account, row.status, row.posted, row.held, row.available) for row in reply.read(AccountList).accounts]
+    print_table(("account", "status", "posted", "held", "available"), rows)
+
+
+@app.command()
+def history(
+    account: AccountArgument,
+    *,
+    limit: LimitOption = 50,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """Tell what happened to an account, newest first."""
+    with connect(node, token_file) as client:
+        reply = client.get(f"/v1/accounts/{account}/history", {"limit": limit})
+    if as_json:
+        print_json(reply.data)
+        return
+    rows = []
+    for entry in reply.read(History).entries:
+        change = sum(amount for holder, _, amount in entry.postings if holder == account)
+        rows.append((entry.seq, entry.occurred_on, entry.kind, change or None, entry.id))
+    print_table(("entry", "day", "what", "points", "id"), rows)
+
+
+@app.command()
+def close(
+    account: AccountArgument,
+    *,
+    request_id: IdOption = None,
+    occurred_on: DateOption = None,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """Close an empty account."""
+    with connect(node, token_file) as client:
+        body: JsonObject = {"id": fresh_id(request_id), "occurred_on": occurred_on}
+        reply = post(client, f"/v1/accounts/{account}/close", body)
+    print_written(reply, as_json=as_json, said=f"{account} is closed")

@@ -1,0 +1,81 @@
+"""What a person reads when a command fails, and the exit status that a program sees.
+
+0 held or done · 1 disproved, refused or returned · 2 a command line that cannot be understood · 3 could not check or
+reach.
+"""
+
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+import typer
+
+from node.cli.api_client import NodeUnreachable, RequestRefused
+from protocol.errors import ProtocolError, Refusal, TallystickError
+
+HELD: Final = 0
+REFUSED: Final = 1
+USAGE: Final = 2
+COULD_NOT: Final = 3
+
+ADVICE: Final[Mapping[str, str]] = {
+    "account_busy": "wait until its open conversions are decided: tallystick conversion list",
+    "account_closed": "a closed account takes no part any more: use another one",
+    "account_not_empty": "redeem or transfer what is on it first",
+    "account_unknown": "open it first: tallystick account open",
+    "agreement_lapsed": "agree on new terms: tallystick agreement propose",
+    "agreement_loop": "change a step so that going round gains nothing (tallystick agreement check), or give --force",
+    "agreement_unknown": "agree on terms first: tallystick agreement propose",
+    "cap_reached": "wait until the partner confirms a payment, or close the window early",
+    "conversion_decided": "it is over: tallystick conversion show",
+    "fingerprint_mismatch": "do not go on: ask the partner, by a way you trust, to read the fingerprint again",
+    "forbidden": "use the token file of another role",
+    "id_reused": "this id has been used for something else: leave --id out for a fresh one",
+    "in_flight_limit": "wait until the partner has decided: tallystick conversion list --state pending",
+    "insufficient_points": "see what is available: tallystick account show",
+    "less_than_a_step": "see what fits: tallystick quote",
+    "link_exists": "the account has its link already: tallystick link list",
+    "link_unknown": "link the accounts first: tallystick link issue at the partner, then tallystick link accept here",
+    "member_limit": "convert less, or on another day",
+    "node_unreachable": "check the URL, and that the node runs: tallystick serve DIR",
+    "partner_unknown": "see who is known: tallystick partner list",
+    "steps_above_maximum": "convert less at a time",
+    "steps_below_minimum": "convert more at a time",
+    "unauthorized": "give the token with --token-file or TALLYSTICK_TOKEN_FILE",
+}
+"""What to do about a code, for the codes where something can be said in general."""
+
+_REFUSALS: Final = frozenset({"database_taken", "directory_invalid"})
+"""What `init` refuses, beside the rules of ledgers and formats: every other failure is one of this machine."""
+
+
+def fail(error: TallystickError, *, as_json: bool) -> int:
+    """Say on standard error, in one line, what failed and what to do; return the exit status."""
+    if as_json and isinstance(error, RequestRefused):
+        sys.stderr.write(msgspec.json.encode(error.problem).decode() + "\n")
+    else:
+        advice = ADVICE.get(error.code)
+        detail = " ".join(str(error).split())
+        sys.stderr.write(f"tallystick: {error.code}: {detail}{f' -- {advice}' if advice else ''}\n")
+    refused = isinstance(error, RequestRefused | Refusal | ProtocolError) or error.code in _REFUSALS
+    return REFUSED if refused else COULD_NOT
+
+
+def fail_unforeseen(error: Exception, *, debug: str) -> int:
+    """Say on standard error that something happened which no rule foresees; return the exit status."""
+    code = "system_error" if isinstance(error, OSError) else "internal"
+    detail = " ".join(f"{type(error).__name__}: {error}".split())
+    sys.stderr.write(f"tallystick: {code}: {detail} -- set {debug}=1 to see where\n")
+    return COULD_NOT
+
+
+def retry_with(error: NodeUnreachable, request_id: str) -> NodeUnreachable:
+    """Return `error` with the id by which the request can be sent again without being done twice."""
+    return NodeUnreachable(f"{error}; to be sure, send it again with --id {request_id}")
+
+
+def stop(status: int) -> None:
+    """End the command with an exit status other than 0."""
+    if status != HELD:
+        raise typer.Exit(status)

@@ -1,0 +1,65 @@
+"""Documents that people carry between nodes: read from a file, written to a file or to standard output."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import msgspec
+import typer
+
+from node.cli.output import print_json, print_line
+from node.cli.request import JsonObject
+from protocol.errors import CouldNotCheck, EncodingInvalid
+from protocol.limits import DOCUMENT_BYTES_MAX
+
+OutOption: TypeAlias = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write the document here, not to the screen.")
+]
+DocumentArgument: TypeAlias = Annotated[
+    Path, typer.Argument(metavar="FILE", help="The document's file; - reads standard input.")
+]
+
+
+class FileUnreadable(CouldNotCheck):
+    """A file cannot be read or written."""
+
+    code = "file_unreadable"
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return what the file at `path`, or standard input for `-`, holds, or raise `FileUnreadable`."""
+    try:
+        data = sys.stdin.buffer.read(DOCUMENT_BYTES_MAX + 1) if str(path) == "-" else path.read_bytes()
+    except OSError as error:
+        raise FileUnreadable(f"{path} cannot be read: {error.strerror}") from error
+    return data
+
+
+def read_document(path: Path) -> JsonObject:
+    """Return the JSON object in the file at `path`, or raise `FileUnreadable` or `EncodingInvalid`."""
+    data = read_bytes(path)
+    if len(data) > DOCUMENT_BYTES_MAX:
+        raise EncodingInvalid(f"{path} is longer than {DOCUMENT_BYTES_MAX} bytes")
+    try:
+        document: JsonObject = msgspec.json.decode(data, type=dict[str, object])
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise EncodingInvalid(f"{path} holds no JSON object: {error}") from error
+    return document
+
+
+def write_document(document: object, out: Path | None, *, said: str) -> None:
+    """Write `document` to `out` and say so, or print it."""
+    data = msgspec.json.encode(document, order="sorted")
+    if out is None:
+        print_json(data)
+        return
+    write_bytes(out, data)
+    print_line(f"{said}: {out}")
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file, or raise `FileUnreadable`."""
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise FileUnreadable(f"{path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,78 @@
+"""`tallystick link`: an account of one program may receive what an account of another converts."""
+
+from typing import Final
+
+import typer
+
+from node.cli.answers import LinkList, LinkWritten
+from node.cli.files import DocumentArgument, OutOption, read_document, write_document
+from node.cli.options import (
+    AccountArgument,
+    IdOption,
+    JsonOption,
+    NodeOption,
+    PartnerArgument,
+    TokenOption,
+    connect,
+    fresh_id,
+)
+from node.cli.output import print_json, print_table, print_written
+from node.cli.request import JsonObject, post
+
+app: Final = typer.Typer(no_args_is_help=True, help="Link accounts of two programs.")
+
+
+@app.command()
+def issue(
+    account: AccountArgument,
+    partner: PartnerArgument,
+    *,
+    out: OutOption = None,
+    request_id: IdOption = None,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """Where the points shall arrive: write the link that the member takes to the partner."""
+    with connect(node, token_file) as client:
+        body: JsonObject = {"id": fresh_id(request_id), "account": account, "partner": client.partner(partner).ledger}
+        reply = post(client, "/v1/links", body)
+    if as_json:
+        print_json(reply.data)
+    else:
+        write_document(reply.read(LinkWritten).document, out, said="wrote the link")
+
+
+@app.command()
+def accept(
+    account: AccountArgument,
+    document: DocumentArgument,
+    *,
+    request_id: IdOption = None,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """Where the points are: connect an account with the link that its member brought."""
+    with connect(node, token_file) as client:
+        body: JsonObject = {"id": fresh_id(request_id), "account": account, "document": read_document(document)}
+        reply = post(client, "/v1/links/accept", body)
+    print_written(reply, as_json=as_json, said=f"{account} is linked")
+
+
+@app.command("list")
+def list_links(
+    account: AccountArgument,
+    *,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """List the links of an account."""
+    with connect(node, token_file) as client:
+        reply = client.get("/v1/links", {"account": account})
+    if as_json:
+        print_json(reply.data)
+        return
+    rows = [(link.direction, link.partner, link.alias) for link in reply.read(LinkList).links]
+    print_table(("direction", "partner", "alias"), rows)

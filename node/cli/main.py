@@ -1,0 +1,90 @@
+"""The console script `tallystick`."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import typer
+
+from node.cli import (
+    account,
+    agreement,
+    audit,
+    conversion,
+    directory,
+    exceptions,
+    exchange,
+    hold,
+    link,
+    partner,
+    points,
+    sandbox,
+    statement,
+    verify,
+    window,
+)
+from node.cli.failures import fail, fail_unforeseen
+from protocol.errors import TallystickError
+
+DEBUG: Final = "TALLYSTICK_DEBUG"
+INTERRUPTED: Final = 130
+
+app: Final = typer.Typer(
+    name="tallystick",
+    help="Signed, auditable ledgers for brands that convert loyalty points and settle with each other.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog="Exit status: 0 held or done, 1 disproved or refused, 2 wrong usage, 3 could not check or reach.",
+)
+app.command()(directory.init)
+app.command()(directory.serve)
+app.command()(directory.vkey)
+app.command()(directory.fsck)
+app.command()(sandbox.sandbox)
+app.add_typer(account.app, name="account")
+app.add_typer(points.app, name="points")
+app.add_typer(hold.app, name="hold")
+app.add_typer(link.app, name="link")
+app.command()(conversion.quote)
+app.command()(conversion.convert)
+app.add_typer(conversion.app, name="conversion")
+app.add_typer(partner.app, name="partner")
+app.add_typer(agreement.app, name="agreement")
+app.add_typer(window.app, name="window")
+app.add_typer(statement.app, name="statement")
+app.command()(exceptions.exceptions)
+app.add_typer(exchange.app, name="exchange")
+app.command()(audit.audit)
+app.command()(verify.verify)
+app.command()(audit.export)
+app.command()(audit.receipt)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out one command line and return its exit status; nothing that fails on purpose shows a traceback."""
+    try:
+        app(args=list(arguments), prog_name="tallystick")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0
+    except TallystickError as error:
+        return fail(error, as_json="--json" in arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        # Nobody who types a command is helped by a stack; whoever looks for the bug asks for it.
+        if os.environ.get(DEBUG):
+            raise
+        return fail_unforeseen(error, debug=DEBUG)
+    return 0
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

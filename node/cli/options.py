@@ -1,0 +1,83 @@
+"""The options that commands share, and what they mean."""
+
+from pathlib import Path
+from typing import Annotated, Final, TypeAlias
+from uuid import uuid4
+
+import typer
+
+from node.cli.api_client import NodeClient, read_token
+from protocol.errors import IdentifierInvalid
+from protocol.identifiers import HOLDER_KINDS, Account, Id, parse_holder, parse_id
+
+_NODE_HELP: Final = "URL of the node."
+_TOKEN_HELP: Final = "File that holds the credential (tokens/<role>.token of the node's directory)."  # noqa: S105 - help text
+
+NodeOption: TypeAlias = Annotated[
+    str, typer.Option("--node", envvar="TALLYSTICK_NODE", metavar="URL", help=_NODE_HELP, show_default=False)
+]
+TokenOption: TypeAlias = Annotated[
+    Path,
+    typer.Option("--token-file", envvar="TALLYSTICK_TOKEN_FILE", metavar="FILE", help=_TOKEN_HELP, show_default=False),
+]
+JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the node's answer as JSON.")]
+LimitOption: TypeAlias = Annotated[int, typer.Option("--limit", min=1, max=256, help="Rows to show at most.")]
+
+
+def parse_uuid(text: str) -> Id:
+    """Return `text` if it is an id."""
+    try:
+        return parse_id(text)
+    except IdentifierInvalid as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def parse_account(text: str) -> Account:
+    """Return the account that `text` names: `kind/<uuid>`, or a UUID alone for a member's."""
+    try:
+        return parse_holder(text if "/" in text else f"member/{text}")
+    except IdentifierInvalid as error:
+        hint = f"give member/<uuid>, or the UUID alone for a member (kinds: {', '.join(HOLDER_KINDS)})"
+        raise typer.BadParameter(f"{error}; {hint}") from error
+
+
+def parse_kind(text: str) -> str:
+    """Return `text` if it is a kind of holder."""
+    if text not in HOLDER_KINDS:
+        raise typer.BadParameter(f"{text!r} is none of {', '.join(HOLDER_KINDS)}")
+    return text
+
+
+IdOption: TypeAlias = Annotated[
+    Id | None,
+    typer.Option(
+        "--id",
+        parser=parse_uuid,
+        metavar="UUID",
+        help="Id of this request; give it again to retry.",
+        show_default=False,
+    ),
+]
+DateOption: TypeAlias = Annotated[
+    str | None, typer.Option("--occurred-on", metavar="DATE", help="Business day, if not today (2026-01-31).")
+]
+AccountArgument: TypeAlias = Annotated[
+    Account,
+    typer.Argument(parser=parse_account, metavar="ACCOUNT", help="member/<uuid>; a UUID alone is a member."),
+]
+AmountArgument: TypeAlias = Annotated[int, typer.Argument(metavar="AMOUNT", help="Whole points.")]
+PartnerArgument: TypeAlias = Annotated[
+    str, typer.Argument(metavar="PARTNER", help="bluebird.example, or a whole ledger name where that is not unique.")
+]
+PartnerOption: TypeAlias = Annotated[str | None, typer.Option("--partner", metavar="PARTNER", help="With one alone.")]
+UuidArgument: TypeAlias = Annotated[Id, typer.Argument(parser=parse_uuid, metavar="ID", help="Its UUID.")]
+
+
+def fresh_id(given: Id | None) -> Id:
+    """Return the id that was given, or a new random one."""
+    return given or Id(str(uuid4()))
+
+
+def connect(node: str, token_file: Path | None) -> NodeClient:
+    """Return a client of the node at `node`, with the credential in `token_file` if there is one."""
+    return NodeClient(node, token=read_token(token_file) if token_file else None)

@@ -1,0 +1,79 @@
+"""`tallystick partner`: get to know another brand's node by a signed file and a fingerprint read aloud."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from node.cli.answers import PartnerList, PartnerWritten
+from node.cli.files import DocumentArgument, OutOption, read_document, write_document
+from node.cli.options import JsonOption, NodeOption, TokenOption, connect
+from node.cli.output import print_json, print_line, print_table
+
+app: Final = typer.Typer(no_args_is_help=True, help="Invite, accept and list partners.")
+
+
+@app.command()
+def invite(
+    *,
+    network: Annotated[
+        str | None, typer.Option(metavar="HEX", help="The alliance's id, if it has one; else the node's own.")
+    ] = None,
+    out: OutOption = None,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """Write an invitation: this node's keys, URL and network, for another brand's operator."""
+    with connect(node, token_file) as client:
+        reply = client.post("/v1/partners/invitations", {"network": network})
+    write_document(reply.read(dict), out, said="wrote the invitation")
+
+
+@app.command()
+def accept(
+    invitation: DocumentArgument,
+    *,
+    fingerprint: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="As the partner's operator read it aloud.")
+    ] = None,
+    reply_to: Annotated[
+        Path | None, typer.Option("--reply", metavar="FILE", help="Write our own invitation here, to send back.")
+    ] = None,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """Add the brand that an invitation names; both sides do this once."""
+    body = {"invitation": read_document(invitation), "fingerprint": fingerprint}
+    with connect(node, token_file) as client:
+        reply = client.post("/v1/partners", body)
+    written = reply.read(PartnerWritten)
+    if as_json:
+        print_json(reply.data)
+    else:
+        print_line(f"{written.ledger} is a partner (entry {written.seq}); its fingerprint: {written.fingerprint}")
+    if reply_to is not None:
+        write_document(written.reply, reply_to, said="wrote our invitation")
+
+
+@app.command("list")
+def list_partners(*, as_json: JsonOption = False, node: NodeOption, token_file: TokenOption) -> None:
+    """List partners."""
+    with connect(node, token_file) as client:
+        reply = client.get("/v1/partners")
+    if as_json:
+        print_json(reply.data)
+        return
+    rows = [
+        (
+            one.ledger,
+            one.points,
+            one.url,
+            "yes" if one.agreement else "no",
+            one.channel,
+            one.last_contact,
+            one.fingerprint,
+        )
+        for one in reply.read(PartnerList).partners
+    ]
+    print_table(("ledger", "points", "url", "agreement", "channel", "last contact", "fingerprint"), rows)

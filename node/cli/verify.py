@@ -1,0 +1,51 @@
+"""`tallystick verify`: check one file offline, a receipt, a message, an agreement or evidence."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from node.cli.audit import VkeyOption, parse_vkeys
+from node.cli.failures import stop
+from node.cli.files import DocumentArgument, read_bytes
+from node.cli.options import JsonOption
+from node.cli.output import print_json, print_line
+from protocol.agreement import SignedAgreement, decode_signed_agreement
+from protocol.audit.findings import EXIT_STATUS, Verdict
+from protocol.audit.verify import verify_file
+from protocol.errors import CouldNotCheck, ProtocolError
+
+HEADLINES: Final = {Verdict.HELD: "Held", Verdict.BROKEN: "DISPROVED", Verdict.INCOMPLETE: "Could not check"}
+
+
+def verify(
+    file: DocumentArgument,
+    *,
+    vkeys: VkeyOption = None,
+    agreements: Annotated[
+        list[Path] | None,
+        typer.Option("--agreement", metavar="FILE", help="An agreement whose parties' keys you know to be right."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a receipt, a message, an agreement or evidence, with public keys alone and no server.
+
+    Exit status 0: it held. 1: it is disproved. 3: it could not be checked.
+    """
+    verifiers = parse_vkeys(vkeys)
+    known = [_agreement(path) for path in agreements or []]
+    result = verify_file(read_bytes(file), verifiers=verifiers, agreements=known)
+    if as_json:
+        print_json(result.json())
+    else:
+        print_line(f"{HEADLINES[result.verdict]}: {result.kind or 'unknown file'}")
+        for line in result.lines:
+            print_line(f"  {line}")
+    stop(EXIT_STATUS[result.verdict])
+
+
+def _agreement(path: Path) -> SignedAgreement:
+    try:
+        return decode_signed_agreement(read_bytes(path))
+    except ProtocolError as error:
+        raise CouldNotCheck(f"{path} is not an agreement to check by: {error}") from error

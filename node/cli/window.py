@@ -1,0 +1,63 @@
+"""`tallystick window`: settlement windows with partners."""
+
+from typing import Annotated, Final
+
+import typer
+
+from node.cli.answers import WindowList, WindowRow
+from node.cli.options import JsonOption, LimitOption, NodeOption, PartnerArgument, PartnerOption, TokenOption, connect
+from node.cli.output import MILLIONTHS, print_json, print_table, print_written
+
+app: Final = typer.Typer(no_args_is_help=True, help="Settlement windows with partners.")
+
+LIMIT: Final = 30
+WindowArgument = Annotated[int, typer.Argument(metavar="WINDOW", min=1, help="Its number, as window list prints it.")]
+
+
+@app.command("list")
+def list_windows(
+    *,
+    partner: PartnerOption = None,
+    limit: LimitOption = LIMIT,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """List windows with what was converted in them, latest first."""
+    with connect(node, token_file) as client:
+        ledger = None if partner is None else client.partner(partner).ledger
+        reply = client.get("/v1/windows", {"partner": ledger, "limit": limit})
+    if as_json:
+        print_json(reply.data)
+        return
+    columns = ("partner", "window", "state", "opened", "sent", "worth", "received", "worth", "statement")
+    print_table(columns, map(_row, reply.read(WindowList).windows))
+
+
+def _row(row: WindowRow) -> tuple[str | int | None, ...]:
+    sent, received = row.sent, row.received
+    return (
+        row.partner, row.window, row.state, row.opened_at, sent.count, plain(sent.value), received.count,
+        plain(received.value), row.statement or row.proposed,
+    )  # fmt: skip
+
+
+def plain(millionths: str) -> str:
+    """Return a decimal text of millionths as an amount, exactly."""
+    whole, rest = divmod(int(millionths), MILLIONTHS)
+    return f"{whole:,}.{f'{rest:06d}'.rstrip('0').ljust(2, '0')}"
+
+
+@app.command()
+def close(
+    partner: PartnerArgument,
+    window: WindowArgument,
+    *,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """Close an open window before its time; the partner's node answers with its own close."""
+    with connect(node, token_file) as client:
+        reply = client.post("/v1/windows/close", {"partner": client.partner(partner).ledger, "window": window})
+    print_written(reply, as_json=as_json, said=f"window {window} is closed here")

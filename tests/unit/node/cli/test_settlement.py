@@ -1,0 +1,113 @@
+"""`tallystick window` and `tallystick statement`: what they ask of the node, and what people are told."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+import httpx
+import msgspec
+import pytest
+
+from tests.support.documents import AURORA, BLUEBIRD, uuid
+from tests.support.node_stand_in import NodeStandIn, answer
+from tests.support.settlement import lines, signed_statement, statement
+from tests.unit.node.cli.conftest import Command
+
+DIGEST: Final = "cd" * 32
+PATH: Final = f"/v1/statements/{DIGEST}"
+WRITTEN: Final = {
+    "id": uuid("request"), "kind": "any", "seq": 7, "leaf": "ab" * 32, "time": "2026-03-01T12:00:00.000000Z",
+    "occurred_on": "2026-03-01",
+}  # fmt: skip
+SUMS: Final = {"count": 2, "value": "5250000"}
+WINDOW: Final = {
+    "partner": BLUEBIRD.ledger, "window": 3, "state": "open", "opened_at": "2026-03-01T00:00:00.000000Z",
+    "sent": SUMS, "received": SUMS, "proposed": None, "statement": None,
+}  # fmt: skip
+ROW: Final = {
+    "digest": DIGEST, "partner": BLUEBIRD.ledger, "window": 1, "state": "agreed", "currency": "USD",
+    "minor_unit": 10_000, "payer": AURORA.ledger, "minor_units": "525", "due_at": "2026-03-06T00:00:00.000000Z",
+}  # fmt: skip
+SIGNED: Final = signed_statement(statement(lines(1, [2_500_000])))
+DOCUMENT: Final = json.loads(msgspec.json.encode(SIGNED))
+SHOWN: Final = {"partner": BLUEBIRD.ledger, "window": 1, "state": "agreed", "signed": DOCUMENT}
+
+
+def test_windows_are_listed(tallystick: Command, node: NodeStandIn) -> None:
+    node.on("GET", "/v1/windows", answer({"windows": [WINDOW], "more": False}))
+    done = tallystick("window", "list", "--partner", "bluebird.example")
+    assert done.status == 0
+    assert node.requests[-1].url.params["partner"] == BLUEBIRD.ledger
+    assert "5.25" in done.out
+    assert json.loads(tallystick("window", "list", "--json").out)["windows"][0]["window"] == 3
+
+
+def test_a_window_is_closed(tallystick: Command, node: NodeStandIn) -> None:
+    node.on("POST", "/v1/windows/close", answer(WRITTEN, status=201))
+    done = tallystick("window", "close", "bluebird.example", "3")
+    assert node.body() == {"partner": BLUEBIRD.ledger, "window": 3}
+    assert "window 3 is closed here (entry 7" in done.out
+
+
+def test_statements_are_listed_and_shown(tallystick: Command, node: NodeStandIn) -> None:
+    node.on("GET", "/v1/statements", answer({"statements": [ROW], "more": False}))
+    node.on("GET", PATH, answer(SHOWN))
+    assert "5.25 USD" in tallystick("statement", "list").out
+    assert json.loads(tallystick("statement", "list", "--json").out)["statements"] == [ROW]
+    shown = tallystick("statement", "show", DIGEST).out
+    assert f"{AURORA.ledger} to {BLUEBIRD.ledger}" in shown
+    assert "2.50 USD" in shown
+    assert json.loads(tallystick("statement", "show", DIGEST, "--json").out) == SHOWN
+    assert tallystick("statement", "show", "no digest").status == 2
+
+
+def test_lines_and_page_are_written_to_files(tallystick: Command, node: NodeStandIn, tmp_path: Path) -> None:
+    node.on("GET", PATH, lambda request: httpx.Response(200, text=request.url.params["format"]))
+    done = tallystick("statement", "show", DIGEST, "--csv", str(tmp_path / "a"), "--html", str(tmp_path / "b"))
+    assert done.status == 0
+    assert [(tmp_path / name).read_text() for name in ("a", "b")] == ["csv", "html"]
+
+
+@pytest.mark.parametrize(
+    ("how", "asked"),
+    [
+        ("upheld", {"reason": "upheld"}),
+        ("waived", {"reason": "waived"}),
+        ("1.25", {"reason": "reduced", "value": 1_250_000}),
+    ],
+)
+def test_a_statement_is_signed(tallystick: Command, node: NodeStandIn, *, how: str, asked: dict[str, object]) -> None:
+    node.on("POST", "/v1/statements", answer(WRITTEN, status=201))
+    done = tallystick("statement", "agree", "bluebird.example", "--adjust", f"{uuid('line')}:{how}")
+    assert node.body() == {"partner": BLUEBIRD.ledger, "adjustments": [{"conversion": uuid("line"), **asked}]}
+    assert "signed (entry 7" in done.out
+
+
+def test_an_ending_that_is_none_is_wrong_usage(tallystick: Command) -> None:
+    assert tallystick("statement", "agree", "bluebird.example", "--adjust", f"{uuid('line')}:maybe").status == 2
+
+
+def test_a_payment_is_said_and_confirmed(tallystick: Command, node: NodeStandIn) -> None:
+    node.on("POST", f"{PATH}/payment", answer(WRITTEN, status=201))
+    node.on("POST", f"{PATH}/confirmation", answer(WRITTEN, status=201))
+    identifier = uuid("request")
+    assert tallystick("statement", "pay", DIGEST, "--reference", "RF 18", "--id", identifier).status == 0
+    assert node.body() == {"id": identifier, "reference": "RF 18"}
+    assert tallystick("statement", "confirm", DIGEST, "--id", identifier).status == 0
+    assert node.body() == {"id": identifier}
+
+
+@pytest.mark.parametrize(("option", "direction"), [((), "out"), (("--received",), "in")])
+def test_lines_are_disputed(tallystick: Command, node: NodeStandIn, *, option: tuple[str, ...], direction: str) -> None:
+    node.on("POST", "/v1/windows/disputes", answer(WRITTEN, status=201))
+    identifiers = [uuid("a"), uuid("b")]
+    arguments = ("bluebird.example", "3", *identifiers, "--reason", "terms", "--id", uuid("request"), *option)
+    assert tallystick("statement", "dispute", *arguments).status == 0
+    assert node.body() == {
+        "id": uuid("request"),
+        "partner": BLUEBIRD.ledger,
+        "window": 3,
+        "direction": direction,
+        "lines": identifiers,
+        "reason": "terms",
+    }
