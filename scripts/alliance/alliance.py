@@ -1,0 +1,125 @@
+"""Three nodes that know each other: their directories made, their processes run, their agreements in force."""
+
+import hashlib
+import tomllib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from node.cli.api_client import NodeClient, read_token
+from node.cli.main import run
+from scripts.alliance.brands import BRANDS, CURRENCY, Brand
+from scripts.alliance.partnership import agree, introduce
+from scripts.alliance.process import HOST, AllianceFailed, NodeProcess, check_ports_free, find_free_ports
+from scripts.alliance.progress import say
+
+PORT_BASE: Final = 7_101
+CONFIG: Final = "node.toml"
+OPERATOR: Final = "operator"
+BACKEND: Final = "backend"
+AUDITOR: Final = "auditor"
+
+
+def stable_id(*words: str) -> str:
+    """Return a version 4 UUID that `words` always lead to, so that a step done twice is one request repeated."""
+    return str(UUID(bytes=hashlib.sha256("/".join(words).encode()).digest()[:16], version=4))
+
+
+@dataclass(frozen=True, slots=True)
+class Alliance:
+    """The three running nodes, by brand."""
+
+    directory: Path
+    nodes: dict[Brand, NodeProcess]
+
+    def client(self, brand: Brand, role: str = BACKEND) -> NodeClient:
+        """Return a client of a brand's node with the token of `role`."""
+        node = self.nodes[brand]
+        return NodeClient(node.url, token=read_token(node.token_file(role)))
+
+    def restart(self, brand: Brand) -> None:
+        """Start a killed node again and wait until it is ready."""
+        self.nodes[brand].start()
+        self.nodes[brand].wait_ready()
+
+
+@contextmanager
+def running_alliance(directory: Path, *, port_base: int | None, ephemeral: bool = False) -> Iterator[Alliance]:
+    """Make what is missing under `directory`, run the three nodes, and stop them all at the end.
+
+    Raises `AllianceFailed` where a port is taken or a node does not start.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    nodes = {
+        brand: _node(directory, brand, port) for brand, port in _choose_ports(directory, port_base, ephemeral=ephemeral)
+    }
+    check_ports_free(node.port for node in nodes.values())
+    for brand, node in nodes.items():
+        _make(brand, node)
+    alliance = Alliance(directory, nodes)
+    with ExitStack() as stack:
+        # Every node is asked to stop before the first is waited for.
+        for node in nodes.values():
+            stack.callback(node.stop)
+        for node in nodes.values():
+            stack.callback(node.ask_to_stop)
+        say("starting three nodes")
+        for node in nodes.values():
+            node.start()
+        for node in nodes.values():
+            node.wait_ready()
+        _connect(alliance)
+        yield alliance
+
+
+def _choose_ports(directory: Path, port_base: int | None, *, ephemeral: bool) -> list[tuple[Brand, int]]:
+    known = [_configured_port(directory / brand.name) for brand in BRANDS]
+    wanted = [None if port_base is None else port_base + brand.port_offset for brand in BRANDS]
+    free = find_free_ports(len(BRANDS)) if ephemeral else [PORT_BASE + brand.port_offset for brand in BRANDS]
+    ports = []
+    for brand, has, wants, default in zip(BRANDS, known, wanted, free, strict=True):
+        if has is not None and wants is not None and has != wants:
+            raise AllianceFailed(
+                f"{brand.title} in {directory} listens on port {has}, as its partners know: "
+                "leave --port-base out, or choose another --dir"
+            )
+        ports.append((brand, has or wants or default))
+    return ports
+
+
+def _configured_port(directory: Path) -> int | None:
+    path = directory / CONFIG
+    if not path.exists():
+        return None
+    port = tomllib.loads(path.read_text(encoding="utf-8")).get("port")
+    return port if isinstance(port, int) else None
+
+
+def _node(directory: Path, brand: Brand, port: int) -> NodeProcess:
+    place = directory / brand.name
+    return NodeProcess(brand=brand, directory=place, port=port, log=directory / f"{brand.name}.log")
+
+
+def _make(brand: Brand, node: NodeProcess) -> None:
+    if (node.directory / CONFIG).exists():
+        return
+    say(f"making {brand.title}'s node")
+    command = ["init", str(node.directory), "--program", brand.program, "--points", brand.points]
+    command += ["--points-name", brand.points_name, "--currency", CURRENCY, "--url", node.url]
+    command += ["--host", HOST, "--port", str(node.port), "--quiet"]
+    if run(command):
+        raise AllianceFailed(f"{brand.title}'s node cannot be made in {node.directory}")
+
+
+def _connect(alliance: Alliance) -> None:
+    with ExitStack() as stack:
+        operators = {brand: stack.enter_context(alliance.client(brand, OPERATOR)) for brand in BRANDS}
+        network: str | None = None
+        for first, second in combinations(BRANDS, 2):
+            network = introduce(operators, first, second, network=network)
+        for first, second in combinations(BRANDS, 2):
+            agree(operators, first, second)
