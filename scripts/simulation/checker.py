@@ -1,0 +1,223 @@
+"""What must hold after every step, checked over what is new: in each ledger by itself, and between ledgers."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from protocol.checkpoint import parse_checkpoint
+from protocol.conversion import DestinationState, SourceState
+from protocol.identifiers import Digest, Id, Ledger, partner_of
+from protocol.ledger.state import BALANCES
+from protocol.messages import body_digest
+from protocol.note import parse_note
+from scripts.simulation.book import Book, Credit
+from scripts.simulation.network import look_at
+from scripts.simulation.place import Place
+from scripts.simulation.world import Invariant, Violation, World
+
+_HELLO: Final = b'"kind":"hello"'
+_NAMES: Final = re.compile(rb'"(?:kind|id)":"([a-z]+|[0-9a-f]{8})')
+_DECISIONS: Final = ("fulfil", "reject")
+
+
+@dataclass(slots=True)
+class Decisions:
+    """What a place has said about partners' conversions, and how far its sent bodies have been looked at."""
+
+    looked_at: int = 0
+    said: dict[tuple[Ledger, Id], Digest] = field(default_factory=dict)
+
+
+class Checker:
+    """Follows every place's disk and raises `Violation` at the first step after which something does not hold.
+
+    A conversion in which a hostile partner has had a hand is `tainted`: each ledger must still be right by itself.
+    """
+
+    def __init__(self, world: World, places: Iterable[Place], *, ignored: frozenset[Invariant] = frozenset()) -> None:
+        """Take what the disks hold now as the beginning; look away from the invariants `ignored`."""
+        self._world = world
+        self._ignored = ignored
+        self._places = list(places)
+        self._books: dict[Ledger, Book] = {place.ledger: Book(place.ledger) for place in self._places}
+        self._decisions = {place.ledger: Decisions() for place in self._places}
+        self._restored: set[Ledger] = set()
+        self._behind: dict[tuple[Ledger, Ledger], int] = {}
+        self._touched: dict[tuple[Ledger, Id], None] = {}
+        self.tainted: set[tuple[Ledger, Id]] = set()
+        for place in self._places:
+            self._books[place.ledger].follow(place.disk.state)
+
+    def book(self, place: Place) -> Book:
+        """Return what a place's log says."""
+        return self._books[place.ledger]
+
+    def check(self) -> None:
+        """Look at all that is new on every disk."""
+        for place in self._places:
+            self._follow(place)
+            self._check_decisions(place)
+        touched, self._touched = self._touched, {}
+        for source, conversion in touched:
+            self._check_pair(source, conversion)
+        if touched:
+            self._check_money()
+
+    def restored(self, place: Place) -> None:
+        """Take an old copy of a place's store as the beginning; what it does not know of is tainted."""
+        before, after = self._books[place.ledger], Book(place.ledger)
+        after.follow(place.disk.state)
+        self._books[place.ledger] = after
+        self._restored.add(place.ledger)
+        self._decisions[place.ledger] = Decisions(looked_at=len(place.disk.state.sent))
+        lost = {key for key, held in before.outgoing.items() if after.outgoing.get(key) != held}
+        self.tainted |= {(place.ledger, key) for key in lost}
+        self.tainted |= {key for key, credit in before.incoming.items() if after.incoming.get(key) != credit}
+        self._behind = {key: moves for key, moves in self._behind.items() if key[0] != place.ledger}
+
+    @property
+    def any_restored(self) -> bool:
+        """Return whether some place runs over an old copy of its store."""
+        return bool(self._restored)
+
+    def leaves(self, place: Place, parcel: bytes) -> None:
+        """Raise unless all that a parcel says is durable where it comes from."""
+        header, bodies = look_at(parcel)
+        state = place.disk.state
+        if bodies:
+            self._world.say(f"{place.name} says {', '.join(map(name_of, bodies))}")
+        for body in bodies:
+            if _HELLO not in body and body_digest(body) not in state.sent_numbers:
+                raise Violation(
+                    Invariant.LEFT_BEFORE_DURABLE, f"{place.name} sends a body that its store does not have"
+                )
+        if header.checkpoint is not None:
+            made = parse_checkpoint(parse_note(header.checkpoint.encode()).text)
+            self._follow(place)
+            if self._books[place.ledger].root_at(made.size) != made.root:
+                raise Violation(
+                    Invariant.LEFT_BEFORE_DURABLE, f"{place.name} shows a checkpoint that its log does not lead to"
+                )
+
+    def undecided(self) -> list[str]:
+        """Return what the source still waits for, tainted conversions apart."""
+        return [
+            f"{ledger} waits for {held.destination} to decide {conversion}"
+            for ledger, book in self._books.items()
+            for conversion, held in book.outgoing.items()
+            if held.state is SourceState.HELD and (ledger, conversion) not in self.tainted
+        ]
+
+    def check_end(self) -> None:
+        """Look once more at everything, and at the evidence that a hostile partner's word has left behind."""
+        self.check()
+        places = {place.ledger: place for place in self._places}
+        for source, conversion in self.tainted:
+            held = self._books[source].outgoing.get(conversion)
+            if held is None or places[source].hostile or held.state is SourceState.HELD:
+                continue
+            kind = "fulfil" if held.state is SourceState.CAPTURED else "reject"
+            received = places[source].disk.state.received.values()
+            if not any((each.conversion, each.kind) == (conversion, kind) for each in received):
+                raise Violation(Invariant.NO_EVIDENCE, f"{source} has concluded {conversion} on nobody's word")
+
+    def conversions(self) -> Counter[str]:
+        """Return how many conversions stand in each state at their source."""
+        return Counter(str(held.state) for book in self._books.values() for held in book.outgoing.values())
+
+    def _follow(self, place: Place) -> None:
+        book = self._books[place.ledger]
+        size = book.size
+        touched = book.follow(place.disk.state)
+        self._touched.update(dict.fromkeys(touched))
+        for sealed in place.disk.state.entries[size:] if touched else ():
+            conversion = getattr(sealed.entry, "conversion", None)
+            if conversion:
+                kind = type(sealed.entry).__name__.removeprefix("Conversion").lower()
+                self._world.say(f"{place.name} has {conversion[:8]} {kind}")
+
+    def check_behind(self) -> None:
+        """Raise if a node has decided for a partner that had shown it to be behind its own words."""
+        for (ledger, partner), moves in self._behind.items():
+            if self._books[ledger].moves[partner] != moves:
+                raise Violation(Invariant.DECIDES_WHILE_BEHIND, f"{ledger} moved a conversion with {partner}")
+        self._behind = {
+            (place.ledger, partner): self._books[place.ledger].moves[partner]
+            for place in self._places
+            if place.ledger in self._restored and place.is_up
+            for partner in self._books
+            if partner != place.ledger and place.running.node.exchange.peer(partner).outgoing.behind
+        }
+
+    def _check_decisions(self, place: Place) -> None:
+        decisions, sent = self._decisions[place.ledger], place.disk.state.sent
+        for message in sent[decisions.looked_at :]:
+            if message.kind in _DECISIONS and message.conversion is not None:
+                key = (message.partner, message.conversion)
+                first = decisions.said.setdefault(key, message.digest)
+                if first != message.digest and self._is_sound(place) and Invariant.TWO_DECISIONS not in self._ignored:
+                    raise Violation(
+                        Invariant.TWO_DECISIONS, f"{place.name} has decided {message.conversion} in two ways"
+                    )
+        decisions.looked_at = len(sent)
+
+    def _check_pair(self, source: Ledger, conversion: Id) -> None:
+        held = self._books[source].outgoing.get(conversion) if source in self._books else None
+        credited = self._credit(source, conversion)
+        if (source, conversion) in self.tainted:
+            return
+        state = held.state if held else SourceState.NONE
+        if state is SourceState.RELEASED and credited is not None:
+            raise Violation(Invariant.RELEASED_AND_CREDITED, f"{conversion}: given back at {source}, and credited")
+        if state is SourceState.CAPTURED and credited is None:
+            raise Violation(Invariant.CAPTURED_NOT_CREDITED, f"{conversion}: taken at {source}, and credited nowhere")
+        if credited is not None and (held is None or (held.terms, held.destination) != (credited.terms, credited.at)):
+            raise Violation(
+                Invariant.CREDITED_OTHERWISE, f"{conversion}: what was credited is not what {source} asked for"
+            )
+
+    def _is_sound(self, place: Place) -> bool:
+        """Return whether a place is honest and has forgotten nothing."""
+        return not place.hostile and place.ledger not in self._restored
+
+    def _credit(self, source: Ledger, conversion: Id) -> Credit | None:
+        found = [
+            credit
+            for ledger, book in self._books.items()
+            if ledger != source and (credit := book.incoming.get((source, conversion)))
+        ]
+        credited = [each for each in found if each.state is DestinationState.CREDITED]
+        if len(credited) > 1:
+            raise Violation(Invariant.CREDITED_TWICE, f"{conversion} of {source} was credited by two ledgers")
+        return credited[0] if credited else None
+
+    def _check_money(self) -> None:
+        """Raise unless one side owes what the other is owed, but for what is credited and not yet captured."""
+        places = {place.ledger: place for place in self._places if self._is_sound(place)}
+        for source, place in places.items():
+            open_values: Counter[Ledger] = Counter()
+            for conversion, held in self._books[source].outgoing.items():
+                if held.state is SourceState.HELD and self._credit(source, conversion) is not None:
+                    open_values[held.destination] += held.terms.value
+            for destination, other in places.items():
+                if destination == source:
+                    continue
+                owed = _money(place, f"payable/{partner_of(destination)}")
+                due = -_money(other, f"receivable/{partner_of(source)}")
+                if owed + open_values[destination] != due:
+                    detail = (
+                        f"{source} owes {owed}, {open_values[destination]} is on its way, {destination} is due {due}"
+                    )
+                    raise Violation(Invariant.PAYABLE_IS_NOT_RECEIVABLE, detail)
+
+
+def name_of(body: bytes) -> str:
+    """Return kind and conversion of a body, in short."""
+    return " ".join(found.decode() for found in reversed(_NAMES.findall(body)))
+
+
+def _money(place: Place, account: str) -> int:
+    rows = place.disk.state.table(BALANCES).items()
+    return sum(row.amount for (name, _), row in rows if name == account)

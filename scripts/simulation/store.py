@@ -1,0 +1,267 @@
+"""The fake store: the writer's interface over plain rows in memory. `reader` has the reader's.
+
+A commit makes a new `State` and leaves the one before it as it was, so that a commit happens whole or not at all, a
+crash loses nothing that was committed, and an old copy is just an old state put back.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from enum import Enum, auto
+from typing import Final, Self, TypeAlias, TypeVar, cast
+
+from node.store.codec import is_stored
+from node.store.errors import ForkRefused, StoreFailed
+from node.store.rows import (
+    Answered,
+    ChannelState,
+    CommitRecord,
+    DeleteProposal,
+    EraseMetadata,
+    PartnerCheckpoint,
+    PartnerUrl,
+    PutCredential,
+    PutMetadata,
+    PutProposal,
+    PutSetting,
+    ReceivedBody,
+    ReceivedEnvelope,
+    Requeue,
+    RevokeCredential,
+    SentBody,
+    SentMessage,
+    SignedCheckpoint,
+    StoredHead,
+    StoredPartnerCheckpoint,
+    Write,
+)
+from node.store.writer import StoreWriter
+from protocol.checkpoint import parse_checkpoint
+from protocol.entries import Sealed
+from protocol.identifiers import Account, Digest, Ledger
+from protocol.ledger.state import IDS, LOTS, Lot, Table
+from protocol.ledger.view import Need, Overlay
+from protocol.note import parse_note
+
+_K = TypeVar("_K")
+_R = TypeVar("_R")
+_Family: TypeAlias = Table[object, object]
+_Frame: TypeAlias = tuple[Ledger, int, str, int]
+_NOT_SIMULATED: Final = (PutProposal, DeleteProposal, PutCredential, RevokeCredential, PutMetadata, EraseMetadata)
+
+
+@dataclass(slots=True)
+class State:
+    """All that one ledger's store holds after one commit; never changed once it is committed."""
+
+    entries: list[Sealed] = field(default_factory=list)
+    tiles: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    checkpoints: list[SignedCheckpoint] = field(default_factory=list)
+    tables: dict[str, dict[object, object]] = field(default_factory=dict)
+    sent: list[SentMessage] = field(default_factory=list)
+    sent_numbers: dict[Digest, int] = field(default_factory=dict)
+    received: dict[tuple[Ledger, Digest], ReceivedBody] = field(default_factory=dict)
+    frames: set[_Frame] = field(default_factory=set)
+    partner_checkpoints: list[StoredPartnerCheckpoint] = field(default_factory=list)
+    latest: dict[Ledger, StoredPartnerCheckpoint] = field(default_factory=dict)
+    outbox: dict[int, Ledger] = field(default_factory=dict)
+    channels: dict[Ledger, ChannelState] = field(default_factory=dict)
+    urls: dict[Ledger, str] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def copy(self) -> Self:
+        """Return an independent state with the same rows, which themselves never change; nor do its tables."""
+        return type(self)(*(getattr(self, each.name).copy() for each in fields(self)))
+
+    def row(self, table: Table[_K, _R], key: _K) -> _R | None:
+        """Return one row of the ledger's state, or None."""
+        rows = self.tables.get(table.name)
+        return None if rows is None else cast("_R | None", rows.get(key))
+
+    def table(self, table: Table[_K, _R]) -> Mapping[_K, _R]:
+        """Return every row of one table."""
+        return cast("Mapping[_K, _R]", self.tables.get(table.name, {}))
+
+    def lots(self, account: Account) -> list[Lot]:
+        """Return the open lots of `account` in the order in which they are consumed."""
+        found = [lot for (owner, _, _), lot in self.table(LOTS).items() if owner == account]
+        return sorted(found, key=lambda lot: lot.order)
+
+
+class Fate(Enum):
+    """What becomes of a commit."""
+
+    KEPT = auto()
+    FAILED = auto()
+    FAILED_BUT_KEPT = auto()
+
+
+def always_kept() -> Fate:
+    """Return the fate of every commit of a store that never fails."""
+    return Fate.KEPT
+
+
+@dataclass(slots=True)
+class Disk:
+    """Where a node's store is, whether the node is up or not; `fate` is asked once for each commit.
+
+    With `copies_max`, so many old copies are kept, for somebody to put one of them back.
+    """
+
+    state: State = field(default_factory=State)
+    fate: Callable[[], Fate] = always_kept
+    copies_max: int = 0
+    copies: list[State] = field(default_factory=list)
+
+    def commit(self, record: CommitRecord) -> None:
+        """Make all of `record` durable or nothing; as fate has it, say that it failed in either case."""
+        state = self.state.copy()
+        _write(state, record)
+        fate = self.fate()
+        if fate is not Fate.FAILED:
+            if len(self.copies) < self.copies_max:
+                self.copies.append(self.state)
+            self.state = state
+        if fate is not Fate.KEPT:
+            raise StoreFailed("the disk says no")
+
+
+class MemoryWriter(StoreWriter):
+    """The writer of the fake store."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+
+    def close(self) -> None:
+        """Do nothing: the disk stays."""
+
+    def head(self) -> StoredHead:
+        """Return the end of the log."""
+        state = self._disk.state
+        if not state.entries:
+            return StoredHead()
+        made = state.checkpoints[-1]
+        last = state.entries[-1]
+        return StoredHead(
+            size=made.size,
+            checkpoint=parse_checkpoint(parse_note(made.note).text),
+            checkpoint_number=made.number,
+            note=made.note,
+            leaf=last.leaf,
+            time=last.entry.time,
+        )
+
+    def load(self, needs: Iterable[Need], overlay: Overlay) -> None:
+        """Make all that `needs` names known to `overlay`; a missing row becomes None."""
+        state = self._disk.state
+        for each in needs:
+            if each.table is None:
+                account = cast("Account", each.key)
+                overlay.load_book(account, state.lots(account))
+            else:
+                overlay.load(each.table, each.key, state.row(each.table, each.key))
+
+    def tile(self, level: int, index: int) -> bytes:
+        """Return the hashes of a stored tile, or nothing where there is none."""
+        return self._disk.state.tiles.get((level, index), b"")
+
+    def entries(self, seqs: Iterable[int]) -> dict[int, bytes]:
+        """Return the bytes of those of the entries `seqs` that exist."""
+        stored = self._disk.state.entries
+        return {seq: stored[seq].data for seq in seqs if 0 <= seq < len(stored)}
+
+    def commit(self, record: CommitRecord) -> None:
+        """Write all of `record`, or raise a `StoreFailed`."""
+        self._disk.commit(record)
+
+
+def _write(state: State, record: CommitRecord) -> None:
+    number, size = (state.checkpoints[-1].number, state.checkpoints[-1].size) if state.checkpoints else (-1, 0)
+    if size != record.old_size or (record.checkpoint and record.checkpoint.number != number + 1):
+        raise ForkRefused(f"the stored log has {size} entries under checkpoint {number}")
+    state.entries += record.sealed
+    state.tiles.update({(tile.level, tile.index): tile.hashes for tile in record.tiles})
+    if record.checkpoint:
+        state.checkpoints.append(record.checkpoint)
+    _change(state, record.changes)
+    carried = False
+    for write in record.writes:
+        carried = carried or isinstance(write, ReceivedEnvelope)
+        _apply(state, write, carried=carried)
+
+
+def _change(state: State, changes: Mapping[tuple[_Family, object], object]) -> None:
+    for name in dict.fromkeys(family.name for family, _ in changes):
+        state.tables[name] = dict(state.tables.get(name, {}))
+    for (family, key), row in changes.items():
+        rows = state.tables[family.name]
+        if family.name == IDS.name and key in rows:
+            raise StoreFailed(f"the id {key} is taken")
+        if is_stored(family, row):
+            rows[key] = row
+        else:
+            rows.pop(key, None)
+
+
+def _apply(state: State, write: Write, *, carried: bool) -> None:
+    match write:
+        case ReceivedEnvelope():
+            pass
+        case ReceivedBody():
+            _receive(state, write, carried=carried)
+        case SentBody():
+            _send(state, write)
+        case Requeue():
+            _queue(state, write.digest)
+        case Answered():
+            for digest in write.digests:
+                state.outbox.pop(state.sent_numbers.get(digest, -1), None)
+        case PartnerCheckpoint():
+            kept = StoredPartnerCheckpoint(
+                number=len(state.partner_checkpoints), ledger=write.ledger, size=write.size, note=write.note
+            )
+            state.partner_checkpoints.append(kept)
+            known = state.latest.get(write.ledger)
+            if known is None or known.size < write.size:
+                state.latest[write.ledger] = kept
+        case ChannelState():
+            state.channels[write.partner] = write
+        case PartnerUrl():
+            state.urls[write.partner] = write.url
+        case PutSetting():
+            state.settings[write.name] = write.value
+        case _:
+            assert isinstance(write, _NOT_SIMULATED)
+
+
+def _receive(state: State, write: ReceivedBody, *, carried: bool) -> None:
+    if not carried:
+        raise StoreFailed("a received body comes after the envelope that carried it")
+    frame = (write.partner, write.epoch, write.epoch_nonce, write.frame_seq)
+    if frame in state.frames:
+        raise StoreFailed(f"the frame {frame} is kept already")
+    state.frames.add(frame)
+    state.received.setdefault((write.partner, write.digest), write)
+
+
+def _send(state: State, write: SentBody) -> None:
+    if write.digest not in state.sent_numbers:
+        kept = SentMessage(
+            number=len(state.sent),
+            digest=write.digest,
+            partner=write.partner,
+            kind=write.kind,
+            conversion=write.conversion,
+            body=write.body,
+            entry_seq=write.entry_seq,
+        )
+        state.sent_numbers[write.digest] = kept.number
+        state.sent.append(kept)
+    if write.wants_answer:
+        _queue(state, write.digest)
+
+
+def _queue(state: State, digest: Digest) -> None:
+    number = state.sent_numbers.get(digest)
+    if number is None:
+        raise StoreFailed(f"no body {digest} was ever sent")
+    state.outbox[number] = state.sent[number].partner

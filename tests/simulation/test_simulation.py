@@ -1,0 +1,158 @@
+"""The simulator: clean over a share of its seeds, the same each time, and quick to see a rule that is missing."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from node.engine.desk import CommitDesk
+from scripts.simulation import __main__ as command
+from scripts.simulation.campaign import run_seed, shortest
+from scripts.simulation.mutations import MUTATIONS, UNAVAILABLE, mutated
+from scripts.simulation.run import Outcome, Settings, Simulation
+from scripts.simulation.world import Invariant, Violation
+
+ROOT = Path(__file__).resolve().parents[2]
+SEEDS = 40
+GROUP = 5
+MUTATED_SEEDS_MAX = 300
+QUICK = Settings(steps=120)
+
+
+def failure(outcome: Outcome) -> str:
+    """Return what there is to know about a seed that failed."""
+    trace = "\n".join(outcome.lines)
+    return f"seed {outcome.seed}, {len(outcome.taken)} steps: {outcome.violation}\n{trace}"
+
+
+def caught(mutation: str, settings: Settings) -> Outcome:
+    """Return the first seed that shows the mutation."""
+    for seed in range(1, MUTATED_SEEDS_MAX + 1):
+        outcome = run_seed(seed, settings=settings, mutation=mutation)
+        if outcome.violation is not None:
+            return outcome
+    pytest.fail(f"{mutation} survived {MUTATED_SEEDS_MAX} seeds")
+
+
+@pytest.mark.parametrize("start", range(1, SEEDS + 1, GROUP))
+def test_no_seed_violates_an_invariant(start: int) -> None:
+    for seed in range(start, start + GROUP):
+        outcome = run_seed(seed, settings=Settings())
+        assert outcome.violation is None, failure(outcome)
+        assert len(outcome.taken) == Settings().steps
+
+
+def test_conversions_end_both_ways_under_every_kind_of_fault() -> None:
+    outcomes = [run_seed(seed, settings=Settings()) for seed in range(101, 111)]
+    for state in ("captured", "released"):
+        assert sum(outcome.conversions[state] for outcome in outcomes) > 0
+    met = {fault for outcome in outcomes for fault in outcome.faults}
+    assert met >= {
+        "clock step", "crash", "crash at commit.after", "crash at commit.before", "crash at intake.before",
+        "crash at send.after", "crash at send.before", "failed but kept", "failed commit", "late answer",
+        "late request", "lie", "lost answer", "lost request", "meanwhile", "other order", "partition", "repeated",
+        "replay",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("start", [1, 4])
+def test_old_copies_of_stores_are_noticed_and_harm_no_conversion_that_they_know(start: int) -> None:
+    restores = 0
+    for seed in range(start, start + 3):
+        outcome = run_seed(seed, settings=Settings(restores=True))
+        assert outcome.violation is None, failure(outcome)
+        restores += outcome.faults["restore"]
+    assert restores
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_a_missing_rule_is_seen_in_what_it_leads_to(mutation: str) -> None:
+    outcome = caught(mutation, Settings(ignored=MUTATIONS[mutation].ignored))
+    assert outcome.violation is not None
+    assert outcome.violation.invariant is MUTATIONS[mutation].shows, failure(outcome)
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_a_mutation_is_gone_afterwards(mutation: str) -> None:
+    one = MUTATIONS[mutation]
+    before = getattr(one.owner, one.name)
+    with mutated(mutation):
+        assert getattr(one.owner, one.name) is not before
+    assert getattr(one.owner, one.name) is before
+
+
+def test_a_seed_leads_to_one_trace() -> None:
+    first, second = (Simulation(7, QUICK).run() for _ in range(2))
+    assert first.digest == second.digest
+    assert first.lines == second.lines
+    assert first.digest != Simulation(8, QUICK).run().digest
+
+
+def test_a_trace_does_not_depend_on_the_process() -> None:
+    script = "from scripts.simulation.run import *; print(Simulation(7, Settings(steps=120)).run().digest)"
+    environment = {**os.environ, "PYTHONHASHSEED": "4711", "PYTHONPATH": str(ROOT)}
+    other = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert other.stdout.strip() == Simulation(7, QUICK).run().digest
+
+
+def test_a_trace_is_shortened_and_can_be_run_again(capsys: pytest.CaptureFixture[str]) -> None:
+    mutation = "hold-route-releases"
+    settings = Settings(ignored=MUTATIONS[mutation].ignored)
+    found = caught(mutation, settings)
+    best = shortest(found, settings=settings, mutation=mutation)
+    assert len(best.taken) < len(found.taken)
+    only = ",".join(map(str, best.taken))
+    assert command.main(["--start", str(best.seed), "--mutation", mutation, "--only", only]) == command.VIOLATED
+    assert str(best.violation) in capsys.readouterr().out
+    assert command.main(["--start", str(best.seed), "--only", only]) == command.CLEAN
+
+
+def test_the_command_counts_what_it_did(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--seeds", "2", "--start", "3", "--steps", "40", "--json"]) == command.CLEAN
+    told = json.loads(capsys.readouterr().out)
+    assert (told["clean"], told["start"], told["seeds"], told["steps"]) == (True, 3, 2, 80)
+    assert command.main(["--seeds", "2", "--start", "3", "--steps", "40"]) == command.CLEAN
+    assert "2 seeds from 3, 80 steps" in capsys.readouterr().out
+
+
+def test_the_command_tells_seed_invariant_and_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--mutation", "hold-route-releases", "--json"]) == command.VIOLATED
+    told = json.loads(capsys.readouterr().out)
+    assert (told["clean"], told["invariant"]) == (False, "hold-moved")
+    assert command.main(["--mutation", "hold-route-releases"]) == command.VIOLATED
+    out = capsys.readouterr().out
+    assert f"seed {told['seed']} violates hold-moved" in out
+    assert all(line in out for line in told["trace"])
+
+
+@pytest.mark.parametrize("mutation", [*UNAVAILABLE, "no-such-rule"])
+def test_a_mutation_that_cannot_be_made_is_a_wrong_usage(mutation: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--mutation", mutation]) == command.USAGE
+    said = capsys.readouterr().err
+    assert ("not available yet" in said) == (mutation in UNAVAILABLE)
+
+
+def test_several_processes_find_what_one_does(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--seeds", "12", "--steps", "20", "--json"]
+    several = subprocess.run(
+        [sys.executable, "-m", "scripts.simulation", *options, "--jobs", "2"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert command.main(options) == command.CLEAN
+    one, two = ({**json.loads(output), "seconds": 0} for output in (capsys.readouterr().out, several.stdout))
+    assert one == two
+
+
+def test_what_a_service_calls_a_bug_ends_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def execute(self: CommitDesk, command: object) -> None:
+        raise KeyError(str(command)[:1])
+
+    monkeypatch.setattr(CommitDesk, "execute", execute)
+    outcome = Simulation(1, QUICK).run()
+    assert isinstance(outcome.violation, Violation)
+    assert outcome.violation.invariant is Invariant.BUG
