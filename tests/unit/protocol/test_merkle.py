@@ -24,25 +24,13 @@ from tests.support.rfc6962 import flip, leaves
 LEAVES = leaves(100)
 TREE = MemoryTree(LEAVES)
 ROOTS = [rfc6962.tree_root(LEAVES[:size]) for size in range(101)]
-SMALL = range(1, 21)
-LARGE = range(21, 101)
 HASH_BITS = 256
 
 
-def paths_to_damage() -> Iterator[tuple[int, int, Sequence[int]]]:
-    """Yield size, index and bits: every bit of every path of a small tree, one bit a hash of most paths beyond."""
-    for size in SMALL:
-        for index in range(size):
-            yield size, index, range(HASH_BITS)
-    for size in LARGE:
-        for index in range(size):
-            chosen = index == (0, size // 2, size - 1)[size % 3]
-            yield size, index, range(HASH_BITS) if chosen else ((size * 7 + index) % HASH_BITS,)
-
-
-def damaged(proof: Sequence[Hash], bits: Sequence[int]) -> Iterator[list[Hash]]:
+def damaged(proof: Sequence[Hash]) -> Iterator[list[Hash]]:
+    """Yield `proof` with each bit of each of its hashes flipped, one at a time."""
     for position, each in enumerate(proof):
-        for bit in bits:
+        for bit in range(HASH_BITS):
             copy = list(proof)
             copy[position] = Hash(flip(each, bit))
             yield copy
@@ -146,20 +134,18 @@ def test_a_small_tree_proves_its_own_leaves_and_prefixes() -> None:
     assert MemoryTree([]).root() == EMPTY_ROOT
 
 
-def test_no_path_survives_a_flipped_bit() -> None:
-    accepted = 0
-    for size, index, bits in paths_to_damage():
-        for wrong in damaged(included(size, index), bits):
-            accepted += accepts_inclusion(LEAVES[index], index, size, wrong)
-    assert accepted == 0
+@pytest.mark.parametrize("size", range(1, 101))
+def test_no_path_survives_a_flipped_bit(size: int) -> None:
+    for index in range(size):
+        for wrong in damaged(included(size, index)):
+            assert not accepts_inclusion(LEAVES[index], index, size, wrong)
 
 
-def test_no_consistency_proof_survives_a_flipped_bit() -> None:
-    accepted = 0
-    for size, index, bits in paths_to_damage():
-        for wrong in damaged(consistent(index + 1, size), bits):
-            accepted += accepts_consistency(index + 1, size, wrong)
-    assert accepted == 0
+@pytest.mark.parametrize("size", range(1, 101))
+def test_no_consistency_proof_survives_a_flipped_bit(size: int) -> None:
+    for old_size in range(1, size):
+        for wrong in damaged(consistent(old_size, size)):
+            assert not accepts_consistency(old_size, size, wrong)
 
 
 def test_no_path_survives_a_change_of_shape() -> None:
