@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from node.engine.work import Answer, Desk
 from node.services.answers import Document, EntryAnswer, Pending
-from node.services.context import Context, StatelessWork
+from node.services.context import Context
 from node.services.rate_checks import RateReport, refuse_loops, report_of, still_counting
 from node.services.refusals import NodeCode, NodeRefusal
 from node.services.render import document_in, document_of
@@ -90,7 +90,7 @@ class AgreementList:
     agreements: tuple[AgreementView, ...]
 
 
-class KeepWork(StatelessWork):
+class KeepWork:
     """Keeps a proposal, unless it was entered while it was on its way."""
 
     def __init__(self, proposal: PutProposal) -> None:
@@ -106,7 +106,7 @@ class KeepWork(StatelessWork):
             desk.stage(self._proposal)
 
 
-class EnterWork(StatelessWork):
+class EnterWork:
     """Enters a complete agreement; its proposal is done with."""
 
     def __init__(self, command: EnterAgreement, digest: Digest) -> None:

@@ -33,14 +33,7 @@ class Writer(Protocol):
         """Call `listener` after each commit."""
 
 
-class StatelessWork:
-    """A work that remembers nothing between commits, so that a commit that failed leaves nothing to forget."""
-
-    def abandoned(self) -> None:
-        """Do nothing: all that was done is in the store."""
-
-
-class Ping(StatelessWork):
+class Ping:
     """A work that does nothing: its answer shows that the writer is at work."""
 
     def needs(self, _view: Overlay) -> Iterator[Need]:
@@ -51,7 +44,7 @@ class Ping(StatelessWork):
         """Do nothing."""
 
 
-class WriteWork(StatelessWork):
+class WriteWork:
     """Rows that no entry stands beside."""
 
     def __init__(self, writes: Sequence[Write]) -> None:

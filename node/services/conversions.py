@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 from node.engine.engine import Committed
 from node.engine.work import Answer, CommandWork, Desk
 from node.services.answers import EntryAnswer, Pending
-from node.services.context import Context, StatelessWork
+from node.services.context import Context
 from node.services.requests import CancelRequest, ForceReleaseRequest, OrderRequest, digest_request
 from node.store.rows import Answered
 from protocol.conversion import DestinationState, SourceState
@@ -101,7 +101,7 @@ class IncomingPage:
     next: int | None
 
 
-class OrderWork(StatelessWork):
+class OrderWork:
     """An order, whose deadline counts from the moment at which it is written."""
 
     def __init__(self, request: OrderRequest, digest: Digest) -> None:

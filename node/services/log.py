@@ -8,22 +8,18 @@ import threading
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
 from node.services.answers import Document
 from node.services.context import Context
+from node.services.pages import encode_received
 from node.services.refusals import NodeCode, NodeRefusal
 from node.services.render import document_in
-from node.store.rows import ReceivedMessage, SignedCheckpoint
+from node.store.rows import SignedCheckpoint
 from protocol.agreement import key_of
 from protocol.audit.pages import (
     PAGE_MESSAGES_MAX,
     LedgerFile,
     encode_ledger_file,
-    encode_messages_page,
-    messages_page,
 )
-from protocol.envelope import Frame, Sighting, decode_envelope
 from protocol.errors import TileInvalid
 from protocol.keys import Role
 from protocol.limits import TILE_WIDTH
@@ -96,7 +92,7 @@ class LogService:
         received = self._context.reader.messages_received(first, PAGE_MESSAGES_MAX)
         if page and not received:
             raise _absent(f"messages/{page}")
-        return encode_messages_page(messages_page(first, [_sighting(each) for each in received]))
+        return encode_received(first, received)
 
     def entry(self, seq: int) -> EntryView:
         """Return one entry, or raise `not_found`."""
@@ -161,12 +157,3 @@ def _absent(what: str) -> NodeRefusal:
 
 def _view(seq: int, data: bytes) -> EntryView:
     return EntryView(seq=seq, leaf=leaf_hash(data).hex(), entry=document_in(data))
-
-
-def _sighting(received: ReceivedMessage) -> Sighting:
-    return Sighting(
-        body=msgspec.Raw(received.body),
-        frame=Frame(seq=received.frame_seq, body=received.digest),
-        path=received.path,
-        envelope=decode_envelope(received.envelope),
-    )

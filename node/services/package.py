@@ -9,11 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from node.peers.log_source import PackageSource
+from node.services.pages import encode_received
 from node.store.reader import StoreReader
-from node.store.rows import ReceivedMessage
 from protocol.agreement import key_of
 from protocol.audit.log import Source
 from protocol.audit.pages import (
@@ -23,13 +21,10 @@ from protocol.audit.pages import (
     LedgerFile,
     decode_messages_page,
     encode_ledger_file,
-    encode_messages_page,
-    messages_page,
     messages_path,
 )
 from protocol.audit.tree import RecomputedTree
 from protocol.checkpoint import Checkpoint, parse_checkpoint
-from protocol.envelope import Frame, Sighting, decode_envelope
 from protocol.errors import CouldNotCheck, ProtocolError, TileInvalid
 from protocol.keys import Role
 from protocol.ledger.state import LEDGER, ONLY
@@ -100,16 +95,7 @@ class StoreSource:
         received = self._reader.messages_received(first, PAGE_MESSAGES_MAX)
         if not received:
             return None
-        return encode_messages_page(messages_page(first, list(map(_sighting, received))))
-
-
-def _sighting(received: ReceivedMessage) -> Sighting:
-    return Sighting(
-        body=msgspec.Raw(received.body),
-        frame=Frame(seq=received.frame_seq, body=received.digest),
-        path=received.path,
-        envelope=decode_envelope(received.envelope),
-    )
+        return encode_received(first, received)
 
 
 def export(reader: StoreReader, path: Path) -> Checkpoint:

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from node.engine.work import Answer, Desk
 from node.services.answers import Document, EntryAnswer, PartnerAcceptedAnswer, PartnerAnswer, Pending
-from node.services.context import Context, StatelessWork
+from node.services.context import Context
 from node.services.refusals import NodeCode, NodeRefusal
 from node.services.render import document_in, fingerprint_of
 from node.services.requests import PartnerRequest, digest_request
@@ -55,7 +55,7 @@ class PartnerList:
     partners: tuple[PartnerView, ...]
 
 
-class AcceptPartner(StatelessWork):
+class AcceptPartner:
     """Knows a partner by its keys and sets where it listens; a repeat may move it to another address."""
 
     def __init__(self, command: AddPartner, url: PartnerUrl) -> None:

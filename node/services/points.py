@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from node.engine.work import Answer, Desk
 from node.services.answers import EntryAnswer, IssuedAnswer, MovedAnswer, Pending
-from node.services.context import Context, StatelessWork
+from node.services.context import Context
 from node.services.metadata import metadata_row
 from node.services.refusals import NodeCode, NodeRefusal
 from node.services.requests import (
@@ -57,7 +57,7 @@ class BatchItem:
     metadata: PutMetadata | None
 
 
-class BatchWork(StatelessWork):
+class BatchWork:
     """Many commands in one commit, each by itself, or with `atomic` all or none."""
 
     def __init__(self, items: Sequence[BatchItem], *, atomic: bool) -> None:

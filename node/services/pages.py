@@ -1,0 +1,23 @@
+"""Received messages as the pages that auditors read, served and packed alike (specs/audit.md)."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from node.store.rows import ReceivedMessage
+from protocol.audit.pages import encode_messages_page, messages_page
+from protocol.envelope import Frame, Sighting, decode_envelope
+
+
+def encode_received(first: int, received: Sequence[ReceivedMessage]) -> bytes:
+    """Return the page that begins with the message numbered `first`, each message as evidence that stands alone."""
+    return encode_messages_page(messages_page(first, [_sighting(each) for each in received]))
+
+
+def _sighting(received: ReceivedMessage) -> Sighting:
+    return Sighting(
+        body=msgspec.Raw(received.body),
+        frame=Frame(seq=received.frame_seq, body=received.digest),
+        path=received.path,
+        envelope=decode_envelope(received.envelope),
+    )
