@@ -12,8 +12,9 @@ from typing import Final
 from protocol.agreement import SignedAgreement, decode_signed_agreement
 from protocol.audit.findings import EXIT_STATUS, Verdict
 from protocol.audit.verify import Verification, verify_file
-from protocol.errors import CouldNotCheck, KeyInvalid, ProtocolError
+from protocol.errors import CouldNotCheck, KeyInvalid, PolicyInvalid, ProtocolError
 from protocol.note import Verifier, parse_vkey
+from protocol.policy import Policy, parse_policy
 
 _HEADLINES: Final = {Verdict.HELD: "Held", Verdict.BROKEN: "DISPROVED", Verdict.INCOMPLETE: "Could not check"}
 
@@ -23,7 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         agreements = [_agreement(path) for path in options.agreement]
-        result = verify_file(_read(options.file), verifiers=options.vkey, agreements=agreements)
+        policy = None if options.policy is None else _policy(options.policy)
+        result = verify_file(_read(options.file), verifiers=options.vkey, agreements=agreements, policy=policy)
     except CouldNotCheck as error:
         result = Verification(verdict=Verdict.INCOMPLETE, kind=None, code=error.code, lines=(str(error),))
     if options.json:
@@ -49,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="an agreement whose parties' keys are known to be right",
     )
+    verify.add_argument(
+        "--policy", metavar="FILE", type=Path, help="a trust policy: known logs, and how many witnesses must cosign"
+    )
     verify.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
 
@@ -72,6 +77,13 @@ def _agreement(path: Path) -> SignedAgreement:
         return decode_signed_agreement(_read(path))
     except ProtocolError as error:
         raise CouldNotCheck(f"{path} is not an agreement to check by: {error}") from error
+
+
+def _policy(path: Path) -> Policy:
+    try:
+        return parse_policy(_read(path))
+    except PolicyInvalid as error:
+        raise CouldNotCheck(f"{path} is no policy to check by: {error}") from error
 
 
 def _show(result: Verification) -> None:

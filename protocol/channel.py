@@ -2,13 +2,14 @@
 
 Each side has one stream of frames. Every start of a node opens a new epoch of its own stream with a HELLO; the other
 side accepts it by an acknowledgement that names epoch and nonce and fences what it had not applied of older epochs.
-Frames apply strictly in order; bodies that still stand are framed anew in the new epoch.
+Frames apply strictly in order; bodies that still stand are framed anew in the new epoch. A side that has lost words of
+its own gets them back from the other, among that one's own words, in the order in which they had their effect there.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Final
+from typing import Final, TypeVar
 
 from protocol.envelope import Acknowledgement, Fence, Header
 from protocol.errors import EnvelopeInvalid
@@ -17,6 +18,7 @@ from protocol.limits import ENVELOPE_FRAMES_MAX, INTEGER_MAX
 from protocol.messages import Body, Hello
 
 BEGINNING: Final = Fence(epoch=0, next_seq=0, bodies=0, last_body=None)
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +41,11 @@ class Incoming:
             return replace(self, next_seq=self.next_seq + 1)
         return replace(self, next_seq=self.next_seq + 1, bodies=self.bodies + 1, last_body=body)
 
-    def acknowledgement(self) -> Acknowledgement | None:
-        """Return what envelopes to the other side acknowledge, or None before its first HELLO."""
+    def acknowledgement(self, checkpoint: str | None = None) -> Acknowledgement | None:
+        """Return what envelopes to the other side acknowledge, or None before its first HELLO.
+
+        `checkpoint` is the largest of its own that this side holds.
+        """
         if not self.epoch:
             return None
         return Acknowledgement(
@@ -49,6 +54,7 @@ class Incoming:
             next_seq=self.next_seq,
             bodies=self.bodies,
             fence=self.fence,
+            checkpoint=checkpoint,
         )
 
 
@@ -100,8 +106,8 @@ class Outgoing:
     """Our stream of one epoch: the frames not yet acknowledged, in order, from `first_seq` on.
 
     Frames live in memory only: a restart opens a new epoch and frames anew what still stands. `bodies_sent` is what
-    this epoch's HELLO says. `answered` tells that the other side has answered the HELLO, `behind` that it has applied
-    bodies of ours which our store no longer knows.
+    this epoch's HELLO says. `answered` tells that the other side has answered the HELLO, with the fence `fence`, and
+    `behind` that it has applied bodies of ours which our store no longer knows.
     """
 
     epoch: int
@@ -109,6 +115,7 @@ class Outgoing:
     bodies_sent: int
     answered: bool = False
     behind: bool = False
+    fence: Fence = BEGINNING
     first_seq: int = 0
     frames: dict[Digest, bytes] = field(default_factory=dict)
 
@@ -147,6 +154,7 @@ class Outgoing:
             return []
         if not self.answered:
             self._compare(acknowledgement.fence, knows)
+            self.fence = acknowledgement.fence
             self.answered = True
         applied = list(islice(self.frames, max(acknowledgement.next_seq - self.first_seq, 0)))
         for digest in applied:
@@ -182,3 +190,38 @@ class Outgoing:
         # A count that fits is not enough: a restored store may have said other things since.
         unknown = fence.last_body is not None and not knows(fence.last_body)
         self.behind = self.behind or unknown or fence.bodies > self.bodies_sent
+
+
+# --- What one side gives back, and says again.
+
+
+def first_missing(fence: Fence, *, number_of: Callable[[Digest], int | None]) -> int:
+    """Return the number, from 0, of the first of our bodies that the other side lacks, as its fence tells.
+
+    `number_of` tells how many bodies we have made for it before a given one, or None for one that we do not know.
+    """
+    number = None if fence.last_body is None else number_of(fence.last_body)
+    if number is None or number == fence.bodies - 1:
+        return fence.bodies
+    # The two sides do not count in one order, as after a loss of ours: all is offered again, and nothing counts twice.
+    return 0
+
+
+def in_causal_order(received: Iterable[tuple[int, _T]], sent: Iterable[tuple[int | None, _T]]) -> Iterator[_T]:
+    """Yield what was received and sent, each in its own order, merged as one side has lived through both.
+
+    What was received comes with the seq that the next entry had then: it comes before whatever that entry, or a later
+    one, has made. What was sent comes with the seq of its entry; what no entry made keeps its place among the sent.
+    """
+    heard, said = iter(received), iter(sent)
+    word, after = next(heard, None), next(said, None)
+    while after is not None:
+        seq, mine = after
+        while word is not None and seq is not None and word[0] <= seq:
+            yield word[1]
+            word = next(heard, None)
+        yield mine
+        after = next(said, None)
+    if word is not None:
+        yield word[1]
+        yield from (each for _, each in heard)

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from protocol.agreement import RoleKey, SignedAgreement
 from protocol.encoding import Codec
-from protocol.entry import Entry, Posting, Postings, PostingsOrNone, Predecessor, transfer_postings
+from protocol.entry import Entry, Posting, Postings, PostingsOrNone, transfer_postings
 from protocol.errors import EntryInvalid
 from protocol.fields import (
     AliasField,
@@ -30,8 +30,9 @@ from protocol.fields import (
 from protocol.identifiers import Digest, Id, Ledger
 from protocol.limits import CURRENCIES_MAX, ENTRY_BYTES_MAX
 from protocol.merkle import leaf_hash
-from protocol.messages import Cancel, End, EntryBody, EntryReference, Fulfil, Prepare, Reject
+from protocol.messages import Cancel, End, EntryBody, EntryReference, Fulfil, Predecessor, Prepare, Reject
 from protocol.points import Amount, Natural
+from protocol.recovery_entries import RecoveryEntry, recovery_body_of
 from protocol.window_entries import WindowEntry, window_body_of
 
 __all__ = ["Entry", "Posting", "Postings", "Predecessor", "transfer_postings"]
@@ -245,12 +246,10 @@ class ConversionRefused(Entry, frozen=True, kw_only=True, tag="conversion_refuse
 
 
 AnyEntry: TypeAlias = (
-    Genesis | AccountOpened | AccountClosed | PointsIssued | PointsRedeemed | PointsTransferred
-    | HoldPlaced | HoldCaptured | HoldReleased
-    | PartnerAdded | AgreementEntered | AgreementEnded | LinkIssued | LinkAccepted
+    Genesis | AccountOpened | AccountClosed | PointsIssued | PointsRedeemed | PointsTransferred | HoldPlaced
+    | HoldCaptured | HoldReleased | PartnerAdded | AgreementEntered | AgreementEnded | LinkIssued | LinkAccepted
     | ConversionHeld | ConversionCancelRequested | ConversionCaptured | ConversionReleased | ConversionForced
-    | ConversionCredited | ConversionRefused
-    | WindowEntry
+    | ConversionCredited | ConversionRefused | WindowEntry | RecoveryEntry
 )  # fmt: skip
 
 _CODEC: Final = Codec[AnyEntry](msgspec.json.Decoder(AnyEntry), error=EntryInvalid, bytes_max=ENTRY_BYTES_MAX)
@@ -287,10 +286,8 @@ def stamp(draft: _E, *, seq: int, prev: Digest, time: str, nonce: str) -> _E:
 
 
 def seal(entry: AnyEntry) -> Sealed:
-    """Return `entry` with its bytes and leaf hash (RFC 6962 §2.1), or raise `EntryInvalid`.
-
-    Types here promise less than the format, so the bytes are read back: no log may hold what nobody can decode.
-    """
+    """Return `entry` with its bytes and leaf hash (RFC 6962 §2.1), or raise `EntryInvalid`."""
+    # Types here promise less than the format, so the bytes are read back: no log may hold what nobody can decode.
     return unseal(encode_entry(entry))
 
 
@@ -385,6 +382,8 @@ def body_of(sealed: Sealed, *, ledger: Ledger) -> EntryBody | None:
     """Return the body that an entry of `ledger` obliges it to send, or None."""
     if isinstance(sealed.entry, WindowEntry):
         return window_body_of(sealed.entry, sealed.reference, ledger=ledger)
+    if isinstance(sealed.entry, RecoveryEntry):
+        return recovery_body_of(sealed.entry, sealed.reference, ledger=ledger)
     match sealed.entry:
         case ConversionHeld() as entry:
             return prepare_of(sealed, entry, ledger=ledger)

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from protocol.encoding import ZERO_DIGEST
-from protocol.fields import AssetField, DateField, DigestField, LedgerField, NonceField, TimeField
+from protocol.fields import AssetField, DateField, DigestField, NonceField, TimeField
 from protocol.identifiers import Account, Asset, Id
 from protocol.limits import NAME_CHARACTERS_MAX, POSTINGS_MAX
 from protocol.points import Natural, Signed
@@ -41,15 +41,6 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     occurred_on: DateField
     id: EntryId
     request: DigestField | None
-
-
-class Predecessor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The ledger that this one succeeds: the last checkpoint anybody holds, and the size that was restored."""
-
-    ledger: LedgerField
-    size: Natural
-    root: DigestField
-    restored_size: Natural
 
 
 def transfer_postings(asset: Asset, amount: int, *, debit: Account, credit: Account) -> tuple[Posting, ...]:

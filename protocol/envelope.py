@@ -53,6 +53,8 @@ class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """The receiver's stream as the sender has applied it: every frame below `next_seq` of that epoch.
 
     Naming the receiver's present epoch and nonce is the signed answer to its HELLO; `fence` is the sender's half of it.
+    `checkpoint` is the largest of the receiver's own that the sender holds, a signed note: a restored store that has
+    lost no word of its own, but what it had received, is shown to be old by it.
     """
 
     epoch: Amount
@@ -60,6 +62,7 @@ class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     next_seq: Natural
     bodies: Natural
     fence: Fence
+    checkpoint: Annotated[str, Meta(max_length=NOTE_BYTES_MAX)] | None = None
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -67,6 +67,18 @@ class TileInvalid(ProtocolError):
     code = "tile_invalid"
 
 
+class AddCheckpointInvalid(ProtocolError):
+    """Bytes are not a request to a witness, or not the answer to one (C2SP tlog-witness)."""
+
+    code = "add_checkpoint_invalid"
+
+
+class PolicyInvalid(ProtocolError):
+    """Bytes are not a trust policy (C2SP tlog-policy), or it contradicts itself."""
+
+    code = "policy_invalid"
+
+
 class EntryInvalid(ProtocolError):
     """Bytes are not a ledger entry."""
 
@@ -145,6 +157,12 @@ class CouldNotCheck(TallystickError):
     code = "could_not_check"
 
 
+class QuorumMissing(CouldNotCheck):
+    """Too few of the witnesses that a trust policy asks for have cosigned; later cosignatures may make it enough."""
+
+    code = "quorum_missing"
+
+
 @unique
 class Code(StrEnum):
     """The stable codes of refusals, as programs and peers see them."""
@@ -206,14 +224,19 @@ class Code(StrEnum):
     POSTINGS_INVALID = "postings_invalid"
     PROMOTION_OVER = "promotion_over"
     PROMOTION_UNKNOWN = "promotion_unknown"
+    RECOVERING = "recovering"
+    RECOVERY_MISMATCH = "recovery_mismatch"
     REFUND_EXCEEDED = "refund_exceeded"
     REFUND_MISMATCH = "refund_mismatch"
     REFUND_UNKNOWN = "refund_unknown"
     SAME_ACCOUNT = "same_account"
+    START_UNANSWERED = "start_unanswered"
     STATEMENT_INVALID = "statement_invalid"
     STATEMENT_MISMATCH = "statement_mismatch"
     STEPS_ABOVE_MAXIMUM = "steps_above_maximum"
     STEPS_BELOW_MINIMUM = "steps_below_minimum"
+    STORE_BEHIND = "store_behind"
+    SUCCESSION_INVALID = "succession_invalid"
     WINDOW_AGREED = "window_agreed"
     WINDOW_CLOSED = "window_closed"
     WINDOW_CONFIRMED = "window_confirmed"

@@ -1,7 +1,8 @@
 """Names and ids: their types, their grammar, and the parsers that enforce it.
 
-A `ledger` is one log, `aurora.example/main.1`: program, shard, generation. A `partner` is a counterparty across
-generations, `bluebird.example/main`: partner accounts and agreements outlive a succession.
+A `ledger` is one log, `aurora.example/main.1`: program, shard, generation. A successor goes on under the next
+generation, while agreements, bodies and envelopes keep naming the first. A `partner` is a counterparty across
+generations, `bluebird.example/main`: the accounts of a partner are named by it.
 """
 
 import re
@@ -105,9 +106,19 @@ def program_of(ledger: Ledger) -> Program:
     return Program(ledger.partition("/")[0])
 
 
+def first_of(log: Ledger) -> Ledger:
+    """Return the name by which partners know `log` in all its generations: that of the first."""
+    return Ledger(f"{partner_of(log)}.1")
+
+
 def generation_of(ledger: Ledger) -> int:
     """Return the generation number of `ledger`, from 1."""
     return int(ledger.rpartition(".")[2])
+
+
+def successor_of(log: Ledger) -> Ledger:
+    """Return the name of the log that comes after `log`."""
+    return Ledger(f"{partner_of(log)}.{generation_of(log) + 1}")
 
 
 def holder_account(kind: str, account_id: Id) -> Account:

@@ -9,6 +9,9 @@ ENTRY_BYTES_MAX: Final = 65_535
 """An entry bundle gives each entry a 16-bit length (C2SP tlog-tiles)."""
 
 BODY_BYTES_MAX: Final = 65_535
+RETURNED_BYTES_MAX: Final = 262_144
+"""A body that is given back, with the envelope that proves it."""
+
 DOCUMENT_BYTES_MAX: Final = 1_048_576
 NESTING_DEPTH_MAX: Final = 16
 NOTE_BYTES_MAX: Final = 65_536
@@ -18,6 +21,12 @@ TEXT_CHARACTERS_MAX: Final = 1_000
 ENVELOPE_FRAMES_MAX: Final = 256
 ENVELOPE_BYTES_MAX: Final = 131_072
 PARCEL_BYTES_MAX: Final = 4_194_304
+ADD_CHECKPOINT_HASHES_MAX: Final = 63
+"""A request to a witness proves consistency by this many hashes (C2SP tlog-witness)."""
+
+ADD_CHECKPOINT_BYTES_MAX: Final = 69_632
+POLICY_BYTES_MAX: Final = 262_144
+POLICY_ITEMS_MAX: Final = 256
 POSTINGS_MAX: Final = 64
 PROOF_HASHES_MAX: Final = 64
 RECEIPT_BYTES_MAX: Final = 163_840

@@ -96,6 +96,11 @@ def root_of(leaves: Iterable[Hash]) -> Hash:
     return tree.root()
 
 
+def root_at(size: int, read: NodeReader) -> Hash:
+    """Return the root over the first `size` leaves of a tree that `read` reads."""
+    return _range_root(0, size, read)
+
+
 def path_of(leaves: Sequence[Hash], index: int) -> tuple[Hash, ...]:
     """Return the path of leaf `index` in the tree over `leaves`, or raise `ProofInvalid` when there is none."""
     return MemoryTree(leaves).inclusion_proof(index)
@@ -175,21 +180,25 @@ def verify_consistency(*, old_size: int, size: int, old_root: Hash, root: Hash, 
     if not proof:
         raise ProofInvalid(f"a proof from {old_size} to {size} leaves is not empty")
     # The proof starts at the last perfect subtree of the old tree; a verifier knows it when it is the whole old tree.
-    shift = _trailing_zeros(old_size)
-    start, path = (old_root, proof) if old_size == 1 << shift else (proof[0], proof[1:])
-    index = (old_size - 1) >> shift
-    inner = _inner_length(index, ((size - 1) >> shift) + 1)
-    if len(path) != inner + (index >> inner).bit_count():
-        raise ProofInvalid(f"{len(proof)} hashes are not a proof from {old_size} to {size} leaves")
-    old_node = node = start
-    for level, sibling in enumerate(path):
-        if level >= inner or (index >> level) & 1:
-            old_node = node_hash(sibling, old_node)
-            node = node_hash(sibling, node)
-        else:
-            node = node_hash(node, sibling)
-    if old_node != old_root or node != root:
+    start, path = (old_root, proof) if old_size.bit_count() == 1 else (proof[0], proof[1:])
+    if _roots_above(start, path, old_size=old_size, size=size) != (old_root, root):
         raise ProofInvalid(f"the proof does not join the roots of {old_size} and {size} leaves")
+
+
+def shown_root(*, old_size: int, size: int, root: Hash, proof: Sequence[Hash]) -> Hash:
+    """Return the root that the first `old_size` leaves of the tree under `root` have, as `proof` shows it.
+
+    Raises `ProofInvalid` when it shows none: what does not lead to `root`, and any proof of an `old_size` that is a
+    power of two, which leaves that root to who knows it (RFC 6962 §2.1.2).
+    """
+    _require_sizes(old_size, size)
+    _require_hashes(root, *proof)
+    if not proof or old_size.bit_count() == 1 or old_size == size:
+        raise ProofInvalid(f"a proof from {old_size} to {size} leaves does not show the root of the smaller tree")
+    old_root, shown = _roots_above(proof[0], proof[1:], old_size=old_size, size=size)
+    if shown != root:
+        raise ProofInvalid(f"the proof does not lead to the root of {size} leaves")
+    return old_root
 
 
 class MemoryTree:
@@ -239,6 +248,26 @@ def _trailing_zeros(number: int) -> int:
 def _inner_length(index: int, size: int) -> int:
     """Return how many levels leaf `index` climbs before its path joins the path of the last leaf."""
     return (index ^ (size - 1)).bit_length()
+
+
+def _roots_above(start: Hash, path: Sequence[Hash], *, old_size: int, size: int) -> tuple[Hash, Hash]:
+    """Return the roots of `old_size` and of `size` leaves above `start`, the last perfect subtree of the smaller tree.
+
+    Raises `ProofInvalid` when `path` does not have as many hashes as lie beside that way.
+    """
+    shift = _trailing_zeros(old_size)
+    index = (old_size - 1) >> shift
+    inner = _inner_length(index, ((size - 1) >> shift) + 1)
+    if len(path) != inner + (index >> inner).bit_count():
+        raise ProofInvalid(f"{len(path)} hashes are not the way from {old_size} to {size} leaves")
+    old_node = node = start
+    for level, sibling in enumerate(path):
+        if level >= inner or (index >> level) & 1:
+            old_node = node_hash(sibling, old_node)
+            node = node_hash(sibling, node)
+        else:
+            node = node_hash(node, sibling)
+    return old_node, node
 
 
 def _range_root(begin: int, end: int, read: NodeReader) -> Hash:

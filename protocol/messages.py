@@ -9,6 +9,7 @@ from typing import Annotated, Final, NamedTuple, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from protocol.agreement import SignedAgreement
 from protocol.encoding import Codec, digest_of
 from protocol.errors import BodyInvalid
 from protocol.fields import (
@@ -25,7 +26,7 @@ from protocol.fields import (
     UuidField,
 )
 from protocol.identifiers import Digest, Id, Ledger, Network
-from protocol.limits import BODY_BYTES_MAX
+from protocol.limits import BODY_BYTES_MAX, RETURNED_BYTES_MAX
 from protocol.points import Amount, Natural
 from protocol.statement import LINES_MAX, DisputedLine, Line, SignedStatement, Totals, TotalText
 
@@ -47,6 +48,21 @@ class EntryReference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     seq: Natural
     leaf: DigestField
+
+
+class Predecessor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The log that a successor goes on from: its largest checkpoint that anybody holds, and what was restored.
+
+    Sizes count the entries of one log alone; this one's first entry has the sequence number `first_seq`. What was
+    restored is as a rule of this log; of an earlier one, where the copy is older than an earlier succession.
+    """
+
+    ledger: LedgerField
+    first_seq: Natural
+    size: Natural
+    root: DigestField
+    restored_size: Natural
+    restored_root: DigestField
 
 
 class _Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
@@ -148,6 +164,37 @@ class Hello(_Body, frozen=True, kw_only=True, tag="hello"):
     bodies_sent: Natural
 
 
+class Returned(_Body, frozen=True, kw_only=True, tag="returned"):
+    """Either way: a word of the receiver's own that its store has lost; a frame of its own, never counted.
+
+    `sighting` is the evidence that the receiver signed it (specs/envelope.md); `prepare` is the sender's PREPARE that
+    a FULFIL or REJECT among these words answers.
+    """
+
+    sender: LedgerField
+    receiver: LedgerField
+    sighting: msgspec.Raw
+    prepare: Prepare | None
+
+
+class ReturnedAgreement(_Body, frozen=True, kw_only=True, tag="returned_agreement"):
+    """Either way: an agreement that the receiver may have lost; both have signed it. Never counted."""
+
+    sender: LedgerField
+    receiver: LedgerField
+    signed: SignedAgreement
+
+
+class Succeeded(_Body, frozen=True, kw_only=True, tag="succeeded"):
+    """Either way: the sender's ledger goes on as the log `log`, since the one before has lost its end."""
+
+    sender: LedgerField
+    receiver: LedgerField
+    log: LedgerField
+    predecessor: Predecessor
+    entry: EntryReference
+
+
 class _WindowBody(_Body, frozen=True, kw_only=True):
     sender: LedgerField
     receiver: LedgerField
@@ -168,9 +215,12 @@ class Close(_WindowBody, frozen=True, kw_only=True, tag="close"):
 
 
 class Lines(_WindowBody, frozen=True, kw_only=True, tag="lines"):
-    """Some of the lines that the sender has for a window whose totals differ, in order: either direction's."""
+    """Some of the lines that the sender has for a window whose totals differ, in order: either direction's.
 
-    lines: Annotated[tuple[Line, ...], Meta(min_length=1, max_length=BODY_LINES_MAX)]
+    From the source of the conversions, fewer lines than fit, or none, say that there are no more.
+    """
+
+    lines: Annotated[tuple[Line, ...], Meta(max_length=BODY_LINES_MAX)]
 
 
 class Dispute(_WindowBody, frozen=True, kw_only=True, tag="dispute"):
@@ -211,23 +261,35 @@ class Receipt(_WindowBody, frozen=True, kw_only=True, tag="receipt"):
 ConversionBody: TypeAlias = Prepare | Fulfil | Reject | Cancel | Query | Error
 WindowBody: TypeAlias = Close | Lines | Dispute | StatementSigned | PaymentAdvice | Receipt
 EntryBody: TypeAlias = (
-    Prepare | Fulfil | Reject | Cancel | End | Close | Dispute | StatementSigned | PaymentAdvice | Receipt
+    Prepare | Fulfil | Reject | Cancel | End | Close | Dispute | StatementSigned | PaymentAdvice | Receipt | Succeeded
 )
 """A body that an entry of its sender makes, and that names this entry."""
 
-Body: TypeAlias = ConversionBody | End | WindowBody | Hello
+ChannelBody: TypeAlias = Hello | Returned | ReturnedAgreement
+"""A body of the channel itself: it moves nothing that an entry of its sender stands for, and is never counted."""
 
-_CODEC: Final = Codec[Body](msgspec.json.Decoder(Body), error=BodyInvalid, bytes_max=BODY_BYTES_MAX)
+Body: TypeAlias = ConversionBody | End | WindowBody | Succeeded | ChannelBody
+
+_CODEC: Final = Codec[Body](msgspec.json.Decoder(Body), error=BodyInvalid, bytes_max=RETURNED_BYTES_MAX)
 
 
 def encode_body(body: Body) -> bytes:
-    """Return the canonical bytes of `body`."""
-    return _CODEC.encode(body)
+    """Return the canonical bytes of `body`, or raise `BodyInvalid` when they are too many."""
+    data = _CODEC.encode(body)
+    _check_length(body, data)
+    return data
 
 
 def decode_body(data: bytes) -> Body:
     """Return the body in `data`, or raise `BodyInvalid`."""
-    return _CODEC.decode(data)
+    body = _CODEC.decode(data)
+    _check_length(body, data)
+    return body
+
+
+def _check_length(body: Body, data: bytes) -> None:
+    if len(data) > BODY_BYTES_MAX and not isinstance(body, Returned | ReturnedAgreement):
+        raise BodyInvalid(f"more than {BODY_BYTES_MAX} bytes")
 
 
 def body_digest(data: bytes) -> Digest:

@@ -18,7 +18,7 @@ from protocol.agreement import SignatureText
 from protocol.encoding import Codec, digest_of
 from protocol.errors import KeyInvalid, SignatureInvalid, StatementInvalid
 from protocol.fields import AssetField, DigestField, LedgerField, NetworkField, TimeField, UuidField
-from protocol.identifiers import Digest, Ledger
+from protocol.identifiers import Digest, Ledger, partner_of
 from protocol.keys import PublicKey, SigningKey, decode_signature, encode_signature
 from protocol.limits import BODY_BYTES_MAX
 from protocol.merkle import EMPTY_ROOT
@@ -28,8 +28,8 @@ LINES_MAX: Final = 96
 """Disputed lines, and adjusted lines, of one direction: so that a signed statement always fits into a message."""
 
 STATEMENT_AGREEMENTS_MAX: Final = 32
-STATEMENT_BYTES_MAX: Final = BODY_BYTES_MAX - 1_536
-"""What a message has room for beside two signatures and its own fields."""
+STATEMENT_BYTES_MAX: Final = BODY_BYTES_MAX - 3_584
+"""What an entry that repeats the message with both signatures has room for beside its own fields and postings."""
 
 _SIGNATURE_DOMAIN: Final = b"tallystick/statement-signature/v1\n"
 _EMPTY_ROOT: Final = Digest(EMPTY_ROOT.hex())
@@ -244,7 +244,7 @@ def check_statement(statement: Statement) -> None:
         raise StatementInvalid("the parties must be two ledgers in the order of their names")
     if [(bill.source, bill.destination) for bill in statement.directions] != [(first, second), (second, first)]:
         raise StatementInvalid("the directions must be first to second, then second to first")
-    if tuple(checkpoint.origin for checkpoint in statement.checkpoints) != statement.parties:
+    if [partner_of(one.origin) for one in statement.checkpoints] != [partner_of(each) for each in statement.parties]:
         raise StatementInvalid("the checkpoints must be those of the parties' logs, in their order")
     if any(left >= right for left, right in pairwise(statement.agreements)):
         raise StatementInvalid("the agreements must be different, in order")

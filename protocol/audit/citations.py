@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from protocol.entries import (
     AgreementEnded,
+    AnyEntry,
     ConversionCaptured,
     ConversionCredited,
     ConversionRefused,
@@ -31,8 +32,11 @@ from protocol.messages import (
     Prepare,
     Receipt,
     Reject,
+    Returned,
     StatementSigned,
+    Succeeded,
 )
+from protocol.recovery_entries import PartnerSucceeded, Recovered
 from protocol.window_entries import (
     DisputeReceived,
     PaymentReceived,
@@ -88,6 +92,15 @@ class Citations:
                 self._refused(entry, view)
             case AgreementEnded() as entry if entry.notice is not None:
                 self._cite(entry.notice, Citation(seq=entry.seq, kind=End, sender=entry.partner))
+            case PartnerSucceeded() as entry:
+                self._cite(entry.succession, Citation(seq=entry.seq, kind=Succeeded, sender=entry.partner))
+            case Recovered() as entry:
+                self._recovered(entry)
+            case _:
+                self._of_window(sealed.entry)
+
+    def _of_window(self, of_window: AnyEntry) -> None:
+        match of_window:
             case WindowCloseReceived() as entry:
                 self._cite(entry.close, Citation(seq=entry.seq, kind=Close, sender=entry.partner))
             case DisputeReceived() as entry:
@@ -100,6 +113,12 @@ class Citations:
                 self._cite(entry.receipt, Citation(seq=entry.seq, kind=Receipt, sender=entry.partner))
             case _:
                 pass
+
+    def _recovered(self, entry: Recovered) -> None:
+        """Cite a word of this ledger's own by the frame in which the partner gave it back."""
+        self._cite(entry.digest, Citation(seq=entry.seq, kind=Returned, sender=entry.partner))
+        if isinstance(entry.body, Fulfil):
+            self._cite(entry.body.prepare, Citation(seq=entry.seq, kind=Prepare, sender=entry.partner))
 
     def _cite(self, digest: Digest, citation: Citation) -> None:
         self.by_digest[digest].append(citation)

@@ -19,7 +19,8 @@ from protocol.identifiers import Asset, Digest, Id, Ledger, Network
 from protocol.ledger.postings import ledger_record
 from protocol.ledger.state import OUTGOING
 from protocol.ledger.view import Overlay
-from protocol.messages import EntryReference, body_digest, encode_body
+from protocol.messages import EntryReference, Fulfil, Prepare, Reject, body_digest, encode_body
+from protocol.recovery_entries import Recovered
 
 
 class Name(NamedTuple):
@@ -97,6 +98,8 @@ class ConversionBook:
                 self._concluded(entry, view)
             case ConversionCredited() | ConversionRefused() as entry:
                 self._decide(sealed, entry, view)
+            case Recovered() as entry:
+                self._recovered(sealed, entry)
             case _:
                 pass
 
@@ -140,8 +143,28 @@ class ConversionBook:
             due=-_moved(credited.postings, "receivable/") if credited else 0,
         )
 
+    def _recovered(self, sealed: Sealed, entry: Recovered) -> None:
+        """Take note of a word that stands again: the entry that it names is the one that was lost."""
+        body = entry.body
+        if isinstance(body, Prepare):
+            sent = Sent(held=sealed.reference, prepare=entry.digest, terms=_terms_of(body))
+            self.sent[body.destination][Name(body.network, body.id)] = sent
+        elif isinstance(body, Fulfil | Reject):
+            prepare, credited = entry.prepare, isinstance(body, Fulfil)
+            self.decided[body.source][Name(body.network, body.id)] = Decided(
+                entry=body.entry,
+                prepare=body.prepare,
+                body=entry.digest,
+                cancel=body.cancel if isinstance(body, Reject) else None,
+                terms=_terms_of(prepare) if credited and prepare else None,
+                source_entry=prepare.entry if prepare else None,
+                dec_seq=body.dec_seq if isinstance(body, Fulfil) else None,
+                reason=body.reason if isinstance(body, Reject) else None,
+                due=-_moved(entry.postings, "receivable/"),
+            )
 
-def _terms_of(entry: ConversionHeld | ConversionCredited) -> Terms:
+
+def _terms_of(entry: ConversionHeld | ConversionCredited | Prepare) -> Terms:
     return Terms(
         entry.steps,
         entry.source_points,

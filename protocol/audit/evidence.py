@@ -3,24 +3,28 @@
 Each is made of what the misbehaving side signed itself, and shows no more of others than that takes.
 """
 
+from dataclasses import dataclass
+from enum import StrEnum, unique
 from typing import Annotated, Final, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
-from protocol.audit.known import KnownKeys
-from protocol.audit.messages import reference_of
+from protocol.audit.known import Keys
+from protocol.audit.messages import is_addressed, reference_of
 from protocol.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
 from protocol.encoding import Codec
-from protocol.envelope import Frame, Header, Sighting, verify_sighting
+from protocol.entries import decode_entry
+from protocol.envelope import Header, Sighting, verify_sighting
 from protocol.errors import EvidenceInvalid
 from protocol.fields import DigestField
-from protocol.identifiers import Digest, Ledger
+from protocol.identifiers import Id, Ledger, first_of, partner_of
 from protocol.limits import NOTE_BYTES_MAX, PARCEL_BYTES_MAX, PROOF_HASHES_MAX, RECEIPT_BYTES_MAX
 from protocol.merkle import Hash, leaf_hash, verify_consistency
-from protocol.messages import Body, Close, EntryReference, Fulfil, Prepare, Reject
+from protocol.messages import Body, Close, EntryReference, Fulfil, Prepare, Reject, conversion_of
 from protocol.note import parse_note
-from protocol.proof import OpenedReceipt, open_receipt
+from protocol.proof import Receipt as ParsedReceipt
+from protocol.proof import parse_receipt, verify_receipt
 
 NoteText = Annotated[str, Meta(max_length=NOTE_BYTES_MAX)]
 
@@ -50,15 +54,63 @@ class Contradiction(_Evidence, frozen=True, kw_only=True, tag="contradiction"):
 
 
 class BrokenPromise(_Evidence, frozen=True, kw_only=True, tag="broken_promise"):
-    """A message that names an entry of its sender's log, and a receipt of that log for another entry at that place."""
+    """A message that names an entry of its sender's log, and a receipt of that log for another leaf at that place.
+
+    The receipt may lack the entry, which a partner never sees: `leaf` is what the log has there.
+    """
 
     promise: Sighting
+    leaf: DigestField
     receipt: Annotated[str, Meta(max_length=RECEIPT_BYTES_MAX)]
 
 
-Evidence: TypeAlias = Fork | Contradiction | BrokenPromise
+class MissingEntry(_Evidence, frozen=True, kw_only=True, tag="missing_entry"):
+    """A message that names an entry of its sender's log, and a later one whose checkpoint does not reach that entry.
+
+    `later` may be the same message: what its own envelope shows of the log lacks the entry.
+    """
+
+    promise: Sighting
+    later: Sighting
+
+
+Evidence: TypeAlias = Fork | Contradiction | BrokenPromise | MissingEntry
 
 _CODEC: Final = Codec[Evidence](msgspec.json.Decoder(Evidence), error=EvidenceInvalid, bytes_max=2 * PARCEL_BYTES_MAX)
+
+
+@unique
+class Subject(StrEnum):
+    """What a file of evidence is about."""
+
+    PLACE = "place"
+    """Two bodies in one frame."""
+    DECISION = "decision"
+    """Two decisions about one PREPARE."""
+    ORDER = "order"
+    """Two PREPAREs of one conversion."""
+    CLOSE = "close"
+    """Two closes of one window."""
+    ENTRY = "entry"
+    """Two leaves named for one entry."""
+    PROMISE = "promise"
+    """An entry that was named and is not in its place."""
+    LOG = "log"
+    """Two histories of one log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proved:
+    """What a file of evidence shows: `accused` is found out about one thing, `name` among those of its `subject`.
+
+    `text` says to a person what that is.
+    """
+
+    accused: Ledger
+    subject: Subject
+    name: str
+    text: str
+    conversion: Id | None = None
 
 
 def encode_evidence(evidence: Evidence) -> bytes:
@@ -71,7 +123,23 @@ def decode_evidence(data: bytes) -> Evidence:
     return _CODEC.decode(data)
 
 
-def open_fork(fork: Fork, known: KnownKeys) -> tuple[Checkpoint, Checkpoint]:
+def prove(evidence: Evidence, known: Keys) -> Proved:
+    """Return what `evidence` shows by `known` keys, or raise a `ProtocolError` or `CouldNotCheck`."""
+    match evidence:
+        case Fork():
+            earlier, _ = open_fork(evidence, known)
+            name, text = f"{earlier.origin} {earlier.size}", f"its log of {earlier.size} entries"
+            accused = first_of(Ledger(earlier.origin))
+            return Proved(accused=accused, subject=Subject.LOG, name=name, text=text)
+        case Contradiction():
+            return open_contradiction(evidence, known)
+        case BrokenPromise():
+            return open_broken_promise(evidence, known)
+        case _:
+            return open_missing_entry(evidence, known)
+
+
+def open_fork(fork: Fork, known: Keys) -> tuple[Checkpoint, Checkpoint]:
     """Return the two checkpoints once they are shown to contradict each other, or raise a `ProtocolError`."""
     earlier, later = (_opened(text, known) for text in (fork.earlier, fork.later))
     if earlier.origin != later.origin:
@@ -89,47 +157,54 @@ def open_fork(fork: Fork, known: KnownKeys) -> tuple[Checkpoint, Checkpoint]:
     return earlier, later
 
 
-def _opened(text: str, known: KnownKeys) -> Checkpoint:
+def _opened(text: str, known: Keys) -> Checkpoint:
     data = text.encode()
     origin = parse_checkpoint(parse_note(data).text).origin
     return open_checkpoint(data, known.for_notes(origin))
 
 
-def open_contradiction(evidence: Contradiction, known: KnownKeys) -> tuple[Header, str]:
-    """Return the sender's header and what it contradicts itself about, or raise a `ProtocolError`."""
-    (header, body), (other, other_body) = (
-        verify_sighting(each, key=known.channel_key(each.envelope)) for each in (evidence.first, evidence.second)
-    )
+def _sighted(sighting: Sighting, known: Keys) -> tuple[Header, Body]:
+    return verify_sighting(sighting, key=known.channel_key(sighting.envelope))
+
+
+def open_contradiction(evidence: Contradiction, known: Keys) -> Proved:
+    """Return what the sender contradicts itself about, or raise a `ProtocolError`."""
+    (header, body), (other, other_body) = (_sighted(each, known) for each in (evidence.first, evidence.second))
     if (header.network, header.sender) != (other.network, other.sender):
         raise EvidenceInvalid("the two messages are not of one sender")
-    about = _frames_contradict(header, evidence.first.frame, other, evidence.second.frame)
-    if about is None and evidence.first.frame.body != evidence.second.frame.body:
-        about = _bodies_contradict(body, other_body)
-    if about is None:
+    if evidence.first.frame.body == evidence.second.frame.body:
+        raise EvidenceInvalid("the two messages are one")
+    seq = evidence.first.frame.seq
+    if _place(header, seq) == _place(other, evidence.second.frame.seq):
+        text = f"what the frame {seq} of epoch {header.epoch} says"
+        found: tuple[Subject, str, str] | None = (Subject.PLACE, f"{header.epoch}-{header.epoch_nonce}-{seq}", text)
+    else:
+        # Only what a sender may say to this receiver is its word about anything.
+        said = is_addressed(body, header) and is_addressed(other_body, other)
+        found = _contradicting(body, other_body) if said else None
+    if found is None:
         raise EvidenceInvalid("both messages can be true")
-    return header, about
+    subject, name, text = found
+    return Proved(accused=header.sender, subject=subject, name=name, text=text, conversion=conversion_of(body))
 
 
-def _frames_contradict(header: Header, frame: Frame, other: Header, other_frame: Frame) -> str | None:
-    place = (header.receiver, header.epoch, header.epoch_nonce, frame.seq)
-    other_place = (other.receiver, other.epoch, other.epoch_nonce, other_frame.seq)
-    if place == other_place and frame.body != other_frame.body:
-        return f"what the frame {frame.seq} of epoch {header.epoch} says"
-    return None
+def _place(header: Header, seq: int) -> tuple[Ledger, int, str, int]:
+    return header.receiver, header.epoch, header.epoch_nonce, seq
 
 
-def _bodies_contradict(body: Body, other: Body) -> str | None:
+def _contradicting(body: Body, other: Body) -> tuple[Subject, str, str] | None:
     """Return what two different bodies of one sender cannot both say, or None."""
     if isinstance(body, Fulfil | Reject) and isinstance(other, Fulfil | Reject):
         if (body.key, body.prepare) == (other.key, other.prepare):
-            return f"how the conversion {body.id} was decided"
+            return Subject.DECISION, body.id, f"how the conversion {body.id} was decided"
     elif isinstance(body, Prepare) and isinstance(other, Prepare) and body.key == other.key:
-        return f"what the conversion {body.id} is"
+        return Subject.ORDER, body.id, f"what the conversion {body.id} is"
     elif isinstance(body, Close) and isinstance(other, Close) and _window(body) == _window(other):
-        return f"what it credited from {body.receiver} in window {body.window}"
+        text = f"what it credited from {body.receiver} in window {body.window}"
+        return Subject.CLOSE, str(body.window), text
     one, two = reference_of(body), reference_of(other)
     if one is not None and two is not None and one.seq == two.seq and one.leaf != two.leaf:
-        return f"what its entry {one.seq} is"
+        return Subject.ENTRY, str(one.seq), f"what its entry {one.seq} is"
     return None
 
 
@@ -137,15 +212,60 @@ def _window(body: Close) -> tuple[Ledger, int]:
     return body.receiver, body.window
 
 
-def open_broken_promise(evidence: BrokenPromise, known: KnownKeys) -> tuple[Header, EntryReference, OpenedReceipt]:
-    """Return who promised which entry and what stands in its place, or raise a `ProtocolError`."""
-    header, body = verify_sighting(evidence.promise, key=known.channel_key(evidence.promise.envelope))
+def _promised(promise: Sighting, known: Keys) -> tuple[Header, Body, EntryReference]:
+    header, body = _sighted(promise, known)
     promised = reference_of(body)
-    if promised is None:
+    if promised is None or not is_addressed(body, header):
         raise EvidenceInvalid("the message names no entry of its sender's log")
-    opened = open_receipt(evidence.receipt.encode(), known.for_notes(header.sender))
-    if (opened.checkpoint.origin, opened.index) != (header.sender, promised.seq):
+    return header, body, promised
+
+
+def _unkept(header: Header, body: Body, promised: EntryReference) -> Proved:
+    return Proved(
+        accused=header.sender,
+        subject=Subject.PROMISE,
+        name=str(promised.seq),
+        text=f"its entry {promised.seq}, which it named and does not have",
+        conversion=conversion_of(body),
+    )
+
+
+def open_broken_promise(evidence: BrokenPromise, known: Keys) -> Proved:
+    """Return which entry was promised where another one stands, or raise a `ProtocolError`."""
+    header, body, promised = _promised(evidence.promise, known)
+    receipt = parse_receipt(evidence.receipt.encode())
+    if receipt.extra is not None and leaf_hash(receipt.extra).hex() != evidence.leaf:
+        raise EvidenceInvalid("the receipt carries another entry than the one whose leaf is named")
+    leaf = Hash(bytes.fromhex(evidence.leaf))
+    origin = Ledger(parse_checkpoint(parse_note(receipt.checkpoint).text).origin)
+    log = origin if partner_of(origin) == partner_of(header.sender) else header.sender
+    verify_receipt(receipt, leaf=leaf, verifiers=known.for_notes(log))
+    if _numbered(receipt, log) != promised.seq:
         raise EvidenceInvalid("the receipt is not for the promised place")
-    if Digest(leaf_hash(opened.entry).hex()) == promised.leaf:
+    if evidence.leaf == promised.leaf:
         raise EvidenceInvalid("the promised entry is in its place")
-    return header, promised, opened
+    return _unkept(header, body, promised)
+
+
+def _numbered(receipt: ParsedReceipt, log: Ledger) -> int | None:
+    """Return the sequence number of a receipt's entry; in a successor's log, which counts on, the entry tells it."""
+    if log == first_of(log):
+        return receipt.index
+    return None if receipt.extra is None else decode_entry(receipt.extra).seq
+
+
+def open_missing_entry(evidence: MissingEntry, known: Keys) -> Proved:
+    """Return which entry was promised and is beyond the end of the log shown later, or raise a `ProtocolError`."""
+    header, body, promised = _promised(evidence.promise, known)
+    later, _ = _sighted(evidence.later, known)
+    stream = (header.network, header.sender, header.receiver, header.epoch, header.epoch_nonce)
+    if stream != (later.network, later.sender, later.receiver, later.epoch, later.epoch_nonce):
+        raise EvidenceInvalid("the two messages are not of one epoch, in which no store is put back")
+    if evidence.later.frame.seq < evidence.promise.frame.seq:
+        raise EvidenceInvalid("the message with the checkpoint comes before the promise")
+    if later.checkpoint is None:
+        raise EvidenceInvalid("the envelope shows no checkpoint")
+    checkpoint = open_checkpoint(later.checkpoint.encode(), known.for_notes(header.sender))
+    if checkpoint.origin != header.sender or checkpoint.size > promised.seq:
+        raise EvidenceInvalid("the log that was shown reaches the promised entry")
+    return _unkept(header, body, promised)

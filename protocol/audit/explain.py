@@ -5,7 +5,7 @@ from typing import Final
 
 from protocol.agreement import Agreement, Direction, Party
 from protocol.audit.figures import MONEY_ACCOUNTS
-from protocol.entries import AnyEntry, Posting
+from protocol.entries import AnyEntry, Genesis, Posting
 from protocol.keys import PublicKey, fingerprint
 from protocol.limits import CURRENCY_UNIT_MILLIONTHS
 from protocol.messages import (
@@ -16,14 +16,18 @@ from protocol.messages import (
     Dispute,
     End,
     Fulfil,
+    Hello,
     Lines,
     PaymentAdvice,
+    Predecessor,
     Prepare,
     Query,
     Reject,
     StatementSigned,
+    Succeeded,
     WindowBody,
 )
+from protocol.recovery_entries import Recovered
 from protocol.statement import Statement
 
 _FRACTION_DIGITS: Final = 6
@@ -40,8 +44,16 @@ def entry_lines(entry: AnyEntry) -> Iterator[str]:
     """Yield what an entry says, in the words of its kind and its postings."""
     kind = entry.__struct_config__.tag
     yield f"{kind}, recorded {entry.time} for {entry.occurred_on}, id {entry.id}"
+    if isinstance(entry, Genesis) and entry.predecessor is not None:
+        yield _succession_text(entry.predecessor)
+    if isinstance(entry, Recovered):
+        yield f"given back by {entry.partner}: {body_line(entry.body)}"
     for posting in getattr(entry, "postings", ()):
         yield _posting_line(posting)
+
+
+def _succession_text(before: Predecessor) -> str:
+    return f"{before.ledger} had {before.size:,} entries that somebody saw; {before.restored_size:,} were restored"
 
 
 def _posting_line(posting: Posting) -> str:
@@ -59,7 +71,11 @@ def body_line(body: Body) -> str:
         return f"window {body.window} of {body.sender} and {body.receiver}: {_window_text(body)}"
     if isinstance(body, End):
         return f"{body.sender} ends the agreement {body.agreement} with {body.receiver} at {body.ends_at}"
-    return f"{body.sender} opens its epoch {body.epoch} to {body.receiver}"
+    if isinstance(body, Hello):
+        return f"{body.sender} opens its epoch {body.epoch} to {body.receiver}"
+    if isinstance(body, Succeeded):
+        return f"{body.sender} goes on as {body.log}, since {body.predecessor.ledger} has lost its end"
+    return f"{body.sender} gives {body.receiver} back what its store has lost"
 
 
 def _conversion_text(body: ConversionBody) -> str:

@@ -50,6 +50,7 @@ class FindingCode(StrEnum):
     ORDER_MISSING = "order_missing"
     PAGE_INVALID = "page_invalid"
     PROMISE_BROKEN = "promise_broken"
+    QUORUM_MISSING = "quorum_missing"
     ROOT_DIFFERS = "root_differs"
     RULE_FAILED = "rule_failed"
     SENDER_UNKNOWN = "sender_unknown"

@@ -2,21 +2,59 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from protocol.agreement import RoleKey, SignedAgreement, key_of, verify_agreement
 from protocol.envelope import Envelope
 from protocol.errors import CouldNotCheck, KeyInvalid, ProtocolError
-from protocol.identifiers import Ledger, Network
+from protocol.identifiers import Ledger, Network, first_of, partner_of
 from protocol.keys import PublicKey, Role
 from protocol.note import KeyType, Verifier
+from protocol.policy import Policy
+
+
+class Keys(Protocol):
+    """The keys by which what somebody signed is judged; each raises `CouldNotCheck` where none is known."""
+
+    def for_notes(self, origin: str) -> tuple[Verifier, ...]:
+        """Return the keys by which a checkpoint of `origin` is judged."""
+
+    def channel_key(self, envelope: Envelope) -> PublicKey:
+        """Return the key by which `envelope` is judged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartnerKeys:
+    """The keys of one ledger in all its generations, as a partner of it knows them: in one network, or in any."""
+
+    ledger: Ledger
+    network: Network | None
+    keys: tuple[RoleKey, ...]
+
+    def for_notes(self, origin: str) -> tuple[Verifier, ...]:
+        """Return the log's key, or raise `CouldNotCheck` for another ledger's log."""
+        if origin.rpartition(".")[0] != partner_of(self.ledger):
+            raise CouldNotCheck(f"no key of the log {origin[:80]} is known")
+        return (Verifier(origin, key_of(self.keys, Role.LOG)),)
+
+    def channel_key(self, envelope: Envelope) -> PublicKey:
+        """Return the channel's key, or raise `CouldNotCheck` for another ledger's envelope."""
+        header = envelope.header()
+        if header.sender != self.ledger or self.network not in {None, header.network}:
+            raise CouldNotCheck(f"no channel key of {header.sender} is known")
+        return key_of(self.keys, Role.CHANNEL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownKeys:
-    """Keys to judge by. An agreement counts as known when its file comes from a party, not from who is judged."""
+    """Keys to judge by. An agreement counts as known when its file comes from a party, not from who is judged.
+
+    A `policy` brings keys of logs and witnesses, and says which of the witnesses must have cosigned a checkpoint.
+    """
 
     verifiers: tuple[Verifier, ...] = ()
     agreements: tuple[SignedAgreement, ...] = ()
+    policy: Policy | None = None
 
     def __post_init__(self) -> None:
         """Raise `CouldNotCheck` when an agreement to judge by is not itself signed by both parties."""
@@ -38,13 +76,16 @@ class KnownKeys:
     def for_notes(self, origin: str) -> tuple[Verifier, ...]:
         """Return the keys by which a checkpoint of `origin` is judged: the log's, and all witnesses'.
 
-        Raises `CouldNotCheck` when no key of that log is known.
+        A ledger keeps its keys when it goes on as another log, so a key that is known of one log is known of each.
+        Raises `CouldNotCheck` when no key of that ledger is known.
         """
-        log_keys = [each for each in self.verifiers if each.name == origin and each.type is KeyType.ED25519]
-        log_keys += [Verifier(origin, key_of(keys, Role.LOG)) for keys in self.roles(origin)]
+        verifiers = (*self.verifiers, *(self.policy.verifiers if self.policy else ()))
+        same = [each for each in verifiers if partner_of(Ledger(each.name)) == partner_of(Ledger(origin))]
+        log_keys = [Verifier(origin, each.key) for each in same if each.type is KeyType.ED25519]
+        log_keys += [Verifier(origin, key_of(keys, Role.LOG)) for keys in self.roles(first_of(Ledger(origin)))]
         if not log_keys:
             raise CouldNotCheck(f"no key of the log {origin[:80]} is known")
-        witnesses = [each for each in self.verifiers if each.type is KeyType.COSIGNATURE]
+        witnesses = [each for each in verifiers if each.type is KeyType.COSIGNATURE]
         parties = (party for signed in self.agreements for party in signed.agreement.parties)
         witnesses += [Verifier(each.ledger, each.key(Role.WITNESS), KeyType.COSIGNATURE) for each in parties]
         return tuple(dict.fromkeys(log_keys + witnesses))

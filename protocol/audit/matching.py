@@ -15,8 +15,9 @@ from protocol.agreement import agreement_digest
 from protocol.audit.conversions import Decided, Decision, Name, Sent
 from protocol.audit.findings import Finding, FindingCode, Findings, Verdict
 from protocol.audit.log import LogAudit
-from protocol.audit.settlements import Half, match_settlement
-from protocol.identifiers import Asset, Digest, Ledger
+from protocol.audit.messages import Promise
+from protocol.audit.settlements import Half, match_notices, match_settlement
+from protocol.identifiers import Asset, Digest, Ledger, first_of
 from protocol.ledger.state import AGREEMENTS, PARTNERS
 from protocol.messages import EntryReference
 
@@ -72,7 +73,9 @@ def match_pair(first: LogAudit, second: LogAudit) -> PairReport:
             _check_received(one, two, findings)
             _check_statements(one, two, findings)
         agreements = _match_agreements(first, second, findings)
-        statements, payments = match_settlement(_half(first, second), _half(second, first), findings)
+        halves = _half(first, second), _half(second, first)
+        match_notices(*halves, findings)
+        statements, payments = match_settlement(*halves, findings)
         directions = tuple(_Direction(one, two, findings).match() for one, two in ((first, second), (second, first)))
     else:
         for audit in (first, second):
@@ -106,15 +109,24 @@ def _check_received(one: LogAudit, two: LogAudit, findings: Findings) -> None:
     if one.messages is None:
         return
     replay = two.replay
-    for (ledger, size), held in one.messages.held.items():
-        if ledger == two.ledger:
-            place = f"{two.name} checkpoint of {size}, held by {one.name} (message {held.number})"
+    for (log, size), held in one.messages.held.items():
+        if first_of(log) == two.ledger:
+            place = f"{log} checkpoint of {size}, held by {one.name} (message {held.number})"
             replay.check_held(held.checkpoint, place=place, findings=findings)
     for (ledger, seq), promise in one.messages.promises.items():
-        if ledger == two.ledger and seq < replay.size and replay.tree.leaf(seq) != promise.leaf:
-            place = f"{two.name} entry {seq}"
-            text = f"another entry stands there than the one it named in message {promise.number} of {one.name}"
-            findings.broken(FindingCode.PROMISE_BROKEN, place, text)
+        if ledger == two.ledger and not two.lies_ahead(seq, partner=one.ledger):
+            _check_promise(one, two, seq, promise, findings=findings)
+
+
+def _check_promise(one: LogAudit, two: LogAudit, seq: int, promise: Promise, *, findings: Findings) -> None:
+    """Compare a leaf that `two` named to `one` with its entry, or with the word of it that stands again."""
+    found = two.replay.leaf_of(seq) or two.successions.recovered.get(seq)
+    if found == promise.leaf:
+        return
+    text = f"another entry stands there than the one it named in message {promise.number} of {one.name}"
+    if found is None:
+        text = f"it was lost, and what message {promise.number} of {one.name} says of it does not stand again"
+    findings.broken(FindingCode.PROMISE_BROKEN, f"{two.name} entry {seq}", text)
 
 
 def _check_statements(one: LogAudit, two: LogAudit, findings: Findings) -> None:
@@ -126,7 +138,13 @@ def _check_statements(one: LogAudit, two: LogAudit, findings: Findings) -> None:
 def _half(one: LogAudit, two: LogAudit) -> Half:
     """Return the settlement of `one` with `two`."""
     assert two.ledger is not None, "a whole log has its genesis"
-    return Half(name=one.name, size=one.replay.size, windows=one.settlements.windows.get(two.ledger, {}))
+    settlements = one.settlements
+    return Half(
+        name=one.name,
+        size=one.replay.end_seq,
+        windows=settlements.windows.get(two.ledger, {}),
+        notices=settlements.notices.get(two.ledger, {}),
+    )
 
 
 def _match_agreements(first: LogAudit, second: LogAudit, findings: Findings) -> int:
@@ -210,8 +228,8 @@ class _Direction:
 
     def _match_undecided(self, place: str, decision: Decision) -> None:
         """Judge a decision that the destination does not have."""
-        if decision.promised.seq >= self.destination.replay.size:
-            text = f"{self.destination.name} was given only up to {self.destination.replay.size} entries"
+        if self.destination.lies_ahead(decision.promised.seq, partner=self.source_ledger):
+            text = f"{self.destination.name} was given only up to {self.destination.replay.end_seq} entries"
             self.findings.incomplete(FindingCode.BEHIND, place, f"the promised entry lies ahead: {text}")
             return
         what = "credited" if decision.credited else "refused"
@@ -243,8 +261,8 @@ class _Direction:
         messages = self.destination.messages
         cited = decided.cancel or decided.prepare
         origin = decided.source_entry or (messages.origins.get(cited) if messages else None)
-        if origin is None or origin.seq >= self.source.replay.size:
-            text = f"{self.source.name} was given only up to {self.source.replay.size} entries"
+        if origin is None or self.source.lies_ahead(origin.seq, partner=self.destination_ledger):
+            text = f"{self.source.name} was given only up to {self.source.replay.end_seq} entries"
             self.findings.incomplete(FindingCode.BEHIND, place, f"the order lies ahead: {text}")
             return
         text = f"{self.source.name} has no such conversion ({name.id}), though it signed that it had"

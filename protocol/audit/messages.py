@@ -7,12 +7,21 @@ from protocol.agreement import key_of
 from protocol.audit.citations import Citation, Citations
 from protocol.audit.findings import FindingCode, Findings
 from protocol.audit.pages import MessagesPage, PageMessage
-from protocol.checkpoint import Checkpoint, open_checkpoint
+from protocol.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
 from protocol.conversion import SourceState
-from protocol.envelope import Envelope, Frame, Header, frame_leaf, verify_envelope
-from protocol.errors import EnvelopeInvalid, ProtocolError
-from protocol.identifiers import Digest, Ledger
+from protocol.envelope import (
+    Envelope,
+    Frame,
+    Header,
+    decode_sighting,
+    frame_leaf,
+    verify_envelope,
+    verify_sighting,
+)
+from protocol.errors import CheckpointInvalid, EnvelopeInvalid, ProtocolError
+from protocol.identifiers import Digest, Ledger, partner_of
 from protocol.keys import Role
+from protocol.ledger.postings import ledger_record
 from protocol.ledger.state import OUTGOING, PARTNERS, PartnerRecord
 from protocol.ledger.view import Overlay
 from protocol.merkle import Hash, verify_inclusion
@@ -21,12 +30,14 @@ from protocol.messages import (
     EntryReference,
     Fulfil,
     Reject,
+    Returned,
     body_digest,
     decode_body,
+    encode_body,
     may_send,
     receiver_of,
 )
-from protocol.note import Verifier
+from protocol.note import Verifier, parse_note
 
 _UNDECIDED: Final = frozenset({SourceState.HELD, SourceState.FORCED})
 
@@ -117,11 +128,14 @@ class MessageCheck:
         return header
 
     def _hold(self, note: str, sender: Ledger, partner: PartnerRecord, number: int) -> None:
-        checkpoint = open_checkpoint(note.encode(), [Verifier(sender, key_of(partner.keys, Role.LOG))])
-        place = (sender, checkpoint.size)
+        origin = parse_checkpoint(parse_note(note.encode()).text).origin
+        if partner_of(Ledger(origin)) != partner_of(sender):
+            raise CheckpointInvalid(f"the checkpoint is of {origin[:80]}, which is no log of {sender}")
+        checkpoint = open_checkpoint(note.encode(), [Verifier(origin, key_of(partner.keys, Role.LOG))])
+        place = (Ledger(origin), checkpoint.size)
         known = self.held.setdefault(place, HeldCheckpoint(checkpoint, number))
         if known.checkpoint.root != checkpoint.root:
-            text = f"{sender} signed two roots of {checkpoint.size} entries, here and with message {known.number}"
+            text = f"{origin} signed two roots of {checkpoint.size} entries, here and with message {known.number}"
             self.accusations.broken(FindingCode.FORKED, f"message {number}", text)
 
     def _check_order(self, header: Header, frame: Frame) -> None:
@@ -131,6 +145,9 @@ class MessageCheck:
         self._last_frames[header.sender] = place
 
     def _take(self, number: int, digest: Digest, header: Header, body: Body) -> None:
+        if isinstance(body, Returned):
+            self._take_returned(header, body)
+            return
         named = reference_of(body)
         if named is not None and is_addressed(body, header):
             self.promises.setdefault((header.sender, named.seq), Promise(named.leaf, number))
@@ -144,6 +161,24 @@ class MessageCheck:
             self._check_cited(citation, header, body)
         if named is not None:
             self.origins[digest] = named
+
+    def _take_returned(self, header: Header, body: Returned) -> None:
+        """Note a word of this ledger's own that its partner gave back, and the partner's PREPARE that it answers."""
+        try:
+            sighting = decode_sighting(bytes(body.sighting))
+            own, _ = verify_sighting(sighting, key=key_of(ledger_record(self._view).keys, Role.CHANNEL))
+        except ProtocolError:
+            return  # It was no word of ours, so no entry may rest on it.
+        if (own.network, own.sender, own.receiver) != (header.network, self._ledger, header.sender):
+            return
+        self._mark(sighting.frame.body, header, body)
+        if body.prepare is not None:
+            self._mark(body_digest(encode_body(body.prepare)), header, body.prepare)
+
+    def _mark(self, digest: Digest, header: Header, body: Body) -> None:
+        for citation in self._citations.get(digest, ()):
+            self._found.add(digest)
+            self._check_cited(citation, header, body)
 
     def _check_cited(self, citation: Citation, header: Header, body: Body) -> None:
         place = f"entry {citation.seq}"

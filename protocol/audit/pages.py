@@ -17,6 +17,9 @@ from protocol.points import Natural
 
 CHECKPOINT_PATH: Final = "checkpoint"
 LEDGER_PATH: Final = "ledger.json"
+GENERATIONS_MAX: Final = 64
+"""Logs of one ledger that an audit goes through."""
+
 PAGE_MESSAGES_MAX: Final = 256
 PAGE_BYTES_MAX: Final = 67_108_864
 
@@ -53,6 +56,11 @@ _LEDGER_FILES: Final = Codec(msgspec.json.Decoder(LedgerFile), error=EvidenceInv
 def messages_path(page: int) -> str:
     """Return the path under which page `page`, from 0, is served."""
     return f"messages/{page}"
+
+
+def past_folder(generation: int) -> str:
+    """Return the folder, with its slash, under which the log of an earlier generation is served as it was restored."""
+    return f"past/{generation}/"
 
 
 def messages_page(first: int, sightings: Sequence[Sighting]) -> MessagesPage:

@@ -1,10 +1,12 @@
-"""One log replayed: every entry decoded, hashed, judged by the ledger's own rules, and held against what was signed.
+"""One ledger replayed: every entry decoded, hashed, judged by the ledger's own rules, and held against what was signed.
 
 The first entry that does not decode or that a rule refuses ends the judging, since nothing is known of the state after
-it. Hashing goes on to the end, so that tiles and checkpoint are still compared with all entries.
+it. Hashing goes on to the end, so that tiles and checkpoint are still compared with all entries. A ledger that was
+restored from an old copy has several logs, one after the other: each has a tree of its own, the state goes on.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from protocol.agreement import key_of
@@ -12,14 +14,16 @@ from protocol.audit.findings import FindingCode, Findings
 from protocol.audit.tree import RecomputedTree
 from protocol.checkpoint import Checkpoint, open_checkpoint
 from protocol.encoding import ZERO_DIGEST
-from protocol.entries import Sealed, decode_entry
-from protocol.errors import ProtocolError, Refusal
+from protocol.entries import Entry, Genesis, Sealed, decode_entry
+from protocol.errors import Code, ProtocolError, Refusal
+from protocol.identifiers import Digest, Ledger, partner_of
 from protocol.keys import Role
 from protocol.ledger import rules
 from protocol.ledger.state import HEAD, LEDGER, ONLY, Head, LedgerRecord
 from protocol.ledger.view import Overlay
 from protocol.limits import TILE_WIDTH
 from protocol.merkle import HASH_BYTES, leaf_hash
+from protocol.messages import Predecessor
 from protocol.note import KeyType, Verifier
 from protocol.tiles import TileId, format_path
 
@@ -35,6 +39,23 @@ class Collector(Protocol):
         """Take note of an entry; `view` is the ledger's state after it."""
 
 
+@dataclass(frozen=True, slots=True)
+class PastLog:
+    """A log that another one succeeds, as far as it was restored; its entries begin at `first_seq`."""
+
+    ledger: Ledger
+    first_seq: int
+    tree: RecomputedTree
+
+
+@dataclass(frozen=True, slots=True)
+class LostEnd:
+    """How far a log went before its end was lost, as its successor says; `root` is null where it does not say."""
+
+    size: int
+    root: Digest | None
+
+
 class LogReplay:
     """A log as its entries make it; `findings` says where it is not what it should be."""
 
@@ -44,12 +65,34 @@ class LogReplay:
         self.tree = RecomputedTree()
         self.view = Overlay(complete=True)
         self.applied = 0
+        self.first_seq = 0
+        self.past: list[PastLog] = []
+        self.lost: dict[Ledger, LostEnd] = {}
         self._collectors = tuple(collectors)
+
+    def succeed(self) -> None:
+        """Go on to the log after this one, whose end was lost: the state stays, the tree begins anew."""
+        record = self.ledger
+        assert record is not None, "a log that was accepted has its genesis"
+        self.past.append(PastLog(record.log, record.first_seq, self.tree))
+        self.tree, self.applied, self.first_seq = RecomputedTree(), 0, self.head.size
 
     @property
     def size(self) -> int:
-        """Return how many entries were hashed; `applied` of them were judged and accepted."""
+        """Return how many entries of the present log were hashed; `applied` of them were judged and accepted."""
         return self.tree.size
+
+    @property
+    def end_seq(self) -> int:
+        """Return the sequence number that the next entry would have."""
+        return self.first_seq + self.size
+
+    def leaf_of(self, seq: int) -> Digest | None:
+        """Return the leaf hash of the entry `seq` in whichever log has it, or None where none has."""
+        for first_seq, tree in ((self.first_seq, self.tree), *((log.first_seq, log.tree) for log in self.past)):
+            if first_seq <= seq < first_seq + tree.size:
+                return tree.leaf(seq - first_seq)
+        return None
 
     @property
     def ledger(self) -> LedgerRecord | None:
@@ -75,18 +118,19 @@ class LogReplay:
     def judge(self, entries: Sequence[bytes]) -> None:
         """Judge the entries that were hashed last, up to the first that is refused."""
         first = self.size - len(entries)
-        for seq, data in enumerate(entries, first):
-            if self.applied != seq or not self._accepts(seq, data):
+        for index, data in enumerate(entries, first):
+            if self.applied != index or not self._accepts(index, data):
                 break
             self.applied += 1
         # Nothing is ever rolled back past a bundle, so the journal need not grow with the log.
         self.view.take_changes()
 
-    def _accepts(self, seq: int, data: bytes) -> bool:
-        place = f"entry {seq}"
+    def _accepts(self, index: int, data: bytes) -> bool:
+        place = f"entry {self.first_seq + index}"
         mark = self.view.savepoint()
         try:
-            sealed = Sealed(decode_entry(data), data, self.tree.leaf(seq))
+            sealed = Sealed(decode_entry(data), data, self.tree.leaf(index))
+            self._check_beginning(sealed.entry, index)
             rules.apply(self.view, sealed)
         except Refusal as refusal:
             self.findings.broken(refusal.code, place, refusal.detail)
@@ -95,45 +139,70 @@ class LogReplay:
         except _RULE_FAULTS as error:
             self.findings.broken(FindingCode.RULE_FAILED, place, f"no rule can judge the entry: {error}")
         else:
+            if isinstance(sealed.entry, Genesis):
+                self._begun(sealed.entry)
             for collector in self._collectors:
                 collector.add(sealed, self.view)
             return True
         self.view.rollback(mark)
         return False
 
-    def check_tile(self, tile: TileId, data: bytes) -> None:
-        """Compare a tile of the log with the one that the entries make."""
+    def _check_beginning(self, entry: Entry, index: int) -> None:
+        """Refuse a succession within one log, and a log after another that does not begin with one."""
+        succeeds = isinstance(entry, Genesis) and entry.predecessor is not None
+        if succeeds != (not index and bool(self.past)):
+            raise Refusal(Code.CHAIN_BROKEN, "a genesis that names a log before begins the log after it")
+
+    def _begun(self, genesis: Genesis) -> None:
+        """Note where the log begins and, of a successor, how far the one before had gone."""
+        self.first_seq, before = genesis.seq, genesis.predecessor
+        if before is None:
+            return
+        restored = self.past[-1]
+        self._check_restored(restored, before, place=f"entry {genesis.seq}")
+        # The copy may be older than the log before: then nothing is here of that one, and this one's end is known.
+        self.lost[restored.ledger] = LostEnd(before.first_seq - restored.first_seq, None)
+        self.lost[before.ledger] = LostEnd(before.size, before.root)
+
+    def _check_restored(self, restored: PastLog, before: Predecessor, *, place: str) -> None:
+        if restored.tree.root().hex() != before.restored_root:
+            text = f"{restored.ledger} has another root than genesis says was restored"
+            self.findings.broken(FindingCode.ROOT_DIFFERS, place, text)
+
+    def check_tile(self, tile: TileId, data: bytes, *, folder: str = "") -> None:
+        """Compare a tile of the log with the one that the entries make; `folder` is where a past log's are kept."""
         computed = self.tree.tile(tile)
         if data == computed:
             return
-        place = tile_place(tile)
+        place = folder + tile_place(tile)
         if len(data) != len(computed):
             self.findings.broken(
                 FindingCode.TILE_DIFFERS, place, f"{len(data)} bytes, where {tile.width} hashes have {len(computed)}"
             )
             return
         offset = next(at for at in range(tile.width) if _hash_at(data, at) != _hash_at(computed, at))
-        what = f"of entry {tile.index * TILE_WIDTH + offset}" if tile.level == 0 else f"{offset}"
+        seq = self.first_seq + tile.index * TILE_WIDTH + offset
+        what = f"of entry {seq}" if tile.level == 0 else f"{offset}"
         self.findings.broken(FindingCode.TILE_DIFFERS, place, f"the hash {what} is not the one that the entries make")
 
-    def check_checkpoint(self, note: bytes, verifiers: Sequence[Verifier]) -> None:
+    def check_checkpoint(self, note: bytes, verifiers: Sequence[Verifier], *, folder: str = "") -> None:
         """Compare the signed checkpoint with the entries: signer, name, size and root.
 
-        The signer must be the log key that genesis names; where `verifiers` know a key of that log, the same one.
+        The signer must be the log key that genesis names; where `verifiers` know a key of that ledger, the same one.
         """
-        keys = self._log_keys(verifiers)
+        keys, place = self._log_keys(verifiers), folder + CHECKPOINT
         if not keys:
-            self.findings.incomplete(FindingCode.KEY_UNKNOWN, CHECKPOINT, "neither genesis nor the caller names a key")
+            self.findings.incomplete(FindingCode.KEY_UNKNOWN, place, "neither genesis nor the caller names a key")
             return
         try:
             checkpoint = open_checkpoint(note, keys)
         except ProtocolError as error:
-            self.findings.broken(error.code, CHECKPOINT, str(error))
+            self.findings.broken(error.code, place, str(error))
             return
         if (checkpoint.size, checkpoint.root) != (self.size, self.tree.root()):
             self.findings.broken(
                 FindingCode.ROOT_DIFFERS,
-                CHECKPOINT,
+                place,
                 f"the log signed {checkpoint.size} entries under {checkpoint.root.hex()}; "
                 f"its {self.size} entries make {self.tree.root().hex()}",
             )
@@ -141,20 +210,47 @@ class LogReplay:
     def _log_keys(self, verifiers: Sequence[Verifier]) -> list[Verifier]:
         if self.ledger is None:
             return list(verifiers)
-        own = Verifier(self.ledger.ledger, key_of(self.ledger.keys, Role.LOG))
-        given = [each for each in verifiers if each.name == own.name and each.type is KeyType.ED25519]
-        if given and own not in given:
+        own = Verifier(self.ledger.log, key_of(self.ledger.keys, Role.LOG))
+        # A ledger keeps its keys in all its generations, so a key that is known of one of them is known of each.
+        known = [each for each in verifiers if partner_of(Ledger(each.name)) == partner_of(self.ledger.ledger)]
+        given = [each.key for each in known if each.type is KeyType.ED25519]
+        if given and own.key not in given:
             self.findings.broken(
-                FindingCode.KEYS_DIFFER, "entry 0", "genesis names another log key than the one that is known"
+                FindingCode.KEYS_DIFFER,
+                f"entry {self.first_seq}",
+                "genesis names another log key than the one that is known",
             )
         return [own]
 
     def check_held(self, checkpoint: Checkpoint, *, place: str, findings: Findings) -> None:
-        """Compare a checkpoint that somebody holds of this log with the entries: a log never takes one back."""
-        if checkpoint.size > self.size:
-            findings.incomplete(FindingCode.BEHIND, place, f"the log that was given ends at {self.size} entries")
-        elif self.tree.root_at(checkpoint.size) != checkpoint.root:
-            findings.broken(FindingCode.FORKED, place, "the log signed another root of this size than its entries make")
+        """Compare a checkpoint that somebody holds of this ledger with the entries: a log never takes one back.
+
+        Only what was lost with the end of a log can no longer be compared, up to where its successor says it went.
+        """
+        own = self.ledger
+        assert own is not None, "a ledger that is compared has its genesis"
+        trees = {own.log: self.tree} | {log.ledger: log.tree for log in self.past}
+        origin = Ledger(checkpoint.origin)
+        tree, lost = trees.get(origin), self.lost.get(origin)
+        if tree is not None and checkpoint.size <= tree.size:
+            if tree.root_at(checkpoint.size) != checkpoint.root:
+                text = "the log signed another root of this size than its entries make"
+                findings.broken(FindingCode.FORKED, place, text)
+        elif lost is not None:
+            self._check_lost(checkpoint, lost, place=place, findings=findings)
+        elif tree is None:
+            findings.incomplete(FindingCode.BEHIND, place, f"nothing of {origin} was given")
+        else:
+            findings.incomplete(FindingCode.BEHIND, place, f"the log that was given ends at {tree.size} entries")
+
+    @staticmethod
+    def _check_lost(checkpoint: Checkpoint, lost: LostEnd, *, place: str, findings: Findings) -> None:
+        if checkpoint.size > lost.size:
+            text = f"{checkpoint.origin} was signed on: its successor says that it went no further than {lost.size}"
+            findings.broken(FindingCode.FORKED, place, text)
+        elif checkpoint.size == lost.size and lost.root not in (None, checkpoint.root.hex()):
+            text = "the successor names another root of the log's last size"
+            findings.broken(FindingCode.FORKED, place, text)
 
 
 def tile_place(tile: TileId) -> str:

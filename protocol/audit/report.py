@@ -12,6 +12,7 @@ from protocol.audit.figures import Figures, RollForward, partner_line
 from protocol.audit.findings import Finding, Verdict, worst
 from protocol.audit.log import LogAudit
 from protocol.audit.matching import DirectionReport, MoneyMatch, PairReport, are_partners, match_pair
+from protocol.audit.successions import OverrideReport, PartnerLogReport, SuccessionReport, story_lines
 from protocol.identifiers import Ledger
 
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
@@ -21,20 +22,28 @@ _DEBIT_ACCOUNTS: Final = frozenset({"receivable", "conversion_cost"})
 
 
 class LogReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What the audit of one log came to; `key_given` tells whether the log's key was known from elsewhere.
+    """What the audit of one ledger came to; `key_given` tells whether the log's key was known from elsewhere.
 
-    `accusations` are what its messages prove of partners: they weigh in the report's verdict, not in this log's.
+    `witnesses` are those of the policy that cosigned the checkpoint.
+
+    `log` is the log that the ledger writes now, of `size` entries. `accusations` are what its messages prove of
+    partners: they weigh in the report's verdict, not in this log's.
     """
 
     source: str
     ledger: Ledger | None
+    log: Ledger | None
     verdict: Verdict
     size: int | None
     root: str | None
     last_time: str | None
     key_given: bool
+    witnesses: tuple[str, ...]
     messages: int
     figures: Figures | None
+    successions: tuple[SuccessionReport, ...]
+    partner_logs: tuple[PartnerLogReport, ...]
+    overrides: tuple[OverrideReport, ...]
     findings: tuple[Finding, ...]
     finding_count: int
     accusations: tuple[Finding, ...]
@@ -85,13 +94,18 @@ def _log_report(audit: LogAudit) -> LogReport:
     return LogReport(
         source=audit.label,
         ledger=audit.ledger,
+        log=None if audit.replay.ledger is None else audit.replay.ledger.log,
         verdict=audit.findings.verdict,
         size=None if audit.checkpoint is None else audit.checkpoint.size,
         root=None if audit.checkpoint is None else audit.checkpoint.root.hex(),
         last_time=audit.replay.head.time or None,
         key_given=audit.key_given,
+        witnesses=audit.witnesses,
         messages=0 if audit.messages is None else audit.messages.count,
         figures=audit.figures,
+        successions=audit.successions.successions,
+        partner_logs=audit.successions.partner_logs,
+        overrides=audit.successions.overrides,
         findings=audit.findings.listed,
         finding_count=audit.findings.count,
         accusations=() if audit.messages is None else audit.messages.accusations.listed,
@@ -103,11 +117,16 @@ def _log_lines(log: LogReport) -> Iterator[str]:
     if log.size is None:
         yield f"{name}: {log.verdict}, no checkpoint could be read"
     else:
-        yield f"{name}: {log.verdict}, {log.size} entries under {log.root}"
+        where = f" of {log.log}" if log.successions else ""
+        yield f"{name}: {log.verdict}, {log.size} entries{where} under {log.root}"
     if log.verdict is Verdict.HELD:
         yield f"{_INDENT}every entry follows the rules and the one before, and the log's key signed their root"
         if not log.key_given:
             yield f"{_INDENT}the key is the one that genesis names: compare it with what the operator told you"
+    for witness in log.witnesses:
+        yield f"{_INDENT}{witness} cosigned the checkpoint as a witness"
+    for line in story_lines(log.successions, log.partner_logs, log.overrides):
+        yield f"{_INDENT}{line}"
     if log.figures is not None:
         yield from _figure_lines(log.figures)
     yield from _finding_lines(log.findings, log.finding_count)

@@ -1,19 +1,29 @@
-"""The settlement of one log, and how two logs' halves of it match: statements, payments, confirmations."""
+"""The settlement of one log, and how two logs' halves of it match: statements, payments, ends of agreements."""
 
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from protocol.audit.findings import FindingCode, Findings
 from protocol.audit.replay import LogReplay
 from protocol.checkpoint import Checkpoint
-from protocol.entries import Sealed, body_of
-from protocol.identifiers import Digest, Ledger
+from protocol.entries import AgreementEnded, Sealed, body_of
+from protocol.identifiers import Digest, Ledger, first_of
 from protocol.ledger.postings import ledger_record
 from protocol.ledger.view import Overlay
 from protocol.merkle import Hash
-from protocol.messages import EntryReference, body_digest, encode_body
-from protocol.statement import CheckpointReference, statement_digest
+from protocol.messages import (
+    End,
+    EntryReference,
+    PaymentAdvice,
+    Receipt,
+    StatementSigned,
+    body_digest,
+    encode_body,
+)
+from protocol.recovery_entries import Recovered
+from protocol.statement import CheckpointReference, Statement, statement_digest
 from protocol.window_entries import (
     PaymentConfirmed,
     PaymentMade,
@@ -31,6 +41,18 @@ class Word:
     digest: Digest
     seq: int
     promised: EntryReference | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A notice that ends an agreement: until when it binds, and what the entry that has it says of its END."""
+
+    ends_at: str
+    word: Word
+
+
+NoticeName: TypeAlias = tuple[Digest, Ledger]
+"""The agreement that ends, and the party that gave notice."""
 
 
 @dataclass(slots=True)
@@ -52,22 +74,23 @@ class Claim:
 
 
 class SettlementBook:
-    """Collects the settlement of a log by partner and window, and what its statements say of logs."""
+    """Collects the settlement of a log by partner and window, what its statements say of logs, and notices."""
 
-    __slots__ = ("claims", "windows")
+    __slots__ = ("claims", "notices", "windows")
 
     def __init__(self) -> None:
         """Start with nothing."""
         self.windows: defaultdict[Ledger, defaultdict[int, WindowBook]] = defaultdict(lambda: defaultdict(WindowBook))
         self.claims: defaultdict[Ledger, list[Claim]] = defaultdict(list)
+        self.notices: defaultdict[Ledger, dict[NoticeName, Notice]] = defaultdict(dict)
 
     def add(self, sealed: Sealed, view: Overlay) -> None:
         """Take note of an entry that the rules accepted."""
         match sealed.entry:
             case StatementProposed() as entry:
-                self._claim(entry)
+                self._claim(entry.seq, entry.signed.statement)
             case StatementAgreed() as entry:
-                self._claim(entry)
+                self._claim(entry.seq, entry.signed.statement)
                 digest = statement_digest(entry.signed.statement)
                 # The first party's entry rests on the second one's; the second one's on a proposal alone.
                 first = entry.signed.statement.parties[0] != entry.partner
@@ -86,12 +109,39 @@ class SettlementBook:
             case ReceiptReceived() as entry:
                 word = Word(digest=entry.payment, seq=entry.seq, promised=entry.partner_entry)
                 self.windows[entry.partner][entry.window].confirmed = word
+            case AgreementEnded() as entry:
+                # A notice of our own makes its END, a partner's cites it: both name one body.
+                body = body_of(sealed, ledger=ledger_record(view).ledger)
+                cited = body_digest(encode_body(body)) if body else entry.notice
+                assert cited is not None, "the rules have compared the notice that the entry repeats"
+                word = Word(digest=cited, seq=entry.seq, promised=entry.partner_entry)
+                self.notices[entry.partner][entry.agreement, entry.by] = Notice(ends_at=entry.ends_at, word=word)
+            case Recovered() as entry:
+                self._recovered(entry)
             case _:
                 pass
 
-    def _claim(self, entry: StatementProposed | StatementAgreed) -> None:
-        for stated in entry.signed.statement.checkpoints:
-            self.claims[stated.origin].append(Claim(seq=entry.seq, checkpoint=_checkpoint(stated)))
+    def _recovered(self, entry: Recovered) -> None:
+        """Take note of a word that stands again as of the entry that made it first."""
+        body, word = entry.body, Word(digest=entry.digest, seq=entry.seq)
+        match body:
+            case StatementSigned():
+                self._claim(entry.seq, body.signed.statement)
+                if len(body.signed.signatures) == len(body.signed.statement.parties):
+                    word = Word(digest=statement_digest(body.signed.statement), seq=entry.seq)
+                    self.windows[entry.partner][body.window].agreed = word
+            case PaymentAdvice():
+                self.windows[entry.partner][body.window].sent[entry.digest] = entry.seq
+            case Receipt():
+                self.windows[entry.partner][body.window].confirmed = Word(digest=body.payment, seq=entry.seq)
+            case End():
+                self.notices[entry.partner][body.agreement, body.sender] = Notice(ends_at=body.ends_at, word=word)
+            case _:
+                pass
+
+    def _claim(self, seq: int, statement: Statement) -> None:
+        for stated in statement.checkpoints:
+            self.claims[first_of(stated.origin)].append(Claim(seq=seq, checkpoint=_checkpoint(stated)))
 
     def check(self, ledger: Ledger, replay: LogReplay, *, where: str, findings: Findings) -> None:
         """Compare what statements in the log `where` say of the log of `ledger` with its entries."""
@@ -110,6 +160,7 @@ class Half:
     name: str
     size: int
     windows: Mapping[int, WindowBook]
+    notices: Mapping[NoticeName, Notice] = field(default_factory=dict)
 
 
 def match_settlement(one: Half, other: Half, findings: Findings) -> tuple[int, int]:
@@ -132,21 +183,47 @@ def match_settlement(one: Half, other: Half, findings: Findings) -> tuple[int, i
     return statements, payments
 
 
+def match_notices(one: Half, other: Half, findings: Findings) -> None:
+    """Compare until when both logs have the agreements that ended: by the same notices of the same party.
+
+    Of two ends the earlier counts, so logs that have the same notices have the same end. A log may lack the notice
+    that its partner gave last; it may not lack one that it gave itself, nor have another.
+    """
+    for name in sorted(one.notices.keys() | other.notices.keys()):
+        left, right = one.notices.get(name), other.notices.get(name)
+        if left is not None and right is not None and left.word.digest != right.word.digest:
+            ends = f"at {left.ends_at} by entry {left.word.seq} of {one.name}"
+            text = f"the agreement {name[0]} ends {ends}, and at {right.ends_at} here, by one notice of {name[1]}"
+            findings.broken(FindingCode.AGREEMENTS_DIFFER, f"{other.name} entry {right.word.seq}", text)
+            continue
+        for having, lacking, notice, facing in ((one, other, left, right), (other, one, right, left)):
+            if notice is not None and facing is None:
+                _match_word(having, lacking, notice.word, None, findings=findings, code=FindingCode.AGREEMENTS_DIFFER)
+
+
 def _same(left: Word | None, right: Word | None) -> bool:
     return left is not None and right is not None and left.digest == right.digest
 
 
-def _match_word(having: Half, lacking: Half, word: Word | None, other: Word | None, *, findings: Findings) -> None:
+def _match_word(
+    having: Half,
+    lacking: Half,
+    word: Word | None,
+    other: Word | None,
+    *,
+    findings: Findings,
+    code: FindingCode = FindingCode.STATEMENTS_DIFFER,
+) -> None:
     """Compare what one log says with the other's word of the same thing; where it has none, the entry cited counts."""
     if word is None or _same(word, other):
         return
     place = f"{having.name} entry {word.seq}"
     if other is not None:
         text = f"it is about {word.digest}, and entry {other.seq} of {lacking.name} about {other.digest}"
-        findings.broken(FindingCode.STATEMENTS_DIFFER, place, text)
+        findings.broken(code, place, text)
     elif word.promised is not None and word.promised.seq >= lacking.size:
         text = f"the entry it rests on lies ahead: {lacking.name} was given only up to {lacking.size} entries"
         findings.incomplete(FindingCode.BEHIND, place, text)
     elif word.promised is not None:
         text = f"{lacking.name} has not what it signed, in its entry {word.promised.seq}, to have"
-        findings.broken(FindingCode.STATEMENTS_DIFFER, place, text)
+        findings.broken(code, place, text)

@@ -16,10 +16,12 @@ from protocol.audit.evidence import (
     BrokenPromise,
     Contradiction,
     Fork,
+    MissingEntry,
     decode_evidence,
     open_broken_promise,
     open_contradiction,
     open_fork,
+    open_missing_entry,
 )
 from protocol.audit.explain import agreement_lines, body_line, entry_lines, statement_lines
 from protocol.audit.findings import Verdict
@@ -30,9 +32,11 @@ from protocol.documents import open_invitation, parse_link, verify_link
 from protocol.entries import decode_entry
 from protocol.envelope import Header, decode_parcel, decode_sighting, verify_envelope, verify_sighting
 from protocol.errors import CouldNotCheck, EntryInvalid, ProtocolError, SignatureInvalid
+from protocol.identifiers import Ledger, first_of
 from protocol.limits import PARCEL_BYTES_MAX
 from protocol.messages import Body, decode_body
 from protocol.note import KeyType, Note, Verifier, parse_note, signers_of
+from protocol.policy import Policy, require_quorum
 from protocol.proof import open_receipt, parse_receipt
 from protocol.statement import StatementSignature, decode_signed_statement, verify_statement
 
@@ -57,6 +61,7 @@ class FileKind(StrEnum):
     FORK = "fork"
     CONTRADICTION = "contradiction"
     BROKEN_PROMISE = "broken_promise"
+    MISSING_ENTRY = "missing_entry"
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +86,7 @@ _MEMBERS: Final[Mapping[FileKind, frozenset[str]]] = {
     FileKind.INVITATION: frozenset({"introduction", "signature"}),
     FileKind.LINK: frozenset({"link", "signature"}),
 }
-_EVIDENCE: Final = frozenset({FileKind.FORK, FileKind.CONTRADICTION, FileKind.BROKEN_PROMISE})
+_EVIDENCE: Final = frozenset({FileKind.FORK, FileKind.CONTRADICTION, FileKind.BROKEN_PROMISE, FileKind.MISSING_ENTRY})
 
 
 def recognise(data: bytes) -> FileKind | None:
@@ -104,12 +109,19 @@ def recognise(data: bytes) -> FileKind | None:
 
 
 def verify_file(
-    data: bytes, *, verifiers: Sequence[Verifier] = (), agreements: Sequence[SignedAgreement] = ()
+    data: bytes,
+    *,
+    verifiers: Sequence[Verifier] = (),
+    agreements: Sequence[SignedAgreement] = (),
+    policy: Policy | None = None,
 ) -> Verification:
-    """Return what `data` proves to somebody who knows `verifiers` and the keys in `agreements`."""
+    """Return what `data` proves to somebody who knows `verifiers` and the keys in `agreements`.
+
+    With `policy`, its keys are known too, and a checkpoint counts when as many witnesses cosigned it as it asks for.
+    """
     kind = recognise(data)
     try:
-        known = KnownKeys(verifiers=tuple(verifiers), agreements=tuple(agreements))
+        known = KnownKeys(verifiers=tuple(verifiers), agreements=tuple(agreements), policy=policy)
         if kind is None:
             raise CouldNotCheck("this is no file that can be recognised")
         lines = tuple(_JUDGES[kind](data, known))
@@ -126,12 +138,13 @@ def _receipt(data: bytes, known: KnownKeys) -> Iterator[str]:
     verifiers = known.for_notes(parse_checkpoint(note.text).origin)
     opened = open_receipt(data, verifiers)
     entry = decode_entry(opened.entry)
-    if entry.seq != opened.index:
+    origin, size = opened.checkpoint.origin, opened.checkpoint.size
+    # A successor's log begins at no place of its own and counts on: where, only its genesis says.
+    if entry.seq < opened.index or (entry.seq != opened.index and origin == first_of(Ledger(origin))):
         raise EntryInvalid(f"the entry calls itself {entry.seq} and stands at {opened.index}")
-    size = opened.checkpoint.size
-    yield f"{opened.checkpoint.origin} has this entry as number {opened.index}, and signed so with {size} entries:"
+    yield f"{origin} has this entry as number {entry.seq}, and signed so with {size} entries:"
     yield from entry_lines(entry)
-    yield from _cosigned(note, verifiers)
+    yield from _cosigned(note, verifiers, known.policy)
 
 
 def _checkpoint(data: bytes, known: KnownKeys) -> Iterator[str]:
@@ -139,13 +152,17 @@ def _checkpoint(data: bytes, known: KnownKeys) -> Iterator[str]:
     verifiers = known.for_notes(parse_checkpoint(note.text).origin)
     checkpoint = verify_checkpoint(note, verifiers)
     yield f"{checkpoint.origin} signed that it has {checkpoint.size} entries under the root {checkpoint.root.hex()}"
-    yield from _cosigned(note, verifiers)
+    yield from _cosigned(note, verifiers, known.policy)
 
 
-def _cosigned(note: Note, verifiers: Sequence[Verifier]) -> Iterator[str]:
-    for signer in signers_of(note, verifiers):
+def _cosigned(note: Note, verifiers: Sequence[Verifier], policy: Policy | None) -> Iterator[str]:
+    signers = signers_of(note, verifiers)
+    for signer in signers:
         if signer.type is KeyType.COSIGNATURE:
             yield f"{signer.name} cosigned it as a witness"
+    if policy is not None:
+        require_quorum(policy, signers)
+        yield "these are as many witnesses as the policy asks for"
 
 
 def _message(data: bytes, known: KnownKeys) -> Iterator[str]:
@@ -233,8 +250,8 @@ def _fork(data: bytes, known: KnownKeys) -> Iterator[str]:
 def _contradiction(data: bytes, known: KnownKeys) -> Iterator[str]:
     evidence = decode_evidence(data)
     assert isinstance(evidence, Contradiction), "the kind was read from the same bytes"
-    header, about = open_contradiction(evidence, known)
-    yield f"{header.sender} signed two messages that contradict each other about {about}"
+    proved = open_contradiction(evidence, known)
+    yield f"{proved.accused} signed two messages that contradict each other about {proved.text}"
     for sighting in (evidence.first, evidence.second):
         yield body_line(decode_body(sighting.body_bytes))
 
@@ -242,10 +259,20 @@ def _contradiction(data: bytes, known: KnownKeys) -> Iterator[str]:
 def _broken_promise(data: bytes, known: KnownKeys) -> Iterator[str]:
     evidence = decode_evidence(data)
     assert isinstance(evidence, BrokenPromise), "the kind was read from the same bytes"
-    header, promised, opened = open_broken_promise(evidence, known)
-    yield f"{header.sender} promised its entry {promised.seq} to be {promised.leaf}, and signed a log with another one"
+    proved = open_broken_promise(evidence, known)
+    yield f"{proved.accused} promised another entry {proved.name} than the log that it signed has: {evidence.leaf}"
     yield body_line(decode_body(evidence.promise.body_bytes))
-    yield from entry_lines(decode_entry(opened.entry))
+    entry = parse_receipt(evidence.receipt.encode()).extra
+    if entry is not None:
+        yield from entry_lines(decode_entry(entry))
+
+
+def _missing_entry(data: bytes, known: KnownKeys) -> Iterator[str]:
+    evidence = decode_evidence(data)
+    assert isinstance(evidence, MissingEntry), "the kind was read from the same bytes"
+    proved = open_missing_entry(evidence, known)
+    yield f"{proved.accused} promised its entry {proved.name}, and then signed a log that does not reach it"
+    yield body_line(decode_body(evidence.promise.body_bytes))
 
 
 _JUDGES: Final[Mapping[FileKind, Callable[[bytes, KnownKeys], Iterator[str]]]] = {
@@ -260,4 +287,5 @@ _JUDGES: Final[Mapping[FileKind, Callable[[bytes, KnownKeys], Iterator[str]]]] =
     FileKind.FORK: _fork,
     FileKind.CONTRADICTION: _contradiction,
     FileKind.BROKEN_PROMISE: _broken_promise,
+    FileKind.MISSING_ENTRY: _missing_entry,
 }

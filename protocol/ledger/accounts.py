@@ -7,11 +7,12 @@ import msgspec
 from protocol.agreement import check_keys
 from protocol.entries import AccountClosed, AccountOpened, Genesis
 from protocol.errors import Code, KeyInvalid, Refusal
-from protocol.identifiers import generation_of, partner_of
+from protocol.identifiers import generation_of
 from protocol.ledger.commands import CloseAccount, CreateLedger, OpenAccount
 from protocol.ledger.moment import Moment, occurred
 from protocol.ledger.postings import ledger_record, open_account
 from protocol.ledger.state import ACCOUNTS, LEDGER, ONLY, AccountRecord, AccountStatus, LedgerRecord
+from protocol.ledger.succession import apply_succession
 from protocol.ledger.view import Need, Overlay, View, need
 
 
@@ -32,31 +33,27 @@ def decide_genesis(_view: View, command: CreateLedger, moment: Moment) -> Genesi
 
 
 def apply_genesis(view: View, entry: Genesis) -> None:
-    """Begin the ledger, once."""
-    if view.get(LEDGER, ONLY) is not None:
+    """Begin the ledger, once; or let a successor's log go on from what was restored of the one before."""
+    own = view.get(LEDGER, ONLY)
+    if own is not None and entry.predecessor is None:
         raise Refusal(Code.LEDGER_EXISTS, "the log has a genesis entry already")
-    _check_succession(entry)
+    if own is None and entry.predecessor is not None:
+        raise Refusal(Code.SUCCESSION_INVALID, f"nothing was restored of {entry.predecessor.ledger}")
     if entry.points in entry.currencies or len(set(entry.currencies)) != len(entry.currencies):
         raise Refusal(Code.ASSETS_INVALID, "points and currencies must have different codes")
     try:
         check_keys(entry.keys)
     except KeyInvalid as error:
         raise Refusal(Code.KEYS_INVALID, str(error)) from error
-    record = LedgerRecord(ledger=entry.ledger, points=entry.points, currencies=entry.currencies, keys=entry.keys)
-    view.put(LEDGER, ONLY, record)
-
-
-def _check_succession(entry: Genesis) -> None:
-    before = entry.predecessor
-    if before is None:
-        if generation_of(entry.ledger) > 1:
-            raise Refusal(Code.CHAIN_BROKEN, f"{entry.ledger} does not name the ledger before it")
+    if own is not None:
+        apply_succession(view, own, entry)
         return
-    same = partner_of(before.ledger) == partner_of(entry.ledger)
-    if not same or generation_of(before.ledger) + 1 != generation_of(entry.ledger):
-        raise Refusal(Code.CHAIN_BROKEN, f"{entry.ledger} does not come after {before.ledger}")
-    if before.restored_size > before.size:
-        raise Refusal(Code.CHAIN_BROKEN, "more entries were restored than the ledger before had")
+    if generation_of(entry.ledger) > 1:
+        raise Refusal(Code.CHAIN_BROKEN, f"{entry.ledger} does not name the ledger before it")
+    record = LedgerRecord(
+        ledger=entry.ledger, points=entry.points, currencies=entry.currencies, keys=entry.keys, log=entry.ledger
+    )
+    view.put(LEDGER, ONLY, record)
 
 
 def needs_account(_view: Overlay, command: OpenAccount | CloseAccount) -> Iterator[Need]:

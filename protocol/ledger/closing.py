@@ -104,9 +104,14 @@ def apply_close(view: View, entry: WindowClosed) -> None:
         raise Refusal(Code.STATEMENT_MISMATCH, "the close does not state what the window has")
     closed = CloseRecord(totals=entry.totals, agreement=agreement, closed_at=entry.time, seq=entry.seq)
     view.put(WINDOWS, (entry.partner, entry.window), msgspec.structs.replace(record, state=state, closed=closed))
-    view.put(COUNTERS, entry.partner, msgspec.structs.replace(counter, window=entry.window + 1))
-    open_window(view, entry.partner, entry.window + 1, at=entry.time, first_dec_seq=counter.dec_seq + 1)
+    open_next(view, entry.partner, counter, at=entry.time)
     compare(view, entry.partner, entry.window)
+
+
+def open_next(view: View, partner: Ledger, counter: DecisionCounter, *, at: str) -> None:
+    """Open the window after the one that `counter` stands in, which has been closed."""
+    view.put(COUNTERS, partner, msgspec.structs.replace(counter, window=counter.window + 1))
+    open_window(view, partner, counter.window + 1, at=at, first_dec_seq=counter.dec_seq + 1)
 
 
 def needs_receive_close(view: Overlay, command: ReceiveClose) -> Iterator[Need]:

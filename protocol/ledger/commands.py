@@ -12,13 +12,16 @@ from protocol.messages import (
     Close,
     Dispute,
     End,
+    EntryBody,
     Fulfil,
     PaymentAdvice,
     Prepare,
     Receipt,
     Reject,
     StatementSigned,
+    Succeeded,
 )
+from protocol.recovery_entries import SeenCheckpoint
 from protocol.statement import DisputedLine, Line, SignedStatement, StatementSignature
 
 
@@ -291,6 +294,61 @@ class ReceiveReceipt(Command, frozen=True, kw_only=True):
     digest: Digest
 
 
+class BeginRecovery(Command, frozen=True, kw_only=True):
+    """Ask a partner for our words, of which its fence says that it has applied `words`.
+
+    `seen` is the largest checkpoint of the ledger before that it has shown.
+    """
+
+    partner: Ledger
+    seen: SeenCheckpoint | None
+    words: int
+
+
+class WaiveRecovery(Command, frozen=True, kw_only=True):
+    """Go on without what a partner may still hold of our words."""
+
+    partner: Ledger
+    reason: str
+
+
+class Recover(Command, frozen=True, kw_only=True):
+    """Let a word of ours that the ledger before had said stand again; its sighting has been verified.
+
+    `prepare` is the partner's own that a FULFIL or REJECT answers, as the partner gave it back or sent it; `entered`
+    are the lines of a dispute that only the partner has. With `share`, points that its account no longer has are given
+    at the program's cost.
+    """
+
+    partner: Ledger
+    body: EntryBody
+    digest: Digest
+    prepare: Prepare | None = None
+    entered: tuple[Line, ...] = ()
+    share: bool = False
+
+
+class EndRecovery(Command, frozen=True, kw_only=True):
+    """Take note that a partner has given back all `words` of ours that it has applied."""
+
+    partner: Ledger
+    words: int
+
+
+class TakeSuccession(Command, frozen=True, kw_only=True):
+    """Enter a partner's word that its ledger goes on as another log."""
+
+    succeeded: Succeeded
+    digest: Digest
+
+
+class OverrideStart(Command, frozen=True, kw_only=True):
+    """Take note that an operator let this node start before `partners` had answered."""
+
+    partners: tuple[Ledger, ...]
+    reason: str
+
+
 AnyCommand: TypeAlias = (
     CreateLedger
     | OpenAccount
@@ -325,4 +383,10 @@ AnyCommand: TypeAlias = (
     | ReturnPayment
     | ConfirmPayment
     | ReceiveReceipt
+    | BeginRecovery
+    | WaiveRecovery
+    | Recover
+    | EndRecovery
+    | TakeSuccession
+    | OverrideStart
 )

@@ -13,7 +13,14 @@ from protocol.ledger.exposure import give_back, needs_return
 from protocol.ledger.holds import consume, free
 from protocol.ledger.moment import Moment, occurred
 from protocol.ledger.outgoing import known
-from protocol.ledger.postings import check_postings, ledger_record, move_structural, structural_keys
+from protocol.ledger.postings import (
+    ADJUSTMENT,
+    check_postings,
+    is_holder,
+    ledger_record,
+    move_structural,
+    structural_keys,
+)
 from protocol.ledger.refunds import needs_undo, undo_refund
 from protocol.ledger.state import ACCOUNTS, BALANCES, HOLDS, OUTGOING, HoldRecord, OutgoingRecord
 from protocol.ledger.terms import money_postings
@@ -40,13 +47,14 @@ def _needs(view: Overlay, conversion: Id) -> Iterator[Need]:
     record = view.peek(OUTGOING, conversion)
     if record is None:
         return
-    yield need(ACCOUNTS, record.account)
-    yield need_book(record.account)
+    if is_holder(record.account):
+        yield need(ACCOUNTS, record.account)
+        yield need_book(record.account)
     own, partner = ledger_record(view), partner_of(record.destination)
     yield from needs_return(record, own.ledger)
     yield from needs_undo(record)
     money = [f"{kind}/{partner}" for kind in ("payable", "conversion_cost", "contingent", "loss")]
-    points = structural_keys(own.points, f"converted_out/{partner}", FEES)
+    points = structural_keys(own.points, f"converted_out/{partner}", FEES, ADJUSTMENT)
     for key in points + structural_keys(record.currency, *money):
         yield need(BALANCES, key)
 
@@ -171,7 +179,7 @@ def _conclude(view: View, conversion: Id, before: OutgoingRecord, changed: Outgo
     give_back(view, before, source=ledger_record(view).ledger, after=changed.state)
     if changed.state in {SourceState.RELEASED, SourceState.FORCED_CLEARED}:
         undo_refund(view, before)
-    if before.state is not SourceState.HELD:
+    if before.state is not SourceState.HELD or not is_holder(changed.account):
         return
     account = view.get(ACCOUNTS, changed.account)
     assert account is not None, "a conversion's account exists"
@@ -186,7 +194,7 @@ def apply_captured(view: View, entry: ConversionCaptured) -> None:
     answer = body_digest(encode_body(fulfil_received(entry, record, ledger=own.ledger)))
     _check_answer(entry, record, entry.fulfil, answer)
     check_postings(entry.postings, capture_postings(record, own.points))
-    if record.state is SourceState.HELD:
+    if record.state is SourceState.HELD and is_holder(record.account):
         consume(view, conversion, _hold(view, conversion), record.source_points + record.fee_points)
     move_structural(view, entry.postings)
     _conclude(view, conversion, record, msgspec.structs.replace(record, state=after, concluded_seq=entry.seq))
@@ -218,7 +226,7 @@ def apply_released(view: View, entry: ConversionReleased) -> None:
     answer = body_digest(encode_body(reject_received(entry, record, ledger=ledger_record(view).ledger)))
     _check_answer(entry, record, entry.reject, answer)
     check_postings(entry.postings, release_postings(record))
-    if record.state is SourceState.HELD:
+    if record.state is SourceState.HELD and is_holder(record.account):
         free(view, conversion, _hold(view, conversion))
     move_structural(view, entry.postings)
     changed = msgspec.structs.replace(record, state=after, concluded_seq=entry.seq, reason=entry.reason)
@@ -243,6 +251,7 @@ def apply_forced(view: View, entry: ConversionForced) -> None:
     conversion = Id(entry.conversion)
     record, after = known(view, conversion, SourceEvent.FORCE)
     check_postings(entry.postings, force_postings(record))
-    free(view, conversion, _hold(view, conversion))
+    if is_holder(record.account):
+        free(view, conversion, _hold(view, conversion))
     move_structural(view, entry.postings)
     _conclude(view, conversion, record, msgspec.structs.replace(record, state=after, reason=entry.reason))

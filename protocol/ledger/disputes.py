@@ -10,7 +10,7 @@ from protocol.entry import Posting
 from protocol.errors import Code, Refusal
 from protocol.identifiers import Account, Ledger, partner_of
 from protocol.ledger.commands import DisputeLines, ReceiveDispute
-from protocol.ledger.lines import enter, needs_entered
+from protocol.ledger.lines import enter, needs_entered, record_from
 from protocol.ledger.moment import Moment, occurred
 from protocol.ledger.partners import known_partner
 from protocol.ledger.postings import check_postings, ledger_record, move_structural
@@ -102,11 +102,7 @@ def apply_dispute(view: View, entry: LinesDisputed) -> None:
     if record.proposed is not None:
         raise Refusal(Code.WINDOW_AGREED, "this ledger has signed the window's statement")
     way = way_of(view, entry.source, entry.partner)
-    disputed = {(line.dec_seq, line.id, line.value) for line in entry.lines}
-    for entered in entry.entered:
-        if way != OUT or (entered.dec_seq, entered.id, entered.value) not in disputed:
-            raise Refusal(Code.LINE_UNKNOWN, "a line is entered only in dispute, and only of our own conversions")
-        _enter(view, entry, entered)
+    enter_lines(view, entry, way)
     check_postings(entry.postings, entered_postings(view, entry.partner, entry.entered))
     move_structural(view, entry.postings)
     for line in entry.lines:
@@ -114,7 +110,16 @@ def apply_dispute(view: View, entry: LinesDisputed) -> None:
             raise Refusal(Code.LINE_DISPUTED, f"the line {line.dec_seq} is in dispute already")
     # Lines that were entered may have changed the window's row.
     record = window_record(view, entry.partner, entry.window)
-    _mark(view, entry, record, way)
+    mark_lines(view, entry, record, way)
+
+
+def enter_lines(view: View, entry: LinesDisputed, way: Way) -> None:
+    """Enter the lines that only the partner has, each of which must be in dispute."""
+    disputed = {(line.dec_seq, line.id, line.value) for line in entry.lines}
+    for entered in entry.entered:
+        if way != OUT or (entered.dec_seq, entered.id, entered.value) not in disputed:
+            raise Refusal(Code.LINE_UNKNOWN, "a line is entered only in dispute, and only of our own conversions")
+        _enter(view, entry, entered)
 
 
 def _enter(view: View, entry: LinesDisputed, line: Line) -> None:
@@ -126,18 +131,7 @@ def _enter(view: View, entry: LinesDisputed, line: Line) -> None:
     expected = (own, entry.partner, entry.window, currency_of(view, entry.partner))
     if (line.source, line.destination, line.window, line.currency) != expected:
         raise Refusal(Code.LINE_UNKNOWN, f"the line {line.dec_seq} is not of this ledger, partner and window")
-    record = LineRecord(
-        conversion=line.id,
-        window=line.window,
-        agreement=line.agreement,
-        currency=line.currency,
-        source_points=line.source_points,
-        destination_points=line.destination_points,
-        fee_points=line.fee_points,
-        value=line.value,
-        fulfil=line.fulfil,
-    )
-    enter(view, entry.partner, line.dec_seq, record)
+    enter(view, entry.partner, line.dec_seq, record_from(line))
     # What is entered may have to be paid, so it counts against the cap until it is settled.
     exposure = view.get(EXPOSURE, (entry.partner, OUT)) or ExposureRecord()
     changed = msgspec.structs.replace(exposure, open_value=exposure.open_value + line.value)
@@ -152,7 +146,14 @@ def _line(view: View, partner: Ledger, way: Way, line: DisputedLine) -> LineReco
     return record
 
 
-def _mark(view: View, entry: LinesDisputed | DisputeReceived, record: WindowRecord, way: Way) -> None:
+def disputed_before(record: WindowRecord, lines: Sequence[DisputedLine], way: Way) -> tuple[DisputedLine, ...]:
+    """Return `lines`, each as it was disputed before where it was: the reason that stands then is that one's."""
+    known = {line.dec_seq: line for line in (record.disputed_out if way == OUT else record.disputed_in)}
+    return tuple(known.get(line.dec_seq, line) for line in lines)
+
+
+def mark_lines(view: View, entry: LinesDisputed | DisputeReceived, record: WindowRecord, way: Way) -> None:
+    """Leave the lines of an entry out of the bill of its window, whose row is `record`."""
     if any(left.dec_seq >= right.dec_seq for left, right in pairwise(entry.lines)):
         raise Refusal(Code.LINE_UNKNOWN, "the lines are not different, in the order of their decisions")
     before = record.disputed_out if way == OUT else record.disputed_in
@@ -206,7 +207,5 @@ def apply_receive_dispute(view: View, entry: DisputeReceived) -> None:
     after(record, WindowEvent.DISPUTE)
     way = way_of(view, entry.source, entry.partner)
     if first_party(view, entry.partner):
-        ours = {line.dec_seq: line for line in (record.disputed_out if way == OUT else record.disputed_in)}
-        known = tuple(ours.get(line.dec_seq, line) for line in entry.lines)
-        entry = msgspec.structs.replace(entry, lines=known)
-    _mark(view, entry, record, way)
+        entry = msgspec.structs.replace(entry, lines=disputed_before(record, entry.lines, way))
+    mark_lines(view, entry, record, way)

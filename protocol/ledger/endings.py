@@ -75,7 +75,7 @@ def apply_ended(view: View, entry: AgreementEnded) -> None:
     notice_days = record.signed.agreement.notice_days
     if entry.ends_at < later(entry.given_at, seconds=notice_days * _DAY_SECONDS):
         raise Refusal(Code.NOTICE_TOO_SHORT, f"the agreement asks for {notice_days} days of notice")
-    view.put(AGREEMENTS, entry.agreement, _ended(record, entry.ends_at))
+    view.put(AGREEMENTS, entry.agreement, ended_at(record, entry.ends_at))
 
 
 def _check_own(entry: AgreementEnded) -> None:
@@ -106,5 +106,6 @@ def end_received(entry: AgreementEnded, *, ledger: Ledger) -> End | None:
     )
 
 
-def _ended(record: AgreementRecord, ends_at: str) -> AgreementRecord:
+def ended_at(record: AgreementRecord, ends_at: str) -> AgreementRecord:
+    """Return the agreement ended at `ends_at`, or as before if it ends earlier."""
     return msgspec.structs.replace(record, ends_at=min(ends_at, record.ends_at or ends_at))

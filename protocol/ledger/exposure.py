@@ -14,6 +14,7 @@ from protocol.conversion import SourceState
 from protocol.entries import ConversionCredited, ConversionHeld
 from protocol.errors import Code, Refusal
 from protocol.identifiers import Account, Ledger
+from protocol.ledger.postings import is_holder
 from protocol.ledger.promotions import named_promotion, use_promotion
 from protocol.ledger.state import (
     AGREEMENTS,
@@ -28,6 +29,7 @@ from protocol.ledger.state import (
     Way,
 )
 from protocol.ledger.view import Need, View, need
+from protocol.messages import Prepare
 
 _DAY: Final = slice(10)
 _YEAR: Final = slice(4)
@@ -92,6 +94,57 @@ def reserve_in(view: View, entry: ConversionCredited, direction: Direction, acco
         )
 
 
+def count_out(view: View, prepare: Prepare, direction: Direction, account: Account) -> None:
+    """Count what an order that was made before, and is recovered, puts at stake: limits were kept when it was made."""
+    before = _exposure(view, prepare.destination, OUT)
+    after = ExposureRecord(
+        conversions=before.conversions + 1,
+        value=before.value + prepare.value,
+        open_value=before.open_value + prepare.value,
+    )
+    view.put(EXPOSURE, (prepare.destination, OUT), after)
+    if prepare.refund_of is None:
+        limits = direction.member_limits
+        limited = (limits.out_points_per_day, limits.out_points_per_year) != (None, None)
+        _count_promotion(view, prepare, direction)
+        _count_member(
+            view,
+            (account, prepare.destination, OUT),
+            prepare.source_points,
+            at=prepare.created_at,
+            limited=limited and is_holder(account),
+        )
+
+
+def count_in(view: View, prepare: Prepare, direction: Direction, account: Account, *, at: str) -> None:
+    """Count what a credit that was decided before, at `at`, and is recovered puts at stake."""
+    before = _exposure(view, prepare.source, IN)
+    after = msgspec.structs.replace(before, open_value=before.open_value + prepare.value)
+    view.put(EXPOSURE, (prepare.source, IN), after)
+    if prepare.refund_of is None:
+        limits = direction.member_limits
+        limited = (limits.in_points_per_day, limits.in_points_per_year) != (None, None)
+        _count_promotion(view, prepare, direction)
+        _count_member(
+            view,
+            (account, prepare.source, IN),
+            prepare.destination_points,
+            at=at,
+            limited=limited and is_holder(account),
+        )
+
+
+def _count_promotion(view: View, prepare: Prepare, direction: Direction) -> None:
+    if prepare.promotion is not None:
+        key = (prepare.agreement, direction.source, prepare.promotion)
+        use_promotion(view, key, prepare.destination_points, budget=None)
+
+
+def _count_member(view: View, key: tuple[Account, Ledger, Way], points: int, *, at: str, limited: bool) -> None:
+    if limited:
+        view.put(MEMBER_USE, key, _used(view, key, points, at=at))
+
+
 def give_back(view: View, record: OutgoingRecord, *, source: Ledger, after: SourceState) -> None:
     """Free what `record`, as it was, no longer puts at stake in the state `after` that it comes to.
 
@@ -143,25 +196,32 @@ def _use_member(
 ) -> None:
     if limits == (None, None):
         return
-    day, year = at[_DAY], at[_YEAR]
-    use = view.get(MEMBER_USE, key) or MemberUse(day=day, day_points=0, year=year, year_points=0)
-    after = MemberUse(
-        day=day,
-        day_points=points + (use.day_points if use.day == day else 0),
-        year=year,
-        year_points=points + (use.year_points if use.year == year else 0),
-    )
+    after = _used(view, key, points, at=at)
     for used, limit, period in zip((after.day_points, after.year_points), limits, ("day", "year"), strict=True):
         if limit is not None and used > limit:
             raise Refusal(Code.MEMBER_LIMIT, f"{limit - used + points} points are left of the member's {period}")
     view.put(MEMBER_USE, key, after)
 
 
+def _used(view: View, key: tuple[Account, Ledger, Way], points: int, *, at: str) -> MemberUse:
+    """Return an account's use with `points` more at `at`: what is recovered can be of a day before the latest."""
+    day, year = at[_DAY], at[_YEAR]
+    use = view.get(MEMBER_USE, key) or MemberUse(day=day, day_points=0, year=year, year_points=0)
+    return MemberUse(
+        day=max(day, use.day),
+        day_points=points * (day >= use.day) + use.day_points * (use.day >= day),
+        year=max(year, use.year),
+        year_points=points * (year >= use.year) + use.year_points * (use.year >= year),
+    )
+
+
 def _return_member(view: View, record: OutgoingRecord, source: Ledger) -> None:
     agreement = view.get(AGREEMENTS, record.agreement)
     assert agreement is not None, "a conversion's agreement exists"
     limits = agreement.signed.agreement.direction(source).member_limits
-    if record.refund_of is not None or (limits.out_points_per_day, limits.out_points_per_year) == (None, None):
+    if not is_holder(record.account) or record.refund_of is not None:
+        return
+    if (limits.out_points_per_day, limits.out_points_per_year) == (None, None):
         return
     key: tuple[Account, Ledger, Way] = (record.account, record.destination, OUT)
     use = view.get(MEMBER_USE, key)

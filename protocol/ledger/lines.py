@@ -27,6 +27,7 @@ from protocol.ledger.view import Need, Overlay, View, need
 from protocol.ledger.windows import compare, open_window, settlement, window_record
 from protocol.merkle import CompactRange, Hash, leaf_hash
 from protocol.messages import body_digest, encode_body
+from protocol.statement import Line
 
 _AHEAD_FACTOR = 16
 """How much further a look ahead for waiting lines goes each time: a long row is found in few rounds."""
@@ -106,10 +107,15 @@ def _credited(view: View, sealed: Sealed, entry: ConversionCredited) -> None:
         value=entry.value,
         fulfil=body_digest(encode_body(fulfil)),
     )
-    view.put(LINES, (entry.source, IN, entry.dec_seq), line)
-    totals = view.get(WINDOW_TOTALS, (entry.source, IN, entry.window))
+    add_decided(view, entry.source, entry.dec_seq, line)
+
+
+def add_decided(view: View, partner: Ledger, dec_seq: int, line: LineRecord) -> None:
+    """Add a line of conversions from `partner` to the window that is open for them."""
+    view.put(LINES, (partner, IN, dec_seq), line)
+    totals = view.get(WINDOW_TOTALS, (partner, IN, line.window))
     assert totals is not None, "an agreement opens the first window, and a close the next"
-    view.put(WINDOW_TOTALS, (entry.source, IN, entry.window), _added(totals, entry.dec_seq, (line,)))
+    view.put(WINDOW_TOTALS, (partner, IN, line.window), _added(totals, dec_seq, (line,)))
 
 
 def _captured(view: View, entry: ConversionCaptured) -> None:
@@ -154,6 +160,39 @@ def enter(view: View, partner: Ledger, dec_seq: int, line: LineRecord) -> None:
         totals = totals or WindowTotals(first_dec_seq=first, last_dec_seq=first - 1)
         view.put(WINDOW_TOTALS, (partner, OUT, window), _added(totals, first + len(lines) - 1, lines))
         compare(view, partner, window)
+
+
+def line_from(record: LineRecord, *, source: Ledger, destination: Ledger, dec_seq: int) -> Line:
+    """Return a ledger's row of a line as messages state it."""
+    return Line(
+        source=source,
+        destination=destination,
+        id=record.conversion,
+        window=record.window,
+        dec_seq=dec_seq,
+        agreement=record.agreement,
+        currency=record.currency,
+        source_points=record.source_points,
+        destination_points=record.destination_points,
+        fee_points=record.fee_points,
+        value=record.value,
+        fulfil=record.fulfil,
+    )
+
+
+def record_from(line: Line) -> LineRecord:
+    """Return the row of a line that is entered as messages state it."""
+    return LineRecord(
+        conversion=line.id,
+        window=line.window,
+        agreement=line.agreement,
+        currency=line.currency,
+        source_points=line.source_points,
+        destination_points=line.destination_points,
+        fee_points=line.fee_points,
+        value=line.value,
+        fulfil=line.fulfil,
+    )
 
 
 def _added(totals: WindowTotals, last_dec_seq: int, lines: Sequence[LineRecord]) -> WindowTotals:

@@ -16,8 +16,19 @@ from protocol.entries import (
     PartnerAdded,
 )
 from protocol.errors import Code, IdentifierInvalid, Refusal
-from protocol.identifiers import Digest, Id, Ledger, parse_id
-from protocol.messages import ConversionKey
+from protocol.identifiers import Digest, Id, Ledger, parse_id, successor_of
+from protocol.messages import (
+    Cancel,
+    Close,
+    ConversionKey,
+    End,
+    EntryBody,
+    Fulfil,
+    Prepare,
+    Reject,
+    StatementSigned,
+)
+from protocol.recovery_entries import PartnerSucceeded, Recovered, RecoveryBegun, RecoveryEnded
 from protocol.statement import statement_digest
 from protocol.window_entries import (
     DisputeReceived,
@@ -95,6 +106,43 @@ def received_id(digest: Digest) -> Id:
     return Id(f"received/{digest}")
 
 
+def recovery_id(log: Ledger, partner: Ledger) -> Id:
+    """Return the id of the entry by which the successor `log` asks `partner` for its words."""
+    return Id(f"recovery/{log}/{partner}")
+
+
+def recovery_ended_id(log: Ledger, partner: Ledger) -> Id:
+    """Return the id of the entry that ends the recovery of `log` from `partner`."""
+    return Id(f"recovery_ended/{log}/{partner}")
+
+
+def succession_id(log: Ledger) -> Id:
+    """Return the id of the entry by which a partner's ledger is known to go on as `log`."""
+    return Id(f"succeeded/{log}")
+
+
+def recovered_id(body: EntryBody, digest: Digest) -> Id:
+    """Return the id of the entry that lets `body` stand again: that of the lost entry, where the body tells it."""
+    match body:
+        case Prepare():
+            return body.id
+        case Cancel():
+            return cancel_id(body.id)
+        case Fulfil() | Reject():
+            return decision_id(body.key)
+        case End():
+            return ended_id(body.agreement, body.sender)
+        case Close():
+            return window_id(body.receiver, body.window)
+        case StatementSigned():
+            complete = len(body.signed.signatures) == len(body.signed.statement.parties)
+            if complete:
+                return statement_id(body.receiver, body.window)
+            return proposal_id(statement_digest(body.signed.statement))
+        case _:
+            return Id(f"recovered/{digest}")
+
+
 def id_of(entry: AnyEntry, *, ledger: Ledger) -> Id | None:
     """Return the only id that `entry` of `ledger` can have, or None when a client chose it."""
     match entry:
@@ -109,7 +157,7 @@ def id_of(entry: AnyEntry, *, ledger: Ledger) -> Id | None:
         case HoldReleased(expired=True):
             return expired_id(entry.hold)
         case _:
-            return _conversion_id_of(entry, ledger) or _window_id_of(entry)
+            return _conversion_id_of(entry, ledger) or _window_id_of(entry) or _recovery_id_of(entry)
 
 
 def _conversion_id_of(entry: AnyEntry, ledger: Ledger) -> Id | None:
@@ -142,6 +190,20 @@ def _window_id_of(entry: AnyEntry) -> Id | None:
             return proposal_id(statement_digest(entry.signed.statement))
         case StatementAgreed():
             return statement_id(entry.partner, entry.window)
+        case _:
+            return None
+
+
+def _recovery_id_of(entry: AnyEntry) -> Id | None:
+    match entry:
+        case RecoveryBegun():
+            return recovery_id(successor_of(entry.predecessor.ledger), entry.partner)
+        case RecoveryEnded():
+            return recovery_ended_id(entry.log, entry.partner)
+        case PartnerSucceeded():
+            return succession_id(entry.log)
+        case Recovered():
+            return recovered_id(entry.body, entry.digest)
         case _:
             return None
 

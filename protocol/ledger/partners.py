@@ -21,11 +21,15 @@ from protocol.ledger.state import (
     ACCEPTED_LINKS,
     ACCOUNTS,
     AGREEMENTS,
+    ALIASES,
     CURRENT,
     ISSUED_LINKS,
+    LEDGER,
+    ONLY,
     PARTNERS,
     AcceptedLink,
     AgreementRecord,
+    AliasRecord,
     CurrentAgreement,
     IssuedLink,
     PartnerRecord,
@@ -63,8 +67,11 @@ def apply_partner(view: View, entry: PartnerAdded) -> None:
         check_keys(entry.keys)
     except KeyInvalid as error:
         raise Refusal(Code.KEYS_INVALID, str(error)) from error
-    record = PartnerRecord(network=entry.network, points=entry.points, keys=entry.keys, added_seq=entry.seq)
+    record = PartnerRecord(
+        network=entry.network, points=entry.points, keys=entry.keys, added_seq=entry.seq, log=entry.ledger
+    )
     view.put(PARTNERS, entry.ledger, record)
+    view.put(LEDGER, ONLY, msgspec.structs.replace(own, partners=(*own.partners, entry.ledger)))
 
 
 def known_partner(view: View, ledger: Ledger) -> PartnerRecord:
@@ -108,7 +115,9 @@ def apply_agreement(view: View, entry: AgreementEntered) -> None:
     except ProtocolError as error:
         raise Refusal(Code.AGREEMENT_INVALID, str(error)) from error
     _check_parties(view, agreement, partner)
-    if agreement.valid_until is not None and agreement.valid_until <= entry.time:
+    # What a successor's partner gives back was entered when it had not ended yet.
+    lapsed = agreement.valid_until is not None and agreement.valid_until <= entry.time
+    if lapsed and not ledger_record(view).recovering:
         raise Refusal(Code.AGREEMENT_LAPSED, f"the agreement ended at {agreement.valid_until}")
     if round_trip_multiplies(agreement) and not entry.forced:
         raise Refusal(Code.AGREEMENT_LOOP, "converting there and back would make points")
@@ -192,6 +201,7 @@ def needs_accept_link(_view: Overlay, command: AcceptLink) -> Iterator[Need]:
     yield need(ACCOUNTS, command.account)
     yield need(PARTNERS, command.partner)
     yield need(ACCEPTED_LINKS, (command.account, command.partner))
+    yield need(ALIASES, (command.partner, command.alias))
 
 
 def decide_accept_link(_view: View, command: AcceptLink, moment: Moment) -> LinkAccepted:
@@ -207,10 +217,16 @@ def decide_accept_link(_view: View, command: AcceptLink, moment: Moment) -> Link
 
 
 def apply_accept_link(view: View, entry: LinkAccepted) -> None:
-    """Connect an open account with one alias of a partner."""
+    """Connect an open account with one alias of a partner, which no other account has accepted.
+
+    A PREPARE names the alias alone, so one alias must lead back to one account.
+    """
     open_account(view, entry.account)
     known_partner(view, entry.partner)
     key = (entry.account, entry.partner)
     if view.get(ACCEPTED_LINKS, key) is not None:
         raise Refusal(Code.LINK_EXISTS, f"{entry.account} is linked with {entry.partner} already")
+    if view.get(ALIASES, (entry.partner, entry.alias)) is not None:
+        raise Refusal(Code.LINK_EXISTS, "another account has accepted this alias")
     view.put(ACCEPTED_LINKS, key, AcceptedLink(alias=entry.alias, accepted_seq=entry.seq))
+    view.put(ALIASES, (entry.partner, entry.alias), AliasRecord(account=entry.account))

@@ -32,7 +32,7 @@ from protocol.ledger.windows import (
     needs_window,
     window_record,
 )
-from protocol.messages import body_digest, encode_body
+from protocol.messages import PaymentAdvice, Receipt, body_digest, encode_body
 from protocol.settlement.statements import settled_value
 from protocol.settlement.states import WindowEvent, WindowState
 from protocol.statement import Statement
@@ -50,20 +50,21 @@ from protocol.window_entries import (
 
 def needs_payment(view: Overlay, command: MakePayment | ReturnPayment | ConfirmPayment) -> Iterator[Need]:
     """Name the window with its statement, and what a payment or its confirmation moves."""
-    yield from _needs(view, command.partner, command.window)
+    yield from needs_payment_of(view, command.partner, command.window)
 
 
 def needs_receive_payment(view: Overlay, command: ReceivePayment) -> Iterator[Need]:
     """Name the window with its statement."""
-    yield from _needs(view, command.payment.sender, command.payment.window)
+    yield from needs_payment_of(view, command.payment.sender, command.payment.window)
 
 
 def needs_receive_receipt(view: Overlay, command: ReceiveReceipt) -> Iterator[Need]:
     """Name the window with its statement, and what is free once it is confirmed."""
-    yield from _needs(view, command.receipt.sender, command.receipt.window)
+    yield from needs_payment_of(view, command.receipt.sender, command.receipt.window)
 
 
-def _needs(view: Overlay, partner: Ledger, window: int) -> Iterator[Need]:
+def needs_payment_of(view: Overlay, partner: Ledger, window: int) -> Iterator[Need]:
+    """Name a window with its statement, and what a payment of it moves or frees."""
     yield from needs_window(view, partner, window)
     yield from needs_money(view, partner)
     yield from needs_confirmed(partner, window)
@@ -77,7 +78,7 @@ def needs_confirmed(partner: Ledger, window: int) -> Iterator[Need]:
         yield need(EXPOSURE, (partner, way))
 
 
-def _agreed(view: View, partner: Ledger, window: int, event: WindowEvent) -> tuple[WindowRecord, StatementRecord]:
+def agreed_window(view: View, partner: Ledger, window: int, event: WindowEvent) -> tuple[WindowRecord, StatementRecord]:
     """Return a window and its statement, or refuse an event that its state does not allow."""
     record = window_record(view, partner, window)
     after(record, event)
@@ -86,7 +87,8 @@ def _agreed(view: View, partner: Ledger, window: int, event: WindowEvent) -> tup
     return record, found
 
 
-def _check_payer(statement: Statement, payer: Ledger) -> None:
+def check_payer(statement: Statement, payer: Ledger) -> None:
+    """Refuse unless `payer` is the one that the statement asks to pay."""
     if statement.payer != payer:
         raise Refusal(Code.PAYMENT_MISMATCH, f"{statement.payer} is to pay, not {payer}")
 
@@ -113,7 +115,7 @@ def _between(partner: Ledger, statement: Statement, amount: int) -> tuple[Postin
 
 def decide_make(view: View, command: MakePayment, moment: Moment) -> PaymentMade:
     """Propose to note that the statement's money has left."""
-    _, agreed = _agreed(view, command.partner, command.window, WindowEvent.PAY)
+    _, agreed = agreed_window(view, command.partner, command.window, WindowEvent.PAY)
     statement = agreed.signed.statement
     return PaymentMade(
         id=command.id,
@@ -133,10 +135,10 @@ def decide_make(view: View, command: MakePayment, moment: Moment) -> PaymentMade
 def apply_make(view: View, sealed: Sealed, entry: PaymentMade) -> None:
     """Note that the statement's money has left; the payee is told how to find it."""
     check_partner(view, entry)
-    record, agreed = _agreed(view, entry.partner, entry.window, WindowEvent.PAY)
+    record, agreed = agreed_window(view, entry.partner, entry.window, WindowEvent.PAY)
     own, statement = ledger_record(view).ledger, agreed.signed.statement
-    _check_payer(statement, own)
-    _check_amount(entry, agreed)
+    check_payer(statement, own)
+    check_amount(entry, agreed)
     check_postings(entry.postings, sent_postings(entry.partner, statement))
     move_structural(view, entry.postings)
     payment = body_digest(encode_body(payment_of_entry(entry, sealed.reference, ledger=own)))
@@ -144,7 +146,8 @@ def apply_make(view: View, sealed: Sealed, entry: PaymentMade) -> None:
     view.put(WINDOWS, (entry.partner, entry.window), changed)
 
 
-def _check_amount(entry: PaymentMade | PaymentReceived, agreed: StatementRecord) -> None:
+def check_amount(entry: PaymentMade | PaymentReceived | PaymentAdvice, agreed: StatementRecord) -> None:
+    """Refuse a payment that is not what its statement asks for."""
     statement = agreed.signed.statement
     expected = (agreed.digest, statement.currency, statement.minor_units)
     if (entry.statement, entry.currency, entry.minor_units) != expected:
@@ -180,16 +183,16 @@ def apply_receive(view: View, entry: PaymentReceived) -> None:
     if record.state is WindowState.PAID:
         record = msgspec.structs.replace(record, state=after(record, WindowEvent.RETURN))
         view.put(WINDOWS, (entry.partner, entry.window), record)
-    record, agreed = _agreed(view, entry.partner, entry.window, WindowEvent.PAY)
-    _check_payer(agreed.signed.statement, entry.partner)
-    _check_amount(entry, agreed)
+    record, agreed = agreed_window(view, entry.partner, entry.window, WindowEvent.PAY)
+    check_payer(agreed.signed.statement, entry.partner)
+    check_amount(entry, agreed)
     changed = msgspec.structs.replace(record, state=after(record, WindowEvent.PAY), payment=entry.payment)
     view.put(WINDOWS, (entry.partner, entry.window), changed)
 
 
 def decide_return(view: View, command: ReturnPayment, moment: Moment) -> PaymentReturned:
     """Propose to note that the money of a payment came back."""
-    record, agreed = _agreed(view, command.partner, command.window, WindowEvent.RETURN)
+    record, agreed = agreed_window(view, command.partner, command.window, WindowEvent.RETURN)
     return PaymentReturned(
         id=command.id,
         request=command.request,
@@ -205,8 +208,8 @@ def decide_return(view: View, command: ReturnPayment, moment: Moment) -> Payment
 def apply_return(view: View, entry: PaymentReturned) -> None:
     """Let what came back be due again."""
     check_partner(view, entry)
-    record, agreed = _agreed(view, entry.partner, entry.window, WindowEvent.RETURN)
-    _check_payer(agreed.signed.statement, ledger_record(view).ledger)
+    record, agreed = agreed_window(view, entry.partner, entry.window, WindowEvent.RETURN)
+    check_payer(agreed.signed.statement, ledger_record(view).ledger)
     if entry.payment != record.payment:
         raise Refusal(Code.PAYMENT_MISMATCH, "another payment is on its way")
     check_postings(entry.postings, arrived_postings(entry.partner, agreed.signed.statement))
@@ -217,7 +220,7 @@ def apply_return(view: View, entry: PaymentReturned) -> None:
 
 def decide_confirm(view: View, command: ConfirmPayment, moment: Moment) -> PaymentConfirmed:
     """Propose to confirm that the partner's money has arrived."""
-    record, agreed = _agreed(view, command.partner, command.window, WindowEvent.CONFIRM)
+    record, agreed = agreed_window(view, command.partner, command.window, WindowEvent.CONFIRM)
     return PaymentConfirmed(
         id=command.id,
         request=command.request,
@@ -234,15 +237,18 @@ def decide_confirm(view: View, command: ConfirmPayment, moment: Moment) -> Payme
 def apply_confirm(view: View, entry: PaymentConfirmed) -> None:
     """Note that the partner's money has arrived: the window is done."""
     check_partner(view, entry)
-    record, agreed = _agreed(view, entry.partner, entry.window, WindowEvent.CONFIRM)
-    _check_payer(agreed.signed.statement, entry.partner)
-    _check_paid(entry, record, agreed)
+    record, agreed = agreed_window(view, entry.partner, entry.window, WindowEvent.CONFIRM)
+    check_payer(agreed.signed.statement, entry.partner)
+    check_paid(entry, record, agreed)
     check_postings(entry.postings, arrived_postings(entry.partner, agreed.signed.statement))
     move_structural(view, entry.postings)
     confirmed(view, entry.partner, entry.window, state=after(record, WindowEvent.CONFIRM), seq=entry.seq)
 
 
-def _check_paid(entry: PaymentConfirmed | ReceiptReceived, record: WindowRecord, agreed: StatementRecord) -> None:
+def check_paid(
+    entry: PaymentConfirmed | ReceiptReceived | Receipt, record: WindowRecord, agreed: StatementRecord
+) -> None:
+    """Refuse to confirm another payment than the one on its way."""
     if (entry.payment, entry.statement) != (record.payment, agreed.digest):
         raise Refusal(Code.PAYMENT_MISMATCH, "it confirms another payment than the one on its way")
 
@@ -270,9 +276,9 @@ def apply_receipt(view: View, entry: ReceiptReceived) -> None:
     check_partner(view, entry)
     own = ledger_record(view).ledger
     check_cited(entry, entry.receipt, body_digest(encode_body(receipt_received(entry, ledger=own))))
-    record, agreed = _agreed(view, entry.partner, entry.window, WindowEvent.CONFIRM)
-    _check_payer(agreed.signed.statement, own)
-    _check_paid(entry, record, agreed)
+    record, agreed = agreed_window(view, entry.partner, entry.window, WindowEvent.CONFIRM)
+    check_payer(agreed.signed.statement, own)
+    check_paid(entry, record, agreed)
     confirmed(view, entry.partner, entry.window, state=after(record, WindowEvent.CONFIRM), seq=entry.seq)
 
 

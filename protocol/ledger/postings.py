@@ -1,6 +1,7 @@
 """How postings change balances and lots: the only code that moves points or money."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -21,6 +22,9 @@ from protocol.ledger.state import (
 )
 from protocol.ledger.view import View
 from protocol.limits import INTEGER_MAX
+
+ADJUSTMENT: Final = Account("adjustment")
+"""What stands in for an account whose points are not there, or that is not known any more: the program's own."""
 
 
 def ledger_record(view: View) -> LedgerRecord:

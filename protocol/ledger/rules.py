@@ -7,7 +7,7 @@ raises is the refusal.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, cast
 
-from protocol import entries
+from protocol import entries, recovery_entries
 from protocol.entries import AnyEntry, ConversionHeld, Entry, Genesis, Sealed
 from protocol.errors import Code, Refusal
 from protocol.identifiers import Account, Id
@@ -22,7 +22,9 @@ from protocol.ledger import (
     outgoing,
     partners,
     payments,
+    recovery,
     settling,
+    succession,
     transactions,
 )
 from protocol.ledger.commands import AnyCommand, Command
@@ -30,8 +32,12 @@ from protocol.ledger.moment import Moment, check_occurred
 from protocol.ledger.names import check_id
 from protocol.ledger.postings import is_holder, ledger_record
 from protocol.ledger.state import HEAD, HOLDS, IDS, LEDGER, ONLY, OUTGOING, Head, IdRecord
+from protocol.ledger.succession import place_of
 from protocol.ledger.view import Need, Overlay, View, need
+from protocol.messages import Cancel
 from protocol.window_entries import PaymentMade
+
+__all__ = ["apply", "decide", "holders_of", "needs", "place_of", "prior", "refusal_entry"]
 
 _Needs = Callable[[Overlay, Command], Iterator[Need]]
 _Decide = Callable[[View, Command, Moment], AnyEntry]
@@ -61,6 +67,12 @@ _NEEDS: Final = cast(
         commands.ForceRelease: concluding.needs_force,
         commands.DecidePrepare: incoming.needs_decide,
         commands.DecideCancel: incoming.needs_decide,
+        commands.BeginRecovery: succession.needs_recovery,
+        commands.WaiveRecovery: succession.needs_recovery,
+        commands.EndRecovery: succession.needs_recovery,
+        commands.TakeSuccession: succession.needs_recovery,
+        commands.OverrideStart: succession.needs_override,
+        commands.Recover: recovery.needs_recover,
         **settling.NEEDS,
     },
 )
@@ -90,6 +102,12 @@ _DECIDE: Final = cast(
         commands.ForceRelease: concluding.decide_force,
         commands.DecidePrepare: incoming.decide_prepare,
         commands.DecideCancel: incoming.decide_cancel,
+        commands.BeginRecovery: succession.decide_begin,
+        commands.WaiveRecovery: succession.decide_waive,
+        commands.EndRecovery: succession.decide_end,
+        commands.TakeSuccession: succession.decide_take,
+        commands.OverrideStart: succession.decide_override,
+        commands.Recover: recovery.decide_recover,
         **settling.DECIDE,
     },
 )
@@ -117,6 +135,12 @@ _APPLY: Final = cast(
         entries.ConversionForced: concluding.apply_forced,
         entries.ConversionCredited: incoming.apply_credited,
         entries.ConversionRefused: incoming.apply_refused,
+        recovery_entries.RecoveryBegun: succession.apply_begin,
+        recovery_entries.RecoveryWaived: succession.apply_waive,
+        recovery_entries.RecoveryEnded: succession.apply_end,
+        recovery_entries.PartnerSucceeded: succession.apply_take,
+        recovery_entries.StartOverridden: succession.apply_override,
+        recovery_entries.Recovered: recovery.apply_recovered,
         **settling.APPLY,
     },
 )
@@ -142,7 +166,10 @@ def prior(view: View, command: AnyCommand) -> int | None:
     if record is None:
         return None
     if record.request != command.request:
-        raise Refusal(Code.ID_REUSED, f"the id {command.id} was used for something else")
+        text = f"the id {command.id} was used for something else"
+        if record.request is None:
+            text = f"what the id {command.id} was used for was lost with the log before, or is not a client's to ask"
+        raise Refusal(Code.ID_REUSED, text)
     return record.seq
 
 
@@ -150,12 +177,16 @@ def decide(view: View, command: AnyCommand, moment: Moment) -> AnyEntry:
     """Return the entry that `command` proposes, not yet stamped, or raise `Refusal`."""
     if not isinstance(command, commands.CreateLedger):
         ledger_record(view)
+    succession.check_command(view, command)
     return _DECIDE[type(command)](view, command, moment)
 
 
 def refusal_entry(command: AnyCommand, refusal: Refusal, moment: Moment) -> AnyEntry | None:
-    """Return the entry that records a refusal for ever, for the commands whose refusal must be one."""
-    if isinstance(command, commands.DecidePrepare):
+    """Return the entry that records a refusal for ever, for the commands whose refusal must be one.
+
+    A successor that waits for its words refuses nothing for ever: it may have credited the conversion before.
+    """
+    if isinstance(command, commands.DecidePrepare) and refusal.code != Code.RECOVERING:
         return incoming.refuse(command, refusal.code, moment)
     return None
 
@@ -167,13 +198,14 @@ def apply(view: View, sealed: Sealed) -> None:
     """
     entry = sealed.entry
     head = view.get(HEAD, ONLY) or Head()
-    if (entry.seq, entry.prev) != (head.size, head.leaf):
+    if (entry.seq, entry.prev) != succession.place_of(view, entry):
         raise Refusal(Code.CHAIN_BROKEN, f"the entry does not follow entry {head.size - 1}")
     if entry.time <= head.time:
         raise Refusal(Code.CHAIN_BROKEN, f"the entry's time {entry.time} is not after {head.time}")
     if not head.size and not isinstance(entry, Genesis):
         raise Refusal(Code.LEDGER_MISSING, "the first entry must be genesis")
     check_occurred(entry)
+    succession.check_gate(view, entry)
     if view.get(IDS, entry.id) is not None:
         raise Refusal(Code.ID_REUSED, f"the id {entry.id} is taken")
     view.put(IDS, entry.id, IdRecord(seq=entry.seq, request=entry.request))
@@ -201,9 +233,15 @@ def holders_of(view: View, entry: AnyEntry) -> tuple[Account, ...]:
             | entries.ConversionForced()
             | entries.ConversionCancelRequested()
         ):
-            outgoing_record = view.get(OUTGOING, Id(entry.conversion))
-            named += [outgoing_record.account] if outgoing_record else []
+            named += _ordering(view, Id(entry.conversion))
+        case recovery_entries.Recovered(body=Cancel() as wish):
+            named += _ordering(view, wish.id)
         case _:
             account = getattr(entry, "account", None)
             named += [account] if account else []
     return tuple(dict.fromkeys(named))
+
+
+def _ordering(view: View, conversion: Id) -> list[Account]:
+    record = view.get(OUTGOING, conversion)
+    return [record.account] if record is not None and is_holder(record.account) else []

@@ -10,6 +10,7 @@ from protocol.agreement import RoleKey, SignedAgreement
 from protocol.conversion import DestinationState, SourceState
 from protocol.encoding import ZERO_DIGEST
 from protocol.identifiers import Account, Alias, Asset, Digest, Id, Ledger, Network
+from protocol.messages import Predecessor
 from protocol.settlement.states import WindowState
 from protocol.statement import DisputedLine, DisputeReason, SignedStatement, Totals
 
@@ -32,12 +33,22 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LedgerRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What genesis said."""
+    """What genesis said, and which `partners` have been added since.
+
+    `ledger` is the name by which partners know this ledger in all its generations: that of the first. `log` is the
+    generation now written, the origin of checkpoints, whose first entry is `first_seq`; `predecessor` the one before.
+    While `recovering` names partners, the successor waits for its words from them and nothing else moves.
+    """
 
     ledger: Ledger
     points: Asset
     currencies: tuple[Asset, ...]
     keys: tuple[RoleKey, ...]
+    log: Ledger
+    first_seq: int = 0
+    predecessor: Predecessor | None = None
+    partners: tuple[Ledger, ...] = ()
+    recovering: tuple[Ledger, ...] = ()
 
 
 class IdRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,12 +119,14 @@ class HoldRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PartnerRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A partner's ledger and the keys by which its words are known."""
+    """A partner's ledger and the keys by which its words are known; `log` is its generation now written."""
 
     network: Network
     points: Asset
     keys: tuple[RoleKey, ...]
     added_seq: int
+    log: Ledger
+    log_first_seq: int = 0
 
 
 class AgreementRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,6 +165,12 @@ class AcceptedLink(msgspec.Struct, frozen=True, kw_only=True):
 
     alias: Alias
     accepted_seq: int
+
+
+class AliasRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose account an accepted alias of a partner is for: what finds the account that a PREPARE given back moves."""
+
+    account: Account
 
 
 class OutgoingRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -343,6 +362,7 @@ AGREEMENTS: Final[Table[Digest, AgreementRecord]] = Table("agreements", Agreemen
 CURRENT: Final[Table[Ledger, CurrentAgreement]] = Table("current_agreements", CurrentAgreement)
 ISSUED_LINKS: Final[Table[tuple[Ledger, Alias], IssuedLink]] = Table("issued_links", IssuedLink)
 ACCEPTED_LINKS: Final[Table[tuple[Account, Ledger], AcceptedLink]] = Table("accepted_links", AcceptedLink)
+ALIASES: Final[Table[tuple[Ledger, Alias], AliasRecord]] = Table("accepted_aliases", AliasRecord)
 OUTGOING: Final[Table[Id, OutgoingRecord]] = Table("outgoing_conversions", OutgoingRecord)
 INCOMING: Final[Table[tuple[Network, Ledger, Id], IncomingRecord]] = Table("incoming_conversions", IncomingRecord)
 EXPOSURE: Final[Table[tuple[Ledger, Way], ExposureRecord]] = Table("exposure", ExposureRecord)
@@ -357,7 +377,7 @@ STATEMENTS: Final[Table[tuple[Ledger, int], StatementRecord]] = Table("statement
 
 TABLES: Final[tuple[Table[object, object], ...]] = (  # type: ignore[assignment]
     HEAD, LEDGER, IDS, ACCOUNTS, BALANCES, LOTS, HOLDS, PARTNERS, AGREEMENTS, CURRENT, ISSUED_LINKS, ACCEPTED_LINKS,
-    OUTGOING, INCOMING, COUNTERS, EXPOSURE, PROMOTION_USE, MEMBER_USE,
+    ALIASES, OUTGOING, INCOMING, COUNTERS, EXPOSURE, PROMOTION_USE, MEMBER_USE,
     SETTLEMENTS, LINES, WINDOW_TOTALS, WINDOWS, STATEMENTS,
 )  # fmt: skip
 

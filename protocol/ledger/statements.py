@@ -7,7 +7,7 @@ import msgspec
 from protocol.agreement import Agreement, key_of
 from protocol.entry import Posting
 from protocol.errors import Code, ProtocolError, Refusal
-from protocol.identifiers import Account, Digest, Ledger, partner_of
+from protocol.identifiers import Account, Digest, Ledger, generation_of, partner_of
 from protocol.keys import Role
 from protocol.ledger.commands import AgreeStatement, ProposeStatement
 from protocol.ledger.moment import Moment, occurred
@@ -24,7 +24,6 @@ from protocol.ledger.state import (
     WINDOW_TOTALS,
     WINDOWS,
     CloseRecord,
-    PartnerRecord,
     StatementRecord,
     Way,
     WindowRecord,
@@ -138,13 +137,21 @@ def _check_covered(
     checkpoints: tuple[CheckpointReference, CheckpointReference],
     closes: tuple[CloseRecord, CloseRecord],
 ) -> None:
-    closing = {ledger_record(view).ledger: closes[0].seq, partner: closes[1].seq}
+    own, known = ledger_record(view), known_partner(view, partner)
+    ends = ((own.log, own.first_seq, closes[0].seq), (known.log, known.log_first_seq, closes[1].seq))
     for checkpoint in checkpoints:
-        if checkpoint.size <= closing.get(checkpoint.origin, checkpoint.size):
-            raise Refusal(Code.STATEMENT_MISMATCH, f"a checkpoint of {checkpoint.origin} is without its close")
+        for log, first_seq, closing in ends:
+            if partner_of(checkpoint.origin) != partner_of(log):
+                continue
+            if generation_of(checkpoint.origin) > generation_of(log):
+                raise Refusal(Code.STATEMENT_MISMATCH, f"a log {checkpoint.origin} is not known")
+            # What an earlier generation signed, this one can no longer count: its end may be lost.
+            if checkpoint.origin == log and first_seq + checkpoint.size <= closing:
+                raise Refusal(Code.STATEMENT_MISMATCH, f"a checkpoint of {checkpoint.origin} is without its close")
 
 
-def _needs_document(view: Overlay, partner: Ledger, statement: Statement) -> Iterator[Need]:
+def needs_document(view: Overlay, partner: Ledger, statement: Statement) -> Iterator[Need]:
+    """Name what a statement is computed from, with the lines that it adjusts."""
     yield from needs_statement(view, partner, statement.window)
     own = ledger_record(view).ledger
     for bill in statement.directions:
@@ -155,7 +162,7 @@ def _needs_document(view: Overlay, partner: Ledger, statement: Statement) -> Ite
 
 def needs_propose(view: Overlay, command: ProposeStatement) -> Iterator[Need]:
     """Name what the statement is computed from."""
-    return _needs_document(view, command.partner, command.signed.statement)
+    return needs_document(view, command.partner, command.signed.statement)
 
 
 def decide_propose(view: View, command: ProposeStatement, moment: Moment) -> StatementProposed:
@@ -173,17 +180,17 @@ def decide_propose(view: View, command: ProposeStatement, moment: Moment) -> Sta
 
 def apply_propose(view: View, entry: StatementProposed) -> None:
     """Bind the first party to the window's statement, unless a dispute voids it."""
-    partner = check_partner(view, entry)
+    check_partner(view, entry)
     if not first_party(view, entry.partner) or len(entry.signed.signatures) != 1:
         raise Refusal(Code.STATEMENT_INVALID, "the first party alone proposes a statement")
-    digest = _check_statement(view, entry, partner)
+    digest = check_stated(view, entry)
     record = window_record(view, entry.partner, entry.window)
     view.put(WINDOWS, (entry.partner, entry.window), msgspec.structs.replace(record, proposed=digest))
 
 
-def _check_statement(view: View, entry: StatementProposed | StatementAgreed, partner: PartnerRecord) -> Digest:
+def check_stated(view: View, entry: StatementProposed | StatementAgreed) -> Digest:
     """Return the digest of an entry's statement, or refuse one that this ledger does not compute or nobody signed."""
-    own, statement = ledger_record(view), entry.signed.statement
+    own, partner, statement = ledger_record(view), check_partner(view, entry), entry.signed.statement
     approvals = {
         own.ledger: key_of(own.keys, Role.APPROVAL),
         entry.partner: key_of(partner.keys, Role.APPROVAL),
@@ -204,7 +211,7 @@ def _check_statement(view: View, entry: StatementProposed | StatementAgreed, par
     different = differing(found, statement)
     if different is not None:
         raise Refusal(Code.STATEMENT_MISMATCH, f"this ledger computes another {', '.join(different.fields)}")
-    if any(one.origin == own.ledger and one.size > entry.seq for one in statement.checkpoints):
+    if any(one.origin == own.log and own.first_seq + one.size > entry.seq for one in statement.checkpoints):
         raise Refusal(Code.STATEMENT_MISMATCH, "the checkpoint of this ledger lies ahead")
     for bill in statement.directions:
         for line in bill.adjustments:
@@ -223,8 +230,12 @@ def _check_adjusted(view: View, partner: Ledger, way: Way, line: AdjustedLine) -
 
 def needs_agree(view: Overlay, command: AgreeStatement) -> Iterator[Need]:
     """Name what the statement is computed from and what it moves."""
-    partner, statement = command.statement.sender, command.statement.signed.statement
-    yield from _needs_document(view, partner, statement)
+    return needs_agreed(view, command.statement.sender, command.statement.signed.statement)
+
+
+def needs_agreed(view: Overlay, partner: Ledger, statement: Statement) -> Iterator[Need]:
+    """Name what a statement that both parties signed is computed from and what it moves."""
+    yield from needs_document(view, partner, statement)
     yield from needs_money(view, partner)
     yield from needs_confirmed(partner, statement.window)
 
@@ -275,14 +286,19 @@ def agreed_postings(view: View, partner: Ledger, statement: Statement) -> tuple[
 
 def apply_agree(view: View, entry: StatementAgreed) -> None:
     """Bill the window's lines, each once, and let what was owed be due."""
-    partner = check_partner(view, entry)
+    check_partner(view, entry)
     answer = statement_received(entry, ledger=ledger_record(view).ledger)
     check_cited(entry, entry.answered, body_digest(encode_body(answer)))
-    digest = _check_statement(view, entry, partner)
+    digest = check_stated(view, entry)
     statement = entry.signed.statement
     check_postings(entry.postings, agreed_postings(view, entry.partner, statement))
     move_structural(view, entry.postings)
-    for bill in statement.directions:
+    enter_agreed(view, entry, digest)
+
+
+def enter_agreed(view: View, entry: StatementAgreed, digest: Digest) -> None:
+    """Let the statement of an entry stand, whose postings have been moved."""
+    for bill in entry.signed.statement.directions:
         for line in bill.adjustments:
             _adjust(view, entry.partner, way_of(view, bill.source, entry.partner), line)
     _agreed(view, entry, digest)

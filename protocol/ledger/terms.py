@@ -11,6 +11,7 @@ from protocol.ledger.promotions import Terms, check_running, named_promotion, na
 from protocol.ledger.state import AGREEMENTS, CURRENT, HEAD, ONLY, AgreementRecord, Head
 from protocol.ledger.view import Need, Overlay, View, need
 from protocol.limits import ACCEPT_BY_SECONDS_MAX
+from protocol.messages import Prepare
 
 
 def needs_agreement(view: Overlay, digest: Digest, *, source: Ledger | None) -> Iterator[Need]:
@@ -91,7 +92,7 @@ def check_terms(
 
 
 def check_amounts(
-    entry: ConversionHeld | ConversionCredited, terms: Terms, *, currency: Asset, fee_points: int
+    entry: ConversionHeld | ConversionCredited | Prepare, terms: Terms, *, currency: Asset, fee_points: int
 ) -> None:
     """Refuse points, value, currency or fee that are not those of the entry's steps."""
     expected = (

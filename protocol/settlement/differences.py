@@ -1,6 +1,6 @@
 """Where two sides differ about a window, from a statement's fields down to single lines, and what decides a line."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -8,8 +8,8 @@ import msgspec
 
 from protocol.errors import StatementInvalid
 from protocol.identifiers import Ledger
-from protocol.messages import Fulfil, Prepare
-from protocol.settlement.lines import line_of
+from protocol.messages import BODY_LINES_MAX, Fulfil, Prepare
+from protocol.settlement.lines import line_of, totals_of
 from protocol.settlement.statements import Mismatch
 from protocol.statement import Line, Statement, Totals
 
@@ -80,6 +80,35 @@ def _by_place(lines: Iterable[Line]) -> dict[tuple[Ledger, int, int], Line]:
             raise StatementInvalid(f"two lines for decision {line.dec_seq} of conversions out of {line.source}")
         found[place] = line
     return found
+
+
+def pages(lines: Iterable[Line]) -> Iterator[tuple[Line, ...]]:
+    """Yield the lines of one direction, in the order of their numbers, as the source's `lines` bodies carry them.
+
+    The last page alone has fewer lines than a body has room for, and may be empty: so nobody waits for another.
+    """
+    ordered = sorted(lines, key=lambda line: line.dec_seq)
+    for first in range(0, len(ordered) + 1, BODY_LINES_MAX):
+        yield tuple(ordered[first : first + BODY_LINES_MAX])
+
+
+def is_last(page: Collection[Line]) -> bool:
+    """Return whether a page of the source's lines is its last."""
+    return len(page) < BODY_LINES_MAX
+
+
+def decided(ours: Iterable[Line], shown: Iterable[Line], *, totals: Totals) -> tuple[Line, ...] | None:
+    """Return the lines behind a decider's close of one direction: ours, with those that it has `shown` in their place.
+
+    None unless they sum to the `totals` of the close, whose root commits to every FULFIL: then none is left out.
+    """
+    numbers = range(totals.first_dec_seq, totals.last_dec_seq + 1)
+    found = {line.dec_seq: line for line in (*ours, *shown) if line.dec_seq in numbers}
+    try:
+        same = totals_of(found.values(), first_dec_seq=totals.first_dec_seq) == totals
+    except StatementInvalid:
+        return None
+    return tuple(found[number] for number in numbers) if same else None
 
 
 def standing(difference: LineDifference, shown: Iterable[tuple[Prepare, Fulfil]]) -> Line | None:

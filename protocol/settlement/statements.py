@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from protocol.agreement import Agreement, agreement_digest
 from protocol.errors import StatementInvalid
-from protocol.identifiers import Digest, Ledger
+from protocol.identifiers import Digest, Ledger, generation_of
 from protocol.messages import Close
 from protocol.settlement.calendar import due_at
 from protocol.settlement.lines import totals_of
@@ -210,9 +210,14 @@ def check_follows(statement: Statement, previous: Statement | None) -> None:
         raise StatementInvalid("the window, the digest or the carry is not that of the statement before")
     for after, before in zip(statement.directions, previous.directions, strict=True):
         _check_bill_follows(after, before, window=statement.window)
-    sizes = zip(previous.checkpoints, statement.checkpoints, strict=True)
-    if any(later.size < earlier.size for earlier, later in sizes):
+    places = zip(map(_place, previous.checkpoints), map(_place, statement.checkpoints), strict=True)
+    if any(later < earlier for earlier, later in places):
         raise StatementInvalid("a log is shorter than at the statement before")
+
+
+def _place(checkpoint: CheckpointReference) -> tuple[int, int]:
+    """Return how far a ledger had come: a successor's log begins anew."""
+    return generation_of(checkpoint.origin), checkpoint.size
 
 
 def _check_first(statement: Statement) -> None:

@@ -33,7 +33,8 @@ from protocol.entries import (
 from protocol.errors import EntryInvalid
 from protocol.identifiers import Account
 from protocol.limits import ENTRY_BYTES_MAX, INTEGER_MAX, POSTINGS_MAX
-from protocol.messages import Close, Dispute, EntryReference, PaymentAdvice, Receipt, StatementSigned
+from protocol.messages import Close, Dispute, EntryReference, PaymentAdvice, Receipt, StatementSigned, Succeeded
+from protocol.recovery_entries import Recovered, RecoveryBegun
 from tests.support.documents import AURORA, NOW, digest, hex_16, signed_agreement, uuid
 from tests.support.history import examples, history, tag_of
 from tests.support.ledger import holder
@@ -72,6 +73,8 @@ NULLABLE: dict[str, set[str]] = {
     "conversion_released": {"cancel"},
     "conversion_credited": {"promotion", "refund_of", "expires_on"},
     "conversion_refused": {"cancel"},
+    "recovery_begun": {"seen"},
+    "recovered": {"account", "prepare", "prepare.promotion", "prepare.refund_of", "body.expires_on"},
     "statement_proposed": {"signed.statement.payer", "signed.statement.previous"},
     "statement_agreed": {"signed.statement.payer", "signed.statement.previous"},
 }
@@ -226,6 +229,12 @@ def test_an_entry_obliges_to_at_most_one_body(kind: str) -> None:
             body = body_of(sealed, ledger=ledger)
             assert isinstance(body, WINDOW_BODIES[kind])
             assert (body.sender, body.entry) == (ledger, sealed.reference)
+        case RecoveryBegun():
+            asked = body_of(sealed, ledger=ledger)
+            assert isinstance(asked, Succeeded)
+            assert (asked.log, asked.entry) == ("bluebird.example/main.2", sealed.reference)
+        case Recovered() as entry:
+            assert body_of(sealed, ledger=ledger) is entry.body
         case _:
             assert body_of(sealed, ledger=ledger) is None
 

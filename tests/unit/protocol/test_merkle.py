@@ -15,7 +15,9 @@ from protocol.merkle import (
     leaf_hash,
     node_hash,
     path_of,
+    root_at,
     root_of,
+    shown_root,
     verify_consistency,
     verify_inclusion,
 )
@@ -271,3 +273,24 @@ def accepts_consistency(
     except ProofInvalid:
         return False
     return True
+
+
+@pytest.mark.parametrize("size", range(1, 20))
+def test_a_proof_shows_the_smaller_root_unless_that_is_left_to_who_knows_it(size: int) -> None:
+    tree = MemoryTree(leaves(size))
+    for old_size in range(1, size + 1):
+        proof = tree.consistency_proof(old_size)
+        if old_size.bit_count() == 1 or old_size == size:
+            with pytest.raises(ProofInvalid):
+                shown_root(old_size=old_size, size=size, root=tree.root(), proof=proof)
+            continue
+        shown = shown_root(old_size=old_size, size=size, root=tree.root(), proof=proof)
+        assert shown == MemoryTree(leaves(old_size)).root()
+        for wrong in ((), proof[:-1], (*proof, proof[0]), (*proof[:-1], Hash(flip(proof[-1], 7)))):
+            with pytest.raises(ProofInvalid):
+                shown_root(old_size=old_size, size=size, root=tree.root(), proof=wrong)
+
+
+@pytest.mark.parametrize("size", range(10))
+def test_a_larger_tree_has_the_root_of_each_smaller_one(size: int) -> None:
+    assert root_at(size, MemoryTree(leaves(9)).read) == MemoryTree(leaves(size)).root()

@@ -1,9 +1,10 @@
 import msgspec
 import pytest
 
+from protocol.entry import Posting
 from protocol.errors import BodyInvalid
-from protocol.identifiers import Asset, Ledger
-from protocol.limits import BODY_BYTES_MAX, INTEGER_MAX
+from protocol.identifiers import Account, Asset, Id, Ledger
+from protocol.limits import BODY_BYTES_MAX, ENTRY_BYTES_MAX, INTEGER_MAX
 from protocol.messages import (
     BODY_LINES_MAX,
     Close,
@@ -21,7 +22,9 @@ from protocol.messages import (
     may_send,
     receiver_of,
 )
+from protocol.recovery_entries import Recovered
 from protocol.statement import LINES_MAX, DisputedLine, DisputeReason, Line
+from protocol.window_entries import ENTERED_LINES_MAX
 from tests.support.documents import AURORA, BLUEBIRD, NETWORK, NOW, USD, digest, entry_reference, uuid
 from tests.support.mutations import field_changes, liberties
 from tests.support.settlement import close, disputed, lines, signed_statement, statement
@@ -104,11 +107,12 @@ def test_a_close_is_the_deciders_word_on_what_it_credited() -> None:
     assert (body.totals.count, body.totals.value) == (2, "12345679")
 
 
-@pytest.mark.parametrize("count", [0, BODY_LINES_MAX + 1])
-def test_a_body_has_some_lines_but_not_too_many(count: int) -> None:
+@pytest.mark.parametrize("count", [0, 1, BODY_LINES_MAX])
+def test_a_body_has_as_many_lines_as_fit_or_none(count: int) -> None:
     body = msgspec.structs.replace(BODIES[1], lines=tuple(OWN[:1]) * count)
+    assert decode_body(encode_body(body)) == body
     with pytest.raises(BodyInvalid):
-        decode_body(encode_body(body))
+        decode_body(encode_body(msgspec.structs.replace(BODIES[1], lines=tuple(OWN[:1]) * (BODY_LINES_MAX + 1))))
 
 
 def test_the_longest_lists_fit() -> None:
@@ -123,14 +127,19 @@ def test_the_longest_lists_fit() -> None:
         reason=max(DisputeReason, key=len),
     )  # fmt: skip
     entry = EntryReference(seq=INTEGER_MAX, leaf=digest("leaf"))
-    for body in (
-        Lines(network=NETWORK, sender=name, receiver=name, window=INTEGER_MAX, lines=(widest,) * BODY_LINES_MAX),
-        Dispute(
-            network=NETWORK, sender=name, receiver=name, window=INTEGER_MAX, source=name,
-            lines=(doubt,) * LINES_MAX, entry=entry,
-        ),
-    ):  # fmt: skip
-        assert len(encode_body(body)) <= BODY_BYTES_MAX
+    listed = Lines(network=NETWORK, sender=name, receiver=name, window=INTEGER_MAX, lines=(widest,) * BODY_LINES_MAX)
+    dispute = Dispute(
+        network=NETWORK, sender=name, receiver=name, window=INTEGER_MAX, source=name,
+        lines=(doubt,) * LINES_MAX, entry=entry,
+    )  # fmt: skip
+    assert max(len(encode_body(listed)), len(encode_body(dispute))) <= BODY_BYTES_MAX
+    postings = (Posting(Account("conversion_income/".ljust(160, "p")), Asset("X" * 12), -INTEGER_MAX),) * 16
+    again = Recovered(
+        seq=INTEGER_MAX, occurred_on="2026-03-01", id=Id("i" * 300), request=None, network=NETWORK, partner=name,
+        body=dispute, digest=digest("body"), prepare=None, entered=(widest,) * ENTERED_LINES_MAX, account=None,
+        shortfall=0, postings=postings,
+    )  # fmt: skip
+    assert len(msgspec.json.encode(again)) <= ENTRY_BYTES_MAX
 
 
 @pytest.mark.parametrize("body", BODIES, ids=kind)

@@ -2,9 +2,20 @@ import msgspec
 import pytest
 
 from protocol.errors import StatementInvalid
-from protocol.settlement.differences import DifferenceKind, LineDifference, compare, narrow, standing
+from protocol.messages import BODY_LINES_MAX
+from protocol.settlement.differences import (
+    DifferenceKind,
+    LineDifference,
+    compare,
+    decided,
+    is_last,
+    narrow,
+    pages,
+    standing,
+)
 from protocol.settlement.lines import line_of, totals_of
 from protocol.settlement.statements import Corrections, Mismatch
+from protocol.statement import Line
 from tests.support.documents import AURORA, BLUEBIRD, digest, fulfil
 from tests.support.settlement import asked, disputed, line, lines, statement
 
@@ -48,6 +59,60 @@ def test_one_side_has_one_line_for_a_decision() -> None:
         narrow([OWN[0], OWN[0]], OWN)
     with pytest.raises(StatementInvalid):
         narrow(OWN, [OWN[0], line(1, value=5)])
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes"),
+    [
+        (0, [0]),
+        (1, [1]),
+        (BODY_LINES_MAX - 1, [BODY_LINES_MAX - 1]),
+        (BODY_LINES_MAX, [BODY_LINES_MAX, 0]),
+        (BODY_LINES_MAX + 1, [BODY_LINES_MAX, 1]),
+    ],
+)
+def test_lines_travel_in_order_in_pages_of_which_the_last_alone_is_not_full(count: int, sizes: list[int]) -> None:
+    one = line(1)
+    found = list(pages(msgspec.structs.replace(one, dec_seq=number) for number in range(count, 0, -1)))
+    assert [len(page) for page in found] == sizes
+    assert [is_last(page) for page in found] == [False] * (len(found) - 1) + [True]
+    assert [each.dec_seq for page in found for each in page] == list(range(1, count + 1))
+
+
+CLOSED = totals_of(OWN[:3], first_dec_seq=1)
+
+
+@pytest.mark.parametrize(
+    ("ours", "shown"),
+    [
+        (OWN[:3], []),
+        (OWN[:2], OWN[2:3]),
+        ([], OWN[:3]),
+        ([line(2, value=7), *OWN[::2]], [OWN[1]]),
+        ([*OWN[:3], line(4, value=9)], []),
+    ],
+)
+def test_what_a_decider_shows_takes_the_place_of_ours_up_to_its_close(ours: list[Line], shown: list[Line]) -> None:
+    assert decided(ours, shown, totals=CLOSED) == tuple(OWN[:3])
+
+
+@pytest.mark.parametrize(
+    ("ours", "shown"),
+    [
+        ([], []),
+        (OWN[:2], []),
+        (OWN[1:3], []),
+        (OWN[:2], [line(3, value=301)]),
+        (OWN[:2], [line(3, steps=2, value=300)]),
+    ],
+)
+def test_lines_that_do_not_sum_to_a_close_are_not_behind_it(ours: list[Line], shown: list[Line]) -> None:
+    assert decided(ours, shown, totals=CLOSED) is None
+
+
+def test_nothing_is_behind_an_empty_close() -> None:
+    assert decided(OWN[:2], [], totals=totals_of([], first_dec_seq=1)) == ()
+    assert decided(OWN[:2], [], totals=totals_of([], first_dec_seq=3)) == ()
 
 
 BODY = asked(2)

@@ -10,6 +10,7 @@ from protocol.identifiers import Account, Digest, Id, Ledger
 from protocol.keys import Role, decode_signature
 from protocol.limits import BODY_BYTES_MAX, ENTRY_BYTES_MAX, INTEGER_MAX
 from protocol.messages import EntryReference, StatementSigned
+from protocol.recovery_entries import Recovered
 from protocol.settlement.statements import Corrections
 from protocol.statement import (
     LINES_MAX,
@@ -299,3 +300,10 @@ def test_the_longest_statement_fits_into_a_message_with_both_signatures() -> Non
         partner_entry=body.entry, postings=postings,
     )  # fmt: skip
     assert len(msgspec.json.encode(entry)) <= ENTRY_BYTES_MAX
+    again = Recovered(
+        seq=INTEGER_MAX, occurred_on="2026-03-01", id=Id("i" * 300), request=None, network=NETWORK,
+        partner=parties[0], body=body, digest=digest("body"), prepare=None, entered=(), account=None, shortfall=0,
+        postings=postings,
+    )  # fmt: skip
+    spare = STATEMENT_BYTES_MAX - len(msgspec.json.encode(document))
+    assert len(msgspec.json.encode(again)) + spare <= ENTRY_BYTES_MAX

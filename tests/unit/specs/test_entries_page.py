@@ -8,10 +8,12 @@ import pytest
 
 from protocol.entries import AnyEntry, Entry, Posting, Predecessor
 from protocol.ledger import names
-from tests.support.history import examples, history, tag_of
+from protocol.messages import EntryBody
+from protocol.recovery_entries import SeenCheckpoint
+from tests.support.history import examples, history, succession, tag_of
 from tests.support.ledger import MemoryLedger
 from tests.support.pages import Table, code, table, tables
-from tests.support.schemas import schema
+from tests.support.schemas import schema, written
 
 KINDS: dict[str, type[msgspec.Struct]] = {str(kind.__struct_config__.tag): kind for kind in get_args(AnyEntry)}
 HEAD = schema(Entry)
@@ -19,6 +21,7 @@ MEANT = {
     "protocol.identifiers.Id": "entry id",
     "protocol.identifiers.Account": "account",
     "<class 'bool'>": "true or false",
+    written(EntryBody): "EntryBody",
 }
 """How this page writes the types that no other page has."""
 
@@ -53,7 +56,9 @@ def test_a_kind_has_the_fields_of_its_table(kind: str) -> None:
     assert list(fields(kind).items()) == list(expected.items())
 
 
-@pytest.mark.parametrize(("heading", "struct"), [("Predecessor", Predecessor), ("Posting", Posting)])
+@pytest.mark.parametrize(
+    ("heading", "struct"), [("Predecessor", Predecessor), ("SeenCheckpoint", SeenCheckpoint), ("Posting", Posting)]
+)
 def test_a_part_has_the_fields_of_its_table(heading: str, struct: type[msgspec.Struct]) -> None:
     assert list(fields(heading).items()) == list(in_code(struct).items())
 
@@ -70,7 +75,7 @@ def test_postings_are_on_the_accounts_and_sides_of_the_table(kind: str) -> None:
     rows = posted(kind)
     assert rows is not None
     example = max(
-        (sealed.entry for ledger in both() for sealed in ledger.sealed if tag_of(sealed.entry) == kind),
+        (sealed.entry for ledger in every() for sealed in ledger.sealed if tag_of(sealed.entry) == kind),
         key=lambda entry: len(getattr(entry, "postings", ())),
     )
     postings = getattr(example, "postings", ())
@@ -86,8 +91,8 @@ def test_postings_are_on_the_accounts_and_sides_of_the_table(kind: str) -> None:
         assert (posting.asset == "USD") == (row["asset"] == "currency")
 
 
-def both() -> tuple[MemoryLedger, MemoryLedger]:
-    return history().source, history().destination
+def every() -> tuple[MemoryLedger, ...]:
+    return history().source, history().destination, *succession()
 
 
 def test_ids_are_those_of_the_table() -> None:
@@ -96,12 +101,14 @@ def test_ids_are_those_of_the_table() -> None:
         for kind in re.findall(r"`([a-z_]+)`", row["kind"]):
             prefixes[kind] = code(row["id"]).partition("/<")[0]
     prefixes.pop("expired")
-    for ledger in both():
+    for ledger in every():
         for sealed in ledger.sealed:
             kind = tag_of(sealed.entry)
             expected = names.id_of(sealed.entry, ledger=ledger.name)
             if kind == "conversion_held":
                 assert prefixes[kind] == "the conversion's id"
+            elif kind == "recovered":
+                assert prefixes[kind].startswith("that of the entry that was lost, or ")
             elif expected is not None:
                 assert sealed.entry.id.startswith(f"{prefixes[kind]}/")
             else:

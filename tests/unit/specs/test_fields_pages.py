@@ -51,6 +51,7 @@ MEANT = {
     ("signature", "string"),
     ("note or null", "string or null"),
     ("list of Signature", "list of DsseSignature"),
+    ("Sighting", "body"),
 }
 """What a page says where the code's type says less, or has a longer name."""
 
@@ -62,7 +63,13 @@ BODIES: dict[str, type[msgspec.Struct]] = {
     "query": messages.Query,
     "error": messages.Error,
 }
-ALONE: dict[str, type[msgspec.Struct]] = {"end": messages.End, "hello": messages.Hello}
+ALONE: dict[str, type[msgspec.Struct]] = {
+    "end": messages.End,
+    "hello": messages.Hello,
+    "returned": messages.Returned,
+    "returned_agreement": messages.ReturnedAgreement,
+    "succeeded": messages.Succeeded,
+}
 """Bodies that are about no conversion."""
 
 
@@ -102,8 +109,10 @@ def test_a_body_has_the_fields_of_its_tables(kind: str) -> None:
 def test_a_body_that_stands_alone_has_the_fields_of_its_table(kind: str) -> None:
     fields = listed("messages", kind)
     assert fields.pop("kind") == "the kind"
-    assert fields == schema(ALONE[kind])
-    assert list(fields) == list(schema(ALONE[kind]))
+    in_code = schema(ALONE[kind])
+    assert list(fields) == list(in_code)
+    for name, type_name in in_code.items():
+        assert fields[name] == type_name or (fields[name], type_name) in MEANT, name
 
 
 def test_every_kind_of_body_has_its_row() -> None:

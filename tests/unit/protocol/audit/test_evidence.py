@@ -9,14 +9,18 @@ from protocol.audit.evidence import (
     Contradiction,
     Evidence,
     Fork,
+    MissingEntry,
+    Subject,
     decode_evidence,
     encode_evidence,
+    prove,
 )
 from protocol.audit.findings import Verdict
+from protocol.audit.known import KnownKeys, PartnerKeys
 from protocol.audit.verify import FileKind, Verification, verify_file
 from protocol.envelope import Sighting, sighting_of
-from protocol.errors import EvidenceInvalid
-from protocol.identifiers import Digest
+from protocol.errors import CouldNotCheck, EvidenceInvalid
+from protocol.identifiers import Digest, Network
 from protocol.merkle import MemoryTree, leaf_hash
 from protocol.messages import Body, EntryReference
 from protocol.proof import Receipt, format_receipt
@@ -25,41 +29,40 @@ from tests.support.documents import (
     AURORA,
     BLUEBIRD,
     COPPER,
-    Side,
+    NETWORK,
     agreement,
     fulfil,
     hello,
+    hex_16,
     prepare,
     query,
     reject,
     signed_agreement,
     uuid,
 )
+from tests.support.evidence import (
+    EVERY_KIND,
+    FORGED,
+    HONEST,
+    broken_promise,
+    fork,
+    leaf,
+    missing_entry,
+    naming,
+    receipt,
+    sighted,
+)
 from tests.support.ledger import open_holder
 from tests.support.parcels import parcel
 from tests.support.settlement import close, line
 
 SIGNED = signed_agreement()
-HONEST = [b"entry %d" % number for number in range(9)]
-FORGED = [*HONEST[:4], b"another entry", *HONEST[5:]]
 
 
 def judged(evidence: Evidence, *, known: Sequence[SignedAgreement] = (SIGNED,)) -> Verification:
     data = encode_evidence(evidence)
     assert decode_evidence(data) == evidence
     return verify_file(data, agreements=known)
-
-
-def fork(earlier: Sequence[bytes], later: Sequence[bytes], *, side: Side = AURORA) -> Fork:
-    """Return the evidence that `later` does not begin with `earlier`."""
-    tree = MemoryTree(map(leaf_hash, later))
-    size = len(earlier)
-    return Fork(
-        earlier=signed_checkpoint(AURORA, earlier).decode(),
-        later=signed_checkpoint(side, later).decode(),
-        root=Digest(MemoryTree(map(leaf_hash, later[:size])).root().hex()),
-        proof=tuple(Digest(node.hex()) for node in tree.consistency_proof(size)),
-    )
 
 
 @pytest.mark.parametrize("size", [5, 8, 9])
@@ -89,11 +92,6 @@ def test_a_fork_needs_its_proof_and_its_signatures() -> None:
     unsigned = evidence.later.replace(evidence.later[-6:-2], "AAAA")
     assert judged(msgspec.structs.replace(evidence, later=unsigned)).verdict is Verdict.BROKEN
     assert judged(evidence, known=()).verdict is Verdict.INCOMPLETE
-
-
-def sighted(body: Body, *, sender: Side = BLUEBIRD, receiver: Side = AURORA, after: int = 0) -> Sighting:
-    bodies = [hello(sender, receiver)] * after + [body]
-    return sighting_of(parcel(bodies, sender=sender, receiver=receiver), after)
 
 
 OTHER_ENTRY = EntryReference(seq=8, leaf=Digest("1" * 64))
@@ -143,6 +141,15 @@ def test_two_messages_that_contradict_each_other(first: Sighting, second: Sighti
         (sighted(fulfil()), sighted(prepare(), sender=AURORA, receiver=BLUEBIRD, after=1)),
         (sighted(fulfil()), sighted(hello(BLUEBIRD, COPPER), receiver=COPPER)),
         (sighted(close(AURORA, [])), sighted(close(AURORA, [], window=2), after=1)),
+        # What BLUEBIRD says of another brand's decisions decides nothing.
+        (
+            sighted(fulfil(prepare(destination=COPPER))),
+            sighted(reject(prepare(destination=COPPER)), after=1),
+        ),
+        (
+            sighted(fulfil(), receiver=COPPER),
+            sighted(reject(), receiver=COPPER, after=1),
+        ),
     ],
 )
 def test_two_messages_that_both_can_be_true_contradict_nothing(first: Sighting, second: Sighting) -> None:
@@ -167,10 +174,13 @@ def test_a_promised_entry_in_whose_place_another_one_stands() -> None:
     body = made.decided("one")
     seq = len(made.destination.ledger.sealed) - 1
     open_holder(other.destination.ledger, "somebody")
-    evidence = BrokenPromise(promise=promise(made.destination, body), receipt=receipt_of(other.destination, seq))
+    standing = leaf(other.destination.ledger.sealed[seq].data)
+    evidence = BrokenPromise(
+        promise=promise(made.destination, body), leaf=standing, receipt=receipt_of(other.destination, seq)
+    )
     result = judged(evidence)
     assert (result.verdict, result.kind) == (Verdict.HELD, FileKind.BROKEN_PROMISE)
-    assert result.lines[0].startswith(f"{BLUEBIRD.ledger} promised its entry {seq} to be ")
+    assert result.lines[0].startswith(f"{BLUEBIRD.ledger} promised another entry {seq} than ")
     assert result.lines[2].startswith("account_opened, ")
 
 
@@ -179,15 +189,101 @@ def test_a_promise_that_was_kept_is_no_evidence() -> None:
     body = made.decided("one")
     seq = len(made.destination.ledger.sealed) - 1
     kept = promise(made.destination, body)
+
+    def of(half: Half, place: int) -> BrokenPromise:
+        standing = leaf(half.ledger.sealed[place].data)
+        return BrokenPromise(promise=kept, leaf=standing, receipt=receipt_of(half, place))
+
     for place in (seq, seq - 1):
-        evidence = BrokenPromise(promise=kept, receipt=receipt_of(made.destination, place))
-        assert judged(evidence).code == "evidence_invalid"
+        assert judged(of(made.destination, place)).code == "evidence_invalid"
     # The receipt of another log is by no key of the log that promised.
-    assert judged(BrokenPromise(promise=kept, receipt=receipt_of(made.source, seq))).code == "signature_invalid"
+    assert judged(of(made.source, seq)).code == "signature_invalid"
     nothing = promise(made.destination, hello(BLUEBIRD, AURORA))
-    evidence = BrokenPromise(promise=nothing, receipt=receipt_of(made.destination, seq))
+    evidence = msgspec.structs.replace(of(made.destination, seq), promise=nothing)
     assert judged(evidence).code == "evidence_invalid"
     assert judged(evidence, known=[signed_agreement(agreement(AURORA, COPPER))]).verdict is Verdict.INCOMPLETE
+
+
+def test_a_receipt_without_its_entry_is_enough_and_one_with_another_is_not() -> None:
+    bare = judged(broken_promise(bare=True))
+    assert bare.verdict is Verdict.HELD
+    assert bare.lines[0].endswith(f"than the log that it signed has: {leaf(FORGED[4])}")
+    assert len(bare.lines) == 2
+    evidence = broken_promise()
+    for changed, code in (
+        (msgspec.structs.replace(evidence, leaf=leaf(b"a third")), "evidence_invalid"),
+        (msgspec.structs.replace(broken_promise(bare=True), leaf=leaf(b"a third")), "proof_invalid"),
+        (
+            msgspec.structs.replace(evidence, leaf=leaf(HONEST[4]), receipt=receipt(BLUEBIRD, HONEST, 4)),
+            "evidence_invalid",
+        ),
+    ):
+        assert judged(changed).code == code
+
+
+@pytest.mark.parametrize("after", [0, 1])
+@pytest.mark.parametrize("size", [1, 4])
+def test_a_promised_entry_that_the_log_shown_afterwards_does_not_reach(after: int, size: int) -> None:
+    result = judged(missing_entry(after=after, size=size))
+    assert (result.verdict, result.kind) == (Verdict.HELD, FileKind.MISSING_ENTRY)
+    assert result.lines[0] == f"{BLUEBIRD.ledger} promised its entry 4, and then signed a log that does not reach it"
+    assert len(result.lines) == 2
+
+
+def lacking(**changed: object) -> MissingEntry:
+    return msgspec.structs.replace(missing_entry(), **changed)
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        pytest.param(missing_entry(size=5), id="a log that reaches it"),
+        pytest.param(lacking(later=sighted(reject(), after=1)), id="no checkpoint"),
+        pytest.param(lacking(later=sighted(reject(), after=1, epoch=2, log=HONEST[:4])), id="another epoch"),
+        pytest.param(
+            lacking(later=sighted(reject(), receiver=COPPER, after=1, log=HONEST[:4])), id="to another receiver"
+        ),
+        pytest.param(
+            lacking(promise=sighted(naming(fulfil(), 4, HONEST[4]), after=2)), id="a checkpoint from before the promise"
+        ),
+        pytest.param(lacking(promise=sighted(hello(BLUEBIRD, AURORA))), id="nothing promised"),
+        pytest.param(
+            lacking(promise=sighted(naming(fulfil(prepare(destination=COPPER)), 4, HONEST[4]))), id="another's promise"
+        ),
+    ],
+)
+def test_what_breaks_no_promise_is_no_missing_entry(evidence: MissingEntry) -> None:
+    result = judged(evidence)
+    assert (result.verdict, result.code) == (Verdict.BROKEN, "evidence_invalid")
+
+
+def test_each_kind_is_about_one_thing_of_one_ledger() -> None:
+    proved = {what: prove(evidence, KnownKeys(agreements=(SIGNED,))) for what, evidence in EVERY_KIND.items()}
+    assert {what: (each.accused, each.subject) for what, each in proved.items()} == {
+        "a fork": (AURORA.ledger, Subject.LOG),
+        "two roots of one size": (AURORA.ledger, Subject.LOG),
+        "two bodies at one position": (BLUEBIRD.ledger, Subject.PLACE),
+        "FULFIL and REJECT": (BLUEBIRD.ledger, Subject.DECISION),
+        "two PREPAREs": (AURORA.ledger, Subject.ORDER),
+        "another leaf at the promised place": (BLUEBIRD.ledger, Subject.PROMISE),
+        "no entry at the promised place": (BLUEBIRD.ledger, Subject.PROMISE),
+    }
+    conversions = {each.conversion for what, each in proved.items() if "fork" not in what and "roots" not in what}
+    assert conversions == {fulfil().id}
+    assert proved["a fork"].name == f"{AURORA.ledger} 5"
+
+
+def test_a_partners_keys_judge_what_that_partner_signed_in_that_network() -> None:
+    aurora = PartnerKeys(ledger=AURORA.ledger, network=NETWORK, keys=AURORA.keys)
+    assert prove(EVERY_KIND["a fork"], aurora).accused == AURORA.ledger
+    assert prove(EVERY_KIND["two PREPAREs"], aurora).accused == AURORA.ledger
+    elsewhere = PartnerKeys(ledger=AURORA.ledger, network=Network(hex_16("elsewhere")), keys=AURORA.keys)
+    for keys, what in ((elsewhere, "two PREPAREs"), (aurora, "FULFIL and REJECT")):
+        with pytest.raises(CouldNotCheck):
+            prove(EVERY_KIND[what], keys)
+    bluebird = PartnerKeys(ledger=BLUEBIRD.ledger, network=NETWORK, keys=BLUEBIRD.keys)
+    with pytest.raises(CouldNotCheck):
+        prove(EVERY_KIND["a fork"], bluebird)
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b'{"kind":"fork"}', b"\xff"])

@@ -6,13 +6,14 @@ from protocol.audit.log import LogAudit, audit_log
 from protocol.audit.matching import PairReport, match_pair
 from protocol.audit.report import make_report
 from protocol.audit.settlements import Half as Side
-from protocol.audit.settlements import WindowBook, Word, match_settlement
+from protocol.audit.settlements import Notice, WindowBook, Word, match_notices, match_settlement
 from protocol.entries import Sealed
 from protocol.ledger import commands
-from protocol.ledger.state import OUT
+from protocol.ledger.state import AGREEMENTS, OUT
 from protocol.messages import EntryReference
 from tests.support.audits import Alliance, Half, MemorySource, alliance, hand_over
-from tests.support.documents import digest, uuid
+from tests.support.documents import AURORA, digest, uuid
+from tests.support.ledger import give_notice, receive
 from tests.support.windows import close, compute, dispute, disputed, propose, send_back, sign, take
 
 
@@ -138,6 +139,57 @@ def test_a_message_that_an_entry_of_settlement_rests_on_is_missing() -> None:
     made.source.received = made.source.received[:1]
     codes = {finding.code for finding in audited(made.source).findings.listed}
     assert codes == {FindingCode.MESSAGE_MISSING}
+
+
+def ended(made: Alliance, *, heard: bool = True) -> None:
+    """Let the first party give notice of the agreement's end."""
+    one, other = made.source, made.destination
+    (record,) = (record for _, record in one.ledger.state.rows(AGREEMENTS))
+    body = one.ledger.body(give_notice(one.ledger, record.signed))
+    if heard:
+        hand_over(one, other, [body])
+        receive(other.ledger, body)
+
+
+def test_an_agreement_that_both_know_to_end_ends_at_one_time() -> None:
+    made = alliance()
+    ended(made)
+    assert (matched(made).verdict, matched(made).findings) == (Verdict.HELD, ())
+    part = match_pair(audited(made.source, size=len(made.source.ledger.sealed) - 1), audited(made.destination))
+    assert [(finding.verdict, finding.code) for finding in part.findings] == [(Verdict.INCOMPLETE, "behind")]
+    made = alliance()
+    ended(made, heard=False)
+    assert matched(made).verdict is Verdict.HELD
+
+
+def notice(seq: int, name: str, *, promised: int | None = None) -> Notice:
+    cited = None if promised is None else EntryReference(seq=promised, leaf=digest("leaf"))
+    word = Word(digest=digest(name), seq=seq, promised=cited)
+    return Notice(ends_at=f"2027-01-0{seq}T00:00:00.000000Z", word=word)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "code"),
+    [
+        (notice(1, "end"), notice(2, "end", promised=1), None),
+        (notice(1, "end"), None, None),
+        (notice(1, "end"), notice(2, "another", promised=1), FindingCode.AGREEMENTS_DIFFER),
+        (None, notice(2, "end", promised=1), FindingCode.AGREEMENTS_DIFFER),
+        (None, notice(2, "end", promised=9), FindingCode.BEHIND),
+    ],
+)
+def test_an_agreement_ends_at_both_by_the_same_notices(
+    ours: Notice | None, theirs: Notice | None, code: FindingCode | None
+) -> None:
+    name = (digest("agreement"), AURORA.ledger)
+    for swap in (False, True):
+        findings = Findings()
+        halves = [
+            Side(name=who, size=9, windows={}, notices={} if one is None else {name: one})
+            for who, one in (("one", ours), ("two", theirs))
+        ]
+        match_notices(halves[swap], halves[not swap], findings)
+        assert {finding.code for finding in findings.listed} == ({str(code)} if code else set())
 
 
 WORD = Word(digest=digest("one"), seq=3, promised=EntryReference(seq=5, leaf=digest("leaf")))

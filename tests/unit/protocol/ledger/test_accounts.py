@@ -1,14 +1,11 @@
-from typing import Final
-
 import msgspec
 import pytest
 
-from protocol.entries import Predecessor
 from protocol.errors import Code
 from protocol.identifiers import Ledger
 from protocol.ledger import commands, names
 from protocol.ledger.state import ACCOUNTS, LEDGER, ONLY, AccountStatus, LedgerRecord
-from tests.support.documents import AURORA, COPPER, USD, digest, side, uuid
+from tests.support.documents import AURORA, COPPER, USD, side, uuid
 from tests.support.ledger import (
     MemoryLedger,
     NeedsLedger,
@@ -24,17 +21,6 @@ from tests.support.ledger import (
     rows_of,
 )
 
-SECOND: Final = Ledger("aurora.example/main.2")
-
-
-def successor(before: Predecessor | None) -> commands.CreateLedger:
-    command = msgspec.structs.replace(genesis_of(AURORA), ledger=SECOND, predecessor=before)
-    return msgspec.structs.replace(command, id=names.genesis_id(SECOND))
-
-
-def predecessor(ledger: str = "aurora.example/main.1", *, restored_size: int = 7) -> Predecessor:
-    return Predecessor(ledger=Ledger(ledger), size=9, root=digest("root"), restored_size=restored_size)
-
 
 def close(ledger: MemoryLedger, name: str = "ann") -> None:
     ledger.execute(commands.CloseAccount(id=uuid(f"close {name}"), account=holder(name)))
@@ -42,7 +28,9 @@ def close(ledger: MemoryLedger, name: str = "ann") -> None:
 
 def test_genesis_says_what_the_ledger_is() -> None:
     ledger = new_ledger()
-    expected = LedgerRecord(ledger=AURORA.ledger, points=AURORA.points, currencies=(USD,), keys=AURORA.keys)
+    expected = LedgerRecord(
+        ledger=AURORA.ledger, points=AURORA.points, currencies=(USD,), keys=AURORA.keys, log=AURORA.ledger
+    )
     assert ledger.state.get(LEDGER, ONLY) == expected
 
 
@@ -77,33 +65,11 @@ def test_keys_invalid_unless_each_role_has_one_of_its_own() -> None:
             ledger.execute(msgspec.structs.replace(genesis_of(AURORA), keys=keys))
 
 
-def test_a_successor_names_the_ledger_before_it() -> None:
-    ledger = NeedsLedger(side(SECOND, "AUR"))
-    ledger.execute(successor(predecessor()))
-    assert len(ledger.sealed) == 1
-
-
-@pytest.mark.parametrize(
-    "before",
-    [
-        None,
-        predecessor("aurora.example/main.2"),
-        predecessor("aurora.example/main.3"),
-        predecessor("aurora.example/west.1"),
-        predecessor("bluebird.example/main.1"),
-        predecessor(restored_size=10),
-    ],
-)
-def test_chain_broken_when_a_ledger_does_not_continue_the_one_before(before: Predecessor | None) -> None:
-    ledger = NeedsLedger(side(SECOND, "AUR"))
+def test_chain_broken_when_a_later_generation_names_none_before() -> None:
+    second = Ledger("aurora.example/main.2")
+    ledger = NeedsLedger(side(second, "AUR"))
     with refused(Code.CHAIN_BROKEN, ledger):
-        ledger.execute(successor(before))
-
-
-def test_chain_broken_when_a_first_generation_names_one_before() -> None:
-    ledger = NeedsLedger(AURORA)
-    with refused(Code.CHAIN_BROKEN, ledger):
-        ledger.execute(msgspec.structs.replace(genesis_of(AURORA), predecessor=predecessor()))
+        ledger.execute(msgspec.structs.replace(genesis_of(AURORA), id=names.genesis_id(second), ledger=second))
 
 
 def test_an_account_opens_empty() -> None:

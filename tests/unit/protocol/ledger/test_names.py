@@ -24,6 +24,8 @@ CHOSEN = {
     "points_issued",
     "points_redeemed",
     "points_transferred",
+    "recovery_waived",
+    "start_overridden",
 }
 
 

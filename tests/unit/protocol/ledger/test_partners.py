@@ -12,10 +12,12 @@ from protocol.ledger import commands, names
 from protocol.ledger.state import (
     ACCEPTED_LINKS,
     AGREEMENTS,
+    ALIASES,
     CURRENT,
     ISSUED_LINKS,
     PARTNERS,
     AcceptedLink,
+    AliasRecord,
     CurrentAgreement,
     IssuedLink,
     PartnerRecord,
@@ -58,7 +60,9 @@ def entered_at(ledger: MemoryLedger, document: Agreement) -> str | None:
 
 def test_a_partner_is_known_by_its_keys() -> None:
     ledger = with_partner()
-    expected = PartnerRecord(network=NETWORK, points=BLUEBIRD.points, keys=BLUEBIRD.keys, added_seq=1)
+    expected = PartnerRecord(
+        network=NETWORK, points=BLUEBIRD.points, keys=BLUEBIRD.keys, added_seq=1, log=BLUEBIRD.ledger
+    )
     assert ledger.state.get(PARTNERS, BLUEBIRD.ledger) == expected
 
 
@@ -289,7 +293,10 @@ def test_link_exists_for_an_alias_that_is_taken_or_an_account_that_is_linked() -
     with refused(Code.LINK_EXISTS, ledger):
         ledger.execute(commands.AcceptLink(id=uuid("3"), account=ann, partner=partner, alias=other))
     ledger.execute(commands.IssueLink(id=uuid("3"), account=ann, partner=partner, alias=other))
-    ledger.execute(commands.AcceptLink(id=uuid("4"), account=bob, partner=partner, alias=ALIAS))
+    with refused(Code.LINK_EXISTS, ledger):
+        ledger.execute(commands.AcceptLink(id=uuid("4"), account=bob, partner=partner, alias=ALIAS))
+    ledger.execute(commands.AcceptLink(id=uuid("4"), account=bob, partner=partner, alias=other))
+    assert ledger.state.get(ALIASES, (partner, ALIAS)) == AliasRecord(account=ann)
 
 
 def test_account_unknown_for_a_link_of_nobody() -> None:
