@@ -6,6 +6,7 @@ that a misspelt one never leaves a node running on a default.
 
 import difflib
 import json
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,12 +15,15 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
-from protocol.errors import ProtocolError, TallystickError
+from protocol.errors import KeyInvalid, ProtocolError, TallystickError
 from protocol.identifiers import parse_asset, parse_ledger
 from protocol.limits import ACCEPT_BY_SECONDS_MAX, CURRENCIES_MAX, TEXT_CHARACTERS_MAX
+from protocol.note import KeyType, Verifier, parse_vkey
 
 FILE_NAME: Final = "node.toml"
 ENVIRONMENT_PREFIX: Final = "TALLYSTICK_"
+WITNESSES_MAX: Final = 32
+_URL: Final = re.compile(r"https?://[!-~]{1,480}")
 
 
 class ConfigInvalid(TallystickError):
@@ -41,6 +45,23 @@ def _checked(parse: Callable[[str], str]) -> AfterValidator:
 AssetText = Annotated[str, _checked(parse_asset)]
 
 
+def parse_witness(text: str) -> tuple[Verifier, str]:
+    """Return key and submission prefix of a witness, which a blank stands between, or raise `KeyInvalid`."""
+    vkey, _, url = text.partition(" ")
+    verifier = parse_vkey(vkey)
+    if verifier.type is not KeyType.COSIGNATURE or not _URL.fullmatch(url):
+        raise KeyInvalid(f"{text[:80]!r} is not the verifier key of a witness, a blank, and its URL")
+    return verifier, url
+
+
+def _is_witness(text: str) -> str:
+    parse_witness(text)
+    return text
+
+
+WitnessText = Annotated[str, _checked(_is_witness)]
+
+
 class NodeConfig(BaseSettings):
     """Everything that an operator can set."""
 
@@ -56,7 +77,11 @@ class NodeConfig(BaseSettings):
     database_url: Annotated[str, Field(repr=False)] = ""
     accept_within_seconds: Annotated[int, Field(ge=1, le=ACCEPT_BY_SECONDS_MAX)] = 3_600
     partner_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 10.0
+    start_answers: Literal["all", "none"] = "all"
     stop_within_seconds: Annotated[int, Field(ge=1, le=300)] = 10
+    witnesses: Annotated[tuple[WitnessText, ...], Field(max_length=WITNESSES_MAX)] = ()
+    partners_are_witnesses: bool = True
+    ack_after_witness: Annotated[int, Field(ge=0, le=WITNESSES_MAX)] = 0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
 

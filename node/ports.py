@@ -1,5 +1,6 @@
 """The world as the node sees it: clock, randomness, keys, transport and failure points come in from outside."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -51,6 +52,37 @@ class Papers(Protocol):
 
     def send(self, url: str, document: bytes) -> None:
         """Return once whoever listens at `url` has taken `document`, or raise `TransportFailed`."""
+
+
+class Logs(Protocol):
+    """Reads what partners publish of their logs, which needs no credentials: what is read is proved or not believed."""
+
+    def fetch(self, url: str, path: str) -> bytes | None:
+        """Return the file at `path` of the log of the node at `url`, or None where it has none.
+
+        Raises `TransportFailed` where that cannot be known.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessAnswer:
+    """How a witness has answered: the status of HTTP, and the body."""
+
+    status: int
+    body: bytes
+
+
+class Witnesses(Protocol):
+    """Shows checkpoints to witnesses, which need no credentials: the signatures are the log's and theirs."""
+
+    def add_checkpoint(self, url: str, request: bytes) -> WitnessAnswer:
+        """Return what the witness under `url`, its submission prefix, answers, or raise `TransportFailed`."""
+
+    def latest(self, url: str, path: str) -> bytes | None:
+        """Return what the witness cosigned last, at `path` below its monitoring prefix, or None where it has nothing.
+
+        Raises `TransportFailed` where that cannot be known.
+        """
 
 
 class Faults(Protocol):

@@ -16,6 +16,7 @@ from node.api import (
     agreements,
     conversions,
     entries,
+    evidence,
     exceptions,
     exchange,
     health,
@@ -26,15 +27,18 @@ from node.api import (
     peer,
     quotes,
     statements,
+    succession,
     transactions,
     windows,
+    witness,
+    witnesses,
 )
 from node.api.observed import Observed
 from node.api.openapi import describe
 from node.api.problems import STATUS, FieldError, ProblemRaised, problem, problem_of
 from node.services.node import Node
 from node.services.refusals import NodeCode
-from protocol.errors import Code, TallystickError
+from protocol.errors import Code, Refusal, TallystickError
 
 VERSION: Final = "1"
 _OWN_CODES: Final = frozenset({Code.AMOUNT_INVALID.value, Code.DATE_INVALID.value})
@@ -46,14 +50,18 @@ _ROUTERS: Final = (
     quotes.ROUTER,
     conversions.ROUTER,
     partners.ROUTER,
+    witnesses.ROUTER,
     agreements.ROUTER,
     windows.ROUTER,
     statements.ROUTER,
     exchange.ROUTER,
     entries.ROUTER,
     exceptions.ROUTER,
+    evidence.ROUTER,
+    succession.ROUTER,
     log.ROUTER,
     peer.ROUTER,
+    witness.ROUTER,
     health.ROUTER,
 )
 _LOG: Final = structlog.get_logger()
@@ -89,7 +97,10 @@ def routes_of() -> tuple[APIRoute, ...]:
 async def _refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, TallystickError), "registered for this class"
     answer = problem_of(error)
-    if answer.status_code >= STATUS[NodeCode.INTERNAL]:
+    if isinstance(error, Refusal) and answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+        # A start that its partners have not answered, say: the node refuses on purpose, as often as it is asked.
+        _LOG.warning("request_not_done", code=error.code)
+    elif answer.status_code >= STATUS[NodeCode.INTERNAL]:
         _LOG.error("request_not_done", exc_info=error)
     return answer
 

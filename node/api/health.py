@@ -37,7 +37,7 @@ async def livez() -> Response:
     responses={**answers(Ready, NodeCode.INTERNAL), 503: {"model": Ready, "description": "It cannot now."}},
 )
 def readyz(node: NodeDependency) -> Response:
-    """Tell whether the store can be read and the writer is at work."""
+    """Tell whether the store can be read, the writer is at work, and the ledger may be written."""
     checks = node.checks()
     ready = all(checks.values())
     return answered({"ready": ready, "checks": checks}, HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)

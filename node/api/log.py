@@ -9,7 +9,7 @@ from node.api.fields import WHOLE
 from node.api.routes import ALWAYS, JSON, READS, NodeDependency, answers_bytes, requires, router
 from node.services.credentials import Scope
 from node.services.refusals import NodeCode
-from protocol.limits import LOG_SIZE_MAX, TILE_LEVEL_MAX
+from protocol.limits import INTEGER_MAX, LOG_SIZE_MAX, TILE_LEVEL_MAX
 
 ROUTER: Final = router("log")
 NOTE_TYPE: Final = "text/plain"
@@ -70,6 +70,58 @@ def tile(
 ) -> Response:
     """Show a tile of hashes."""
     return Response(node.log.tile(f"tile/{level}/{place}"), media_type=TILE_TYPE, headers=_FOR_EVER)
+
+
+Generation: TypeAlias = Annotated[
+    int, WHOLE, Path(ge=1, le=INTEGER_MAX, description="Which log of this ledger: one that a successor has followed.")
+]
+
+
+@ROUTER.get(
+    "/past/{generation}/checkpoint",
+    responses=answers_bytes(
+        NOTE_TYPE, *_ABSENT, description="The checkpoint over what the store has of an earlier log, a C2SP signed note."
+    ),
+)
+def past_checkpoint(generation: Generation, node: NodeDependency) -> Response:
+    """Show the last checkpoint of an earlier log."""
+    return Response(node.log.past_checkpoint(generation), media_type=NOTE_TYPE, headers=_FOR_EVER)
+
+
+@ROUTER.get(
+    "/past/{generation}/ledger.json",
+    responses=answers_bytes(JSON, *_ABSENT, description="The name of an earlier log and its verifier key."),
+)
+def past_ledger(generation: Generation, node: NodeDependency) -> Response:
+    """Show which log an earlier one was."""
+    return Response(node.log.past_ledger_file(generation), media_type=JSON, headers=_FOR_EVER)
+
+
+@ROUTER.get(
+    "/past/{generation}/tile/entries/{place:path}",
+    dependencies=_AUDITORS,
+    responses=answers_bytes(
+        TILE_TYPE, *READS, NodeCode.NOT_FOUND, description="Entries, each after its length as a big-endian uint16."
+    ),
+)
+def past_bundle(generation: Generation, place: TilePlace, node: NodeDependency) -> Response:
+    """Show a bundle of entries of an earlier log."""
+    data = node.log.past_bundle(generation, f"tile/entries/{place}")
+    return Response(data, media_type=TILE_TYPE, headers=_PRIVATE_FOR_EVER)
+
+
+@ROUTER.get(
+    "/past/{generation}/tile/{level}/{place:path}",
+    responses=answers_bytes(TILE_TYPE, *_ABSENT, description="Up to 256 hashes of 32 bytes."),
+)
+def past_tile(
+    generation: Generation,
+    level: Annotated[int, WHOLE, Path(ge=0, le=TILE_LEVEL_MAX)],
+    place: TilePlace,
+    node: NodeDependency,
+) -> Response:
+    """Show a tile of hashes of an earlier log."""
+    return Response(node.log.past_tile(generation, f"tile/{level}/{place}"), media_type=TILE_TYPE, headers=_FOR_EVER)
 
 
 @ROUTER.get(

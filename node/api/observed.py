@@ -6,6 +6,7 @@ from collections.abc import MutableMapping
 from typing import Final
 
 import structlog
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from node.api.problems import problem
@@ -45,6 +46,10 @@ class Observed:
             began = time.perf_counter()
             try:
                 await self._app(scope, receive, send_with_id)
+            except ClientDisconnect:
+                # A partner that is killed while it sends, say: nobody waits for an answer, and nothing is wrong here.
+                _LOG.info("caller_gone", method=scope["method"], route=route_of(scope))
+                return
             except Exception:
                 _LOG.exception("request_failed", method=scope["method"], route=route_of(scope))
                 if status:

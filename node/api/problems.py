@@ -48,7 +48,15 @@ _CONFLICT: Final = (
     Code.WINDOW_OPEN,
     Code.WINDOW_PAID,
     Code.REFUND_EXCEEDED,
+    Code.RECOVERY_MISMATCH,
+    Code.SUCCESSION_INVALID,
 )
+_WAITS: Final = frozenset({Code.CLOCK, Code.RECOVERING, Code.START_UNANSWERED, Code.STORE_BEHIND})
+"""To a caller, a node that cannot write now: until an operator has looked at it, or partners have answered."""
+
+_TOLD: Final = frozenset({Code.RECOVERING.value, Code.START_UNANSWERED.value, Code.STORE_BEHIND.value})
+"""What is told in full: an operator is to do something, and the text says what."""
+
 _NODE: Final[Mapping[NodeCode, HTTPStatus]] = {
     NodeCode.BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
     NodeCode.FINGERPRINT_MISMATCH: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -56,6 +64,8 @@ _NODE: Final[Mapping[NodeCode, HTTPStatus]] = {
     NodeCode.FORK_REFUSED: HTTPStatus.SERVICE_UNAVAILABLE,
     NodeCode.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
     NodeCode.JSON_INVALID: HTTPStatus.BAD_REQUEST,
+    NodeCode.LOG_INCONSISTENT: HTTPStatus.CONFLICT,
+    NodeCode.LOG_UNREACHABLE: HTTPStatus.CONFLICT,
     NodeCode.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
     NodeCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
     NodeCode.PAYLOAD_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -70,6 +80,7 @@ _NODE: Final[Mapping[NodeCode, HTTPStatus]] = {
     NodeCode.STORE_READ_ONLY: HTTPStatus.SERVICE_UNAVAILABLE,
     NodeCode.UNAUTHORIZED: HTTPStatus.UNAUTHORIZED,
     NodeCode.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    NodeCode.UNWITNESSED: HTTPStatus.SERVICE_UNAVAILABLE,
     NodeCode.VALUE_UNSTORABLE: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 
@@ -85,8 +96,7 @@ def _status_of(code: Code) -> HTTPStatus:
         return HTTPStatus.CONFLICT
     if code in {Code.CHAIN_BROKEN, Code.LEDGER_MISSING}:
         return HTTPStatus.INTERNAL_SERVER_ERROR
-    if code is Code.CLOCK:
-        # To a caller, a node whose clock jumped is one that cannot write until an operator has looked at it.
+    if code in _WAITS:
         return HTTPStatus.SERVICE_UNAVAILABLE
     return HTTPStatus.NOT_FOUND if code.endswith("_unknown") else HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -147,7 +157,7 @@ def problem_of(error: TallystickError) -> Response:
     status = STATUS.get(error.code, HTTPStatus.INTERNAL_SERVER_ERROR)
     if error.code not in STATUS or status is HTTPStatus.INTERNAL_SERVER_ERROR:
         return problem(NodeCode.INTERNAL, "the node failed; nothing was written unless a repeat says so")
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and error.code not in _TOLD:
         return problem(error.code, "the node cannot write now; repeat the request later", status=status)
     return problem(error.code, str(error), status=status)
 

@@ -22,11 +22,15 @@ JSON: Final = "application/json"
 ALWAYS: Final = (NodeCode.INTERNAL, NodeCode.BUSY, NodeCode.REQUEST_INVALID)
 WRITING: Final = (
     Code.CLOCK,
+    Code.RECOVERING,
+    Code.START_UNANSWERED,
+    Code.STORE_BEHIND,
     NodeCode.JSON_INVALID,
     NodeCode.PAYLOAD_TOO_LARGE,
     NodeCode.STORE_FULL,
     NodeCode.STORE_READ_ONLY,
     NodeCode.UNSUPPORTED_MEDIA_TYPE,
+    NodeCode.UNWITNESSED,
 )
 GUARDED: Final = (NodeCode.UNAUTHORIZED, NodeCode.FORBIDDEN)
 READS: Final = (*GUARDED, *ALWAYS)

@@ -1,21 +1,22 @@
 """`/v1/windows`: settlement windows with partners."""
 
 from http import HTTPStatus
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeAlias
 
 from fastapi import Query
-from pydantic import Field
+from pydantic import Field, StringConstraints
 from starlette.responses import Response
 
-from node.api.fields import Body, IdText, LedgerText, Limit, WindowField
+from node.api.fields import EXAMPLE_LEDGER, WHOLE, Body, IdText, LedgerText, Limit, WindowField
 from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
 from node.services.answers import OtherAnswer
 from node.services.credentials import Scope
 from node.services.requests import DisputeRequest
 from node.services.settlement import LISTED_MAX
-from node.services.settlement_views import WindowList
+from node.services.settlement_views import DifferenceList, WindowList
 from protocol.errors import Code
-from protocol.identifiers import Id, Ledger
+from protocol.identifiers import LEDGER_PATTERN, Id, Ledger
+from protocol.limits import NAME_CHARACTERS_MAX
 from protocol.statement import LINES_MAX
 
 ROUTER: Final = router("settlement", "/v1/windows")
@@ -39,6 +40,12 @@ REFUSALS: Final = (
 )
 """What any act of settlement may be refused with."""
 
+WindowCursor: TypeAlias = Annotated[
+    str,
+    StringConstraints(pattern=f"^[1-9][0-9]{{0,14}}/{LEDGER_PATTERN}$", max_length=NAME_CHARACTERS_MAX + 16),
+    Field(description="The last window seen: its number, and the partner.", examples=[f"7/{EXAMPLE_LEDGER}"]),
+]
+
 _READ: Final = [requires(Scope.SETTLEMENT_READ)]
 _WRITE: Final = [requires(Scope.SETTLEMENT_WRITE)]
 
@@ -51,7 +58,10 @@ class CloseBody(Body):
 
 
 class DisputeBody(Body):
-    """Lines of a window that is not agreed, named by their conversions: `out` are ours, `in` the partner's."""
+    """Lines of a window that is not agreed, named by their conversions: `out` are ours, `in` the partner's.
+
+    With `enter`, lines of ours that the partner alone has shown, with its signed word, are entered so.
+    """
 
     id: IdText
     partner: LedgerText
@@ -59,16 +69,36 @@ class DisputeBody(Body):
     direction: Literal["out", "in"]
     lines: Annotated[tuple[IdText, ...], Field(min_length=1, max_length=LINES_MAX, strict=False)]
     reason: Literal["missing", "terms", "not_credited", "rejected", "late", "other"]
+    enter: bool = False
 
 
 @ROUTER.get("", dependencies=_READ, responses=answers(WindowList, *READS))
 def list_windows(
     node: NodeDependency,
     partner: Annotated[LedgerText | None, Query()] = None,
+    after: Annotated[WindowCursor | None, Query()] = None,
     limit: Annotated[Limit, Query()] = LISTED_MAX,
 ) -> Response:
     """List settlement windows with their sums, latest first."""
-    return answered(node.settlement.windows(None if partner is None else Ledger(partner), limit=limit))
+    ledger = None if partner is None else Ledger(partner)
+    return answered(node.settlement.windows(ledger, after=_place(after), limit=limit))
+
+
+def _place(cursor: str | None) -> tuple[int, Ledger] | None:
+    if cursor is None:
+        return None
+    window, _, ledger = cursor.partition("/")
+    return int(window), Ledger(ledger)
+
+
+@ROUTER.get("/differences", dependencies=_READ, responses=answers(DifferenceList, *READS, Code.PARTNER_UNKNOWN))
+def list_differences(
+    node: NodeDependency,
+    partner: Annotated[LedgerText, Query()],
+    window: Annotated[WindowField, WHOLE, Query()],
+) -> Response:
+    """List the lines of a window that the two sides have otherwise, or that one of them lacks, and what to do."""
+    return answered(node.settlement.differences(Ledger(partner), window))
 
 
 @ROUTER.post(
@@ -87,7 +117,14 @@ def close_window(body: CloseBody, node: NodeDependency) -> Response:
     status_code=HTTPStatus.CREATED,
     dependencies=_WRITE,
     responses=answers(
-        OtherAnswer, *COMMANDS, *REFUSALS, Code.LINE_DISPUTED, Code.LINES_TOO_MANY, status=HTTPStatus.CREATED
+        OtherAnswer,
+        *COMMANDS,
+        *REFUSALS,
+        Code.CONVERSION_EXISTS,
+        Code.DECISION_MISMATCH,
+        Code.LINE_DISPUTED,
+        Code.LINES_TOO_MANY,
+        status=HTTPStatus.CREATED,
     ),
 )
 def dispute_lines(body: DisputeBody, node: NodeDependency) -> Response:
@@ -99,5 +136,6 @@ def dispute_lines(body: DisputeBody, node: NodeDependency) -> Response:
         direction=body.direction,
         lines=tuple(map(Id, body.lines)),
         reason=body.reason,
+        enters=body.enter,
     )
     return answered(node.settlement.dispute(request).result(), HTTPStatus.CREATED)

@@ -9,23 +9,27 @@ from typing import Protocol
 from node.app.directory import STATE_NAME, database_url
 from node.app.genesis import own_keys
 from node.app.system import SystemClock, SystemRandomness, read_keyring
-from node.config import NodeConfig, load_config
+from node.config import NodeConfig, load_config, parse_witness
 from node.engine.engine import Engine
 from node.engine.writer import WriterQueue
 from node.peers.http import HttpTransport
+from node.peers.logs import HttpLogs
 from node.peers.papers import HttpPapers
-from node.ports import Clock, Faults, Keyring, NoFaults, Papers, Randomness, Transport
+from node.peers.witnesses import HttpWitnesses
+from node.ports import Clock, Faults, Keyring, Logs, NoFaults, Papers, Randomness, Transport, Witnesses
+from node.services.cosigning import Cosigner, Witnessing
 from node.services.node import Node, Ports
+from node.services.own_log import lack, open_of
 from node.store.database import Database
 from node.store.reader import StoreReader
 from node.store.writer import StoreWriter
 from node.workers.keep_state import read_state
-from protocol.checkpoint import open_checkpoint
+from protocol.checkpoint import Checkpoint
 from protocol.errors import ProtocolError, TallystickError
+from protocol.identifiers import Ledger, first_of
 from protocol.keys import Role
 from protocol.ledger.state import LEDGER, ONLY
 from protocol.merkle import fold
-from protocol.note import Verifier
 
 
 class KeysMismatch(TallystickError):
@@ -34,10 +38,10 @@ class KeysMismatch(TallystickError):
     code = "keys_mismatch"
 
 
-class StoreBehind(TallystickError):
-    """The store lacks what this node has signed before: to go on would write a second history."""
+class StateFileForeign(TallystickError):
+    """The state file holds no checkpoint of this ledger: whether the store is an older copy cannot be told."""
 
-    code = "store_behind"
+    code = "state_file_foreign"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,8 @@ class PortOverrides:
     transport: Transport | None = None
     papers: Papers | None = None
     faults: Faults | None = None
+    logs: Logs | None = None
+    witnesses: Witnesses | None = None
 
 
 class MakeEngine(Protocol):
@@ -79,25 +85,37 @@ def open_node(
 ) -> Iterator[OpenedNode]:
     """Lend the node in `directory` with its writer at work; `settings` override its configuration.
 
-    Raises `ConfigInvalid`, `KeyFileInvalid`, `KeysMismatch`, `StoreBehind` or `StoreError` (`StoreBusy` while another
-    process has it). At the end what is queued is written and everything is closed.
+    A store that lacks what the state file has seen is opened with its gate closed: nothing is written to its log.
+    Raises `ConfigInvalid`, `KeyFileInvalid`, `KeysMismatch`, `StateFileForeign` or `StoreError` (`StoreBusy` while
+    another process has it). At the end what is queued is written and everything is closed.
     """
     config = load_config(directory, settings)
     real = _ports(directory, config, ports or PortOverrides())
     with Database.open(database_url(directory, config)) as database:
         database.migrate()
         with database.writer() as store:
-            _check(directory, config, store=store, reader=database.reader(), keyring=real.keyring)
+            reader = database.reader()
+            check_directory(directory, config, reader=reader, keyring=real.keyring)
             engine = make_engine(store, keyring=real.keyring, randomness=real.randomness, faults=real.faults)
+            seen = seen_before(directory / STATE_NAME, config, keyring=real.keyring)
+            lacks = None if seen is None else _lack(seen, store=store, reader=reader)
+            if lacks is not None:
+                engine.gate.found_behind(f"{STATE_NAME} {lacks}", seen)
             writer = WriterQueue(engine, real.clock)
-            node = Node(reader=database.reader(), writer=writer, ports=real, url=config.url)
+            node = Node(reader=reader, writer=writer, ports=real, url=config.url, witnessing=_witnessing(config))
             writer.start()
             try:
                 yield OpenedNode(directory=directory, config=config, node=node, ports=real)
             finally:
                 writer.close()
-                if isinstance(real.transport, HttpTransport):
-                    real.transport.close()
+                for each in (real.transport, real.witnesses):
+                    if isinstance(each, HttpTransport | HttpWitnesses):
+                        each.close()
+
+
+def _witnessing(config: NodeConfig) -> Witnessing:
+    others = tuple(Cosigner(*parse_witness(text)) for text in config.witnesses)
+    return Witnessing(others=others, partners=config.partners_are_witnesses, acknowledge=config.ack_after_witness)
 
 
 def _ports(directory: Path, config: NodeConfig, given: PortOverrides) -> Ports:
@@ -108,28 +126,32 @@ def _ports(directory: Path, config: NodeConfig, given: PortOverrides) -> Ports:
         transport=given.transport or HttpTransport(),
         papers=given.papers or HttpPapers(config.partner_timeout_seconds),
         faults=given.faults or NoFaults(),
+        logs=given.logs or HttpLogs(),
+        witnesses=given.witnesses or HttpWitnesses(),
     )
 
 
-def _check(directory: Path, config: NodeConfig, *, store: StoreWriter, reader: StoreReader, keyring: Keyring) -> None:
+def check_directory(directory: Path, config: NodeConfig, *, reader: StoreReader, keyring: Keyring) -> None:
+    """Raise `KeysMismatch` unless the database holds the ledger of this configuration, under these keys."""
     record = reader.record(LEDGER, ONLY)
     if record is None:
         raise KeysMismatch(f"the database of {directory} holds no ledger")
-    if (record.ledger, record.keys) != (config.ledger, own_keys(keyring)):
+    if (record.ledger, record.keys) != (first_of(Ledger(config.ledger)), own_keys(keyring)):
         raise KeysMismatch(f"the database of {directory} holds {record.ledger}, under other keys or another name")
-    _check_state(directory / STATE_NAME, config, store=store, keyring=keyring)
 
 
-def _check_state(path: Path, config: NodeConfig, *, store: StoreWriter, keyring: Keyring) -> None:
+def seen_before(path: Path, config: NodeConfig, *, keyring: Keyring) -> Checkpoint | None:
+    """Return the last checkpoint that this node has signed, as the state file beside the database keeps it."""
     note = read_state(path)
     if note is None:
-        return
+        return None
     try:
-        seen = open_checkpoint(note, [Verifier(config.ledger, keyring.key(Role.LOG).public)])
+        return open_of(note, ledger=first_of(Ledger(config.ledger)), key=keyring.key(Role.LOG).public)
     except ProtocolError as error:
-        raise StoreBehind(f"{path} holds no checkpoint of this ledger: {error}") from error
-    size = store.head().size
-    if seen.size > size:
-        raise StoreBehind(f"{path} has seen {seen.size} entries, and the database has {size}: it is an older copy")
-    if fold(store.range_hashes(seen.size)) != seen.root:
-        raise StoreBehind(f"{path} has seen another history than the database holds")
+        raise StateFileForeign(f"{path} holds no checkpoint of this ledger: {error}") from error
+
+
+def _lack(seen: Checkpoint, *, store: StoreWriter, reader: StoreReader) -> str | None:
+    newest = reader.latest_checkpoint()
+    assert newest is not None, "a store with a ledger has its genesis, and a checkpoint over it"
+    return lack(seen, newest, root_at=lambda size: fold(store.range_hashes(size, generation=newest.generation)))

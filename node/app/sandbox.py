@@ -55,7 +55,7 @@ def serve_sandbox(directory: Path, *, port: int, on_ready: Callable[[str], None]
     """Serve the sandbox until SIGTERM or SIGINT; call `on_ready` with its URL once it answers."""
     performance, transport = Performance(SystemClock()), HttpTransport()
     ports = PortOverrides(transport=SpoilingTransport(transport, performance))
-    settings = {"port": port, "url": f"http://{HOST}:{port}"}
+    settings = {"port": port, "url": f"http://{HOST}:{port}", "start_answers": "none"}
     with open_node(
         directory, settings=settings, ports=ports, make_engine=partial(SandboxEngine, performance=performance)
     ) as opened:

@@ -202,7 +202,7 @@ class SandboxEngine(Engine):
 
     def desk(self, overlay: Overlay, now: datetime) -> CommitDesk:
         """Return the desk at which the works of one commit run."""
-        desk = SandboxDesk(overlay, self._store, now=now, randomness=self._randomness)
+        desk = SandboxDesk(overlay, self._store, now=now, randomness=self._randomness, gate=self.gate)
         desk.performance = self._performance
         return desk
 

@@ -18,10 +18,13 @@ from node.app.directory import STATE_NAME
 from node.app.open import OpenedNode, PortOverrides, open_node
 from node.config import NodeConfig
 from node.telemetry import configure_logging
-from node.workers import close_windows, expire_holds, keep_state, send_papers
+from node.workers import close_windows, expire_holds, gather_evidence, keep_state, send_papers
+from node.workers import cosign as cosign_worker
 from node.workers.close_windows import CloseWindows
+from node.workers.cosign import Cosign
 from node.workers.deliver import Deliver
 from node.workers.expire_holds import ExpireHolds
+from node.workers.gather_evidence import GatherEvidence
 from node.workers.keep_state import KeepState
 from node.workers.runner import Runner
 from node.workers.send_papers import SendPapers
@@ -76,15 +79,18 @@ class NodeServer:
     def run(self, on_ready: Callable[[str], None] | None = None) -> None:
         """Open the channels to partners, then answer requests until `stop`; call `on_ready` with the URL at first."""
         node = self._opened.node
+        if self._opened.config.start_answers == "all":
+            node.exchange.ask()
         node.exchange.open()
-        deliver = Deliver(node.exchange, node.clock)
-        runner = self._start_workers(deliver)
+        deliver, cosign = Deliver(node.exchange, node.clock), Cosign(node.cosigning, node.acknowledging)
+        runner = self._start_workers(deliver, cosign)
         try:
             with asyncio.Runner(loop_factory=self._server.config.get_loop_factory()) as loop:
                 loop.run(self._serve(on_ready))
         finally:
             runner.stop(wake=node.agreements.wake)
             deliver.close()
+            cosign.close()
 
     def stop(self) -> None:
         """Finish the requests that are under way and take no more."""
@@ -107,15 +113,18 @@ class NodeServer:
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, self.stop)
 
-    def _start_workers(self, deliver: Deliver) -> Runner:
+    def _start_workers(self, deliver: Deliver, cosign: Cosign) -> Runner:
         opened, runner = self._opened, Runner()
         node = opened.node
         papers = SendPapers(node.agreements, node.papers, node.clock)
-        state = KeepState(node.log, opened.directory / STATE_NAME)
+        state = KeepState(node.log, opened.directory / STATE_NAME, holds=lambda: node.gate.behind is None)
         runner.run("deliver", deliver.step, every_seconds=DELIVER_SECONDS, wait=deliver.wait)
+        runner.run("cosign", cosign.step, every_seconds=cosign_worker.INTERVAL_SECONDS, wait=cosign.wait)
         runner.run("papers", papers.step, every_seconds=send_papers.INTERVAL_SECONDS, wait=papers.wait)
         runner.run("expire_holds", ExpireHolds(node.points).step, every_seconds=expire_holds.INTERVAL_SECONDS)
         runner.run("close_windows", CloseWindows(node.settlement).step, every_seconds=close_windows.INTERVAL_SECONDS)
+        gather = GatherEvidence(node.accusations)
+        runner.run("gather_evidence", gather.step, every_seconds=gather_evidence.INTERVAL_SECONDS)
         runner.run("keep_state", state.step, every_seconds=keep_state.INTERVAL_SECONDS)
         return runner
 

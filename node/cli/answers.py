@@ -177,6 +177,16 @@ class ConversionList(_Answer, frozen=True, kw_only=True):
     conversions: tuple[ConversionState, ...]
 
 
+class Exposure(_Answer, frozen=True, kw_only=True):
+    """What is at stake with a partner one way, in millionths of `currency`."""
+
+    direction: str
+    currency: str
+    open: str
+    cap: int | None
+    undecided: int
+
+
 class PartnerRow(_Answer, frozen=True, kw_only=True):
     """A partner."""
 
@@ -187,6 +197,7 @@ class PartnerRow(_Answer, frozen=True, kw_only=True):
     agreement: str | None = None
     last_contact: str | None = None
     channel: str | None = None
+    exposure: tuple[Exposure, ...] = ()
 
 
 class PartnerList(_Answer, frozen=True, kw_only=True):
@@ -289,6 +300,25 @@ class ExceptionRow(_Answer, frozen=True, kw_only=True):
     value: int
     currency: str | None
     to_do: str
+    evidence: str | None = None
+
+
+class EvidenceRow(_Answer, frozen=True, kw_only=True):
+    """A file of evidence against a partner."""
+
+    digest: str
+    partner: str
+    subject: str
+    name: str
+    conversion: str | None
+    found_at: str
+
+
+class EvidencePage(_Answer, frozen=True, kw_only=True):
+    """Files of evidence, and where the next ones are."""
+
+    evidence: tuple[EvidenceRow, ...]
+    next: int | None
 
 
 class ExceptionList(_Answer, frozen=True, kw_only=True):
@@ -345,7 +375,7 @@ class StatementList(_Answer, frozen=True, kw_only=True):
 
 
 class StatementState(_Answer, frozen=True, kw_only=True):
-    """An agreed statement with both signatures."""
+    """A statement with its signatures, one while it is proposed."""
 
     partner: str
     window: int

@@ -2,6 +2,8 @@
 
 import sys
 from contextlib import ExitStack, closing
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 
@@ -10,16 +12,19 @@ import typer
 from node.cli.api_client import read_token
 from node.cli.directory import export_directory
 from node.cli.failures import stop
-from node.cli.files import write_bytes
+from node.cli.files import FileUnreadable, read_bytes, write_bytes
 from node.cli.options import JsonOption, NodeOption, TokenOption, connect
 from node.cli.output import print_json, print_line
 from node.peers.log_source import HttpSource, LogSource, open_source
 from node.services.auditing import SeenCheckpoints
 from node.services.auditing import audit as audit_sources
+from protocol.audit.accuse import Accusation
+from protocol.audit.evidence import encode_evidence
 from protocol.audit.findings import EXIT_STATUS
 from protocol.checkpoint import Checkpoint
-from protocol.errors import KeyInvalid
+from protocol.errors import CouldNotCheck, KeyInvalid, PolicyInvalid
 from protocol.note import Verifier, parse_vkey
+from protocol.policy import Policy, parse_policy
 
 URL_PREFIXES: Final = ("http://", "https://")
 PROGRESS_ENTRIES: Final = 25_600
@@ -27,6 +32,12 @@ PROGRESS_ENTRIES: Final = 25_600
 VkeyOption: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--vkey", metavar="VKEY", help="A log's verifier key that you have from elsewhere; may be repeated."),
+]
+
+
+PolicyOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--policy", metavar="FILE", help="A trust policy: known logs, and how many witnesses must cosign."),
 ]
 
 
@@ -38,9 +49,14 @@ def audit(
         typer.Option("--token-file", metavar="FILE", help="Auditor's token: one for each URL, in their order."),
     ] = None,
     vkeys: VkeyOption = None,
+    policy: PolicyOption = None,
     state: Annotated[
         Path | None,
         typer.Option("--state", metavar="DIR", help="Remember what held, and hold the next audit against it."),
+    ] = None,
+    evidence: Annotated[
+        Path | None,
+        typer.Option("--evidence", metavar="DIR", help="Write what proves misconduct to strangers, a file each."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -53,13 +69,33 @@ def audit(
     seen = SeenCheckpoints(state) if state else None
     with ExitStack() as stack:
         sources = [stack.enter_context(closing(_open(place, tokens.get(place)))) for place in places]
-        report = audit_sources(sources, vkeys=verifiers, seen=seen, progress=_tell)
+        report = audit_sources(
+            sources,
+            vkeys=verifiers,
+            seen=seen,
+            policy=read_policy(policy),
+            progress=_tell,
+            accuse=None if evidence is None else partial(_write_evidence, evidence),
+        )
     if as_json:
         print_json(report.json())
     else:
         for line in report.lines():
             print_line(line)
     stop(EXIT_STATUS[report.verdict])
+
+
+def _write_evidence(directory: Path, accusation: Accusation) -> None:
+    """Write one file of evidence, under a name that its content leads to."""
+    found, proved = accusation
+    data = encode_evidence(found)
+    path = directory / f"{proved.subject}-{sha256(data).hexdigest()[:16]}.json"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileUnreadable(f"{directory} cannot be made: {error.strerror}") from error
+    write_bytes(path, data)
+    sys.stderr.write(f"wrote {path}: {proved.accused} about {proved.text}\n")
 
 
 def is_url(place: str) -> bool:
@@ -73,6 +109,16 @@ def parse_vkeys(texts: list[str] | None) -> list[Verifier]:
         return [parse_vkey(text) for text in texts or []]
     except KeyInvalid as error:
         raise typer.BadParameter(f"--vkey: {error}") from error
+
+
+def read_policy(path: Path | None) -> Policy | None:
+    """Return the trust policy in the file at `path`, if there is one to be read, or raise `CouldNotCheck`."""
+    if path is None:
+        return None
+    try:
+        return parse_policy(read_bytes(path))
+    except PolicyInvalid as error:
+        raise CouldNotCheck(f"{path} is no policy to check by: {error}") from error
 
 
 def _tokens_by_url(urls: list[str], files: list[Path]) -> dict[str, str]:

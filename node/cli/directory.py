@@ -1,4 +1,4 @@
-"""`tallystick init`, `serve`, `vkey` and `fsck`: what is done to a node's own directory.
+"""`tallystick init`, `serve`, `vkey`, `fsck` and `recover`: what is done to a node's own directory.
 
 The service behind these commands is imported when one of them runs, so that all others start without it.
 """
@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
+import msgspec
 import typer
 
 from node.cli.failures import stop
+from node.cli.ledger import said_of_recovery
 from node.cli.options import JsonOption
 from node.cli.output import print_facts, print_json, print_line
 from protocol.audit.findings import EXIT_STATUS
@@ -110,6 +112,28 @@ def fsck(directory: DirectoryArgument, *, as_json: JsonOption = False) -> None:
         for line in report.lines():
             print_line(line)
     stop(EXIT_STATUS[report.verdict])
+
+
+def recover(
+    directory: DirectoryArgument,
+    *,
+    package: Annotated[
+        Path, typer.Option("--from", metavar="PACKAGE", help="An audit package of this ledger: tallystick export.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Bring the end of a log that the store has lost back, out of an audit package; the node must not run.
+
+    Exit status 0: the log is as long as the package. 3: the package is no continuation of it, or too short.
+    """
+    from node.app.recover import recover_directory  # noqa: PLC0415 - see the module's docstring
+
+    brought = recover_directory(directory, package)
+    if as_json:
+        facts = {"log": brought.log, "size": brought.size, "entries": brought.entries, "messages": brought.messages}
+        print_json(msgspec.json.encode(facts))
+    else:
+        said_of_recovery(brought.entries, brought.messages, brought.log, brought.size)
 
 
 def export_directory(directory: Path, package: Path) -> Checkpoint:

@@ -39,7 +39,8 @@ def _row(row: ExceptionRow) -> tuple[str | int | None, ...]:
     what = row.kind.replace("_", " ") + (f" ({row.reason})" if row.reason else "")
     worth = None if row.currency is None else money(row.value, row.currency)
     about = row.conversion or (None if row.window is None else f"window {row.window}")
-    return what, row.partner, about, age(row.age_seconds), row.points or None, worth, row.to_do
+    to_do = row.to_do if row.evidence is None else f"tallystick evidence export {row.evidence} FILE; {row.to_do}"
+    return what, row.partner, about, age(row.age_seconds), row.points or None, worth, to_do
 
 
 def age(seconds: int | None) -> str | None:

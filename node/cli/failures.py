@@ -40,8 +40,11 @@ ADVICE: Final[Mapping[str, str]] = {
     "member_limit": "convert less, or on another day",
     "node_unreachable": "check the URL, and that the node runs: tallystick serve DIR",
     "partner_unknown": "see who is known: tallystick partner list",
+    "recovering": "see how far it is: tallystick standing",
+    "start_unanswered": "see who is waited for: tallystick standing; or go on without: tallystick start",
     "steps_above_maximum": "convert less at a time",
     "steps_below_minimum": "convert more at a time",
+    "store_behind": "bring the missing entries back (tallystick recover), or go on without them (tallystick succeed)",
     "unauthorized": "give the token with --token-file or TALLYSTICK_TOKEN_FILE",
 }
 """What to do about a code, for the codes where something can be said in general."""

@@ -13,9 +13,11 @@ from node.cli import (
     audit,
     conversion,
     directory,
+    evidence,
     exceptions,
     exchange,
     hold,
+    ledger,
     link,
     partner,
     points,
@@ -23,6 +25,7 @@ from node.cli import (
     statement,
     verify,
     window,
+    witnesses,
 )
 from node.cli.failures import fail, fail_unforeseen
 from protocol.errors import TallystickError
@@ -43,6 +46,11 @@ app.command()(directory.init)
 app.command()(directory.serve)
 app.command()(directory.vkey)
 app.command()(directory.fsck)
+app.command()(directory.recover)
+app.command()(ledger.standing)
+app.command()(ledger.start)
+app.command()(ledger.succeed)
+app.command()(ledger.waive)
 app.command()(sandbox.sandbox)
 app.add_typer(account.app, name="account")
 app.add_typer(points.app, name="points")
@@ -56,6 +64,8 @@ app.add_typer(agreement.app, name="agreement")
 app.add_typer(window.app, name="window")
 app.add_typer(statement.app, name="statement")
 app.command()(exceptions.exceptions)
+app.add_typer(evidence.app, name="evidence")
+app.command()(witnesses.witnesses)
 app.add_typer(exchange.app, name="exchange")
 app.command()(audit.audit)
 app.command()(verify.verify)

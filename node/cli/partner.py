@@ -5,10 +5,10 @@ from typing import Annotated, Final
 
 import typer
 
-from node.cli.answers import PartnerList, PartnerWritten
+from node.cli.answers import Exposure, PartnerList, PartnerWritten
 from node.cli.files import DocumentArgument, OutOption, read_document, write_document
 from node.cli.options import JsonOption, NodeOption, TokenOption, connect
-from node.cli.output import print_json, print_line, print_table
+from node.cli.output import money, print_json, print_line, print_table
 
 app: Final = typer.Typer(no_args_is_help=True, help="Invite, accept and list partners.")
 
@@ -77,3 +77,29 @@ def list_partners(*, as_json: JsonOption = False, node: NodeOption, token_file: 
         for one in reply.read(PartnerList).partners
     ]
     print_table(("ledger", "points", "url", "agreement", "channel", "last contact", "fingerprint"), rows)
+
+
+@app.command()
+def limits(*, as_json: JsonOption = False, node: NodeOption, token_file: TokenOption) -> None:
+    """Show what is open with each partner, each way, and how much of the agreed cap that uses up.
+
+    Open is what is undecided, owed or not yet confirmed as paid. At the cap conversions are refused until a statement
+    is paid: close the window early and pay it.
+    """
+    with connect(node, token_file) as client:
+        reply = client.get("/v1/partners")
+    if as_json:
+        print_json(reply.data)
+        return
+    rows = [
+        (one.ledger, each.direction, money(int(each.open), each.currency), *_capped(each), each.undecided)
+        for one in reply.read(PartnerList).partners
+        for each in one.exposure
+    ]
+    print_table(("ledger", "direction", "open", "cap", "used", "undecided"), rows)
+
+
+def _capped(exposure: Exposure) -> tuple[str | None, str | None]:
+    if exposure.cap is None:
+        return None, None
+    return money(exposure.cap, exposure.currency), f"{int(exposure.open) * 100 // exposure.cap} %"

@@ -22,14 +22,22 @@ from node.cli.options import (
 )
 from node.cli.output import money, print_facts, print_json, print_line, print_table, print_written
 from node.cli.request import JsonObject, post
+from node.cli.settlement_answers import ProposedStatement, ProposedStatementList
 from node.cli.terms import parse_price
 from node.cli.window import LIMIT, WindowArgument
 from protocol.encoding import JsonValue
+from protocol.statement import Statement
 
 app: Final = typer.Typer(no_args_is_help=True, help="Settlement statements: agreed, paid, confirmed.")
 
-_ADJUST: Final = "How a line in dispute ends: the conversion's id, then :upheld, :waived, or :MONEY that is billed."
-_ENDINGS: Final = ("upheld", "waived")
+_ADJUST: Final = (
+    "How a line in dispute ends: the conversion's id, then :upheld, :waived, or :MONEY that is billed. A line that was "
+    "billed is given back by :taken_back, or :taken_back:MONEY for a part of it."
+)
+_PROPOSAL: Final = "Agree to this proposal of the partner, with the adjustments that it lists, as proposals prints it."
+_UNCHECKED: Final = "Sign although the partner's log cannot be read to check the checkpoint that it states."
+_TAKEN_BACK: Final = "taken_back"
+_ENDINGS: Final = ("upheld", "waived", _TAKEN_BACK)
 
 
 def parse_digest_argument(text: str) -> str:
@@ -122,6 +130,48 @@ def _print(state: StatementState) -> None:
         for bill in statement.directions
     ]
     print_table(("direction", "conversions", "worth", "in dispute", "adjusted"), rows)
+    _print_lines(statement)
+
+
+def _print_lines(statement: Statement) -> None:
+    lines = [
+        (what, line.id, f"{line.window}/{line.dec_seq}", line.reason, money(line.value, statement.currency))
+        for bill in statement.directions
+        for what, listed in (("in dispute", bill.disputed), ("adjusted", bill.adjustments))
+        for line in listed
+    ]
+    if lines:
+        print_line("")
+        print_table(("what", "conversion", "window/number", "reason", "worth"), lines)
+
+
+@app.command()
+def proposals(
+    *,
+    partner: PartnerOption = None,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """List statements that one party alone has signed, with what each lists as disputed and adjusted."""
+    with connect(node, token_file) as client:
+        ledger = None if partner is None else client.partner(partner).ledger
+        reply = client.get("/v1/statements/proposals", {"partner": ledger})
+    if as_json:
+        print_json(reply.data)
+        return
+    rows = reply.read(ProposedStatementList).proposals
+    print_table(("partner", "window", "signed by", "amount", "in dispute", "adjusted", "digest"), map(_proposal, rows))
+
+
+def _proposal(row: ProposedStatement) -> tuple[str | int | None, ...]:
+    statement = row.signed.statement
+    amount = money(int(statement.minor_units) * statement.minor_unit, statement.currency)
+    disputed, adjusted = (
+        sum(map(len, found))
+        for found in zip(*((bill.disputed, bill.adjustments) for bill in statement.directions), strict=True)
+    )
+    return row.partner, row.window, row.by, amount, disputed, adjusted, row.digest
 
 
 @app.command()
@@ -130,6 +180,10 @@ def agree(
     *,
     window: Annotated[int | None, typer.Option(min=1, help="Its number, if not the next one.")] = None,
     adjust: Annotated[list[str] | None, typer.Option(metavar="ID:HOW", help=_ADJUST)] = None,
+    proposal: Annotated[
+        str | None, typer.Option(parser=parse_digest_argument, metavar="DIGEST", help=_PROPOSAL)
+    ] = None,
+    unchecked: Annotated[bool, typer.Option("--unchecked", help=_UNCHECKED)] = False,
     as_json: JsonOption = False,
     node: NodeOption,
     token_file: TokenOption,
@@ -137,16 +191,27 @@ def agree(
     """Sign now what the node would sign by itself: propose the next statement, or agree to the partner's."""
     adjustments: JsonValue = [_adjustment(each) for each in adjust or []]
     with connect(node, token_file) as client:
-        body: JsonObject = {"partner": client.partner(partner).ledger, "window": window, "adjustments": adjustments}
+        body: JsonObject = {
+            "partner": client.partner(partner).ledger,
+            "window": window,
+            "adjustments": adjustments,
+            "proposal": proposal,
+            "unchecked": unchecked or None,
+        }
         reply = client.post("/v1/statements", body)
     print_written(reply, as_json=as_json, said="signed")
 
 
 def _adjustment(text: str) -> JsonValue:
     conversion, _, how = text.partition(":")
-    ending: JsonObject = {"conversion": parse_uuid(conversion), "reason": how}
-    if how not in _ENDINGS:
+    reason, _, value = how.partition(":")
+    ending: JsonObject = {"conversion": parse_uuid(conversion), "reason": reason}
+    if reason not in _ENDINGS:
         ending |= {"reason": "reduced", "value": parse_price(how)}
+    elif value:
+        if reason != _TAKEN_BACK:
+            raise typer.BadParameter(f"{text!r}: {reason} has no value of its own")
+        ending |= {"value": parse_price(value)}
     return ending
 
 
@@ -165,6 +230,21 @@ def pay(
         body: JsonObject = {"id": fresh_id(request), "reference": reference}
         reply = post(client, f"/v1/statements/{digest}/payment", body)
     print_written(reply, as_json=as_json, said="the partner is told that the money is on its way")
+
+
+@app.command("return")
+def send_back(
+    digest: DigestArgument,
+    *,
+    request: IdOption = None,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """Note that the money of a statement, which was sent from here, came back: it is due again."""
+    with connect(node, token_file) as client:
+        reply = post(client, f"/v1/statements/{digest}/return", {"id": fresh_id(request)})
+    print_written(reply, as_json=as_json, said="the money is due again; pay it anew")
 
 
 @app.command()
@@ -194,6 +274,9 @@ def dispute(
     reason: Annotated[
         str, typer.Option(metavar="WORD", help="missing, terms, not_credited, rejected, late or other.")
     ] = "other",
+    enter: Annotated[
+        bool, typer.Option("--enter", help="Enter those of our conversions that the partner alone has shown.")
+    ] = False,
     request: IdOption = None,
     as_json: JsonOption = False,
     node: NodeOption,
@@ -209,6 +292,7 @@ def dispute(
             "direction": "in" if received else "out",
             "lines": lines,
             "reason": reason,
+            "enter": enter or None,
         }
         reply = post(client, "/v1/windows/disputes", body)
     print_written(reply, as_json=as_json, said="left out of the bill")

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from node.cli.audit import VkeyOption, parse_vkeys
+from node.cli.audit import PolicyOption, VkeyOption, parse_vkeys, read_policy
 from node.cli.failures import stop
 from node.cli.files import DocumentArgument, read_bytes
 from node.cli.options import JsonOption
@@ -26,6 +26,7 @@ def verify(
         list[Path] | None,
         typer.Option("--agreement", metavar="FILE", help="An agreement whose parties' keys you know to be right."),
     ] = None,
+    policy: PolicyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check a receipt, a message, an agreement or evidence, with public keys alone and no server.
@@ -34,7 +35,7 @@ def verify(
     """
     verifiers = parse_vkeys(vkeys)
     known = [_agreement(path) for path in agreements or []]
-    result = verify_file(read_bytes(file), verifiers=verifiers, agreements=known)
+    result = verify_file(read_bytes(file), verifiers=verifiers, agreements=known, policy=read_policy(policy))
     if as_json:
         print_json(result.json())
     else:

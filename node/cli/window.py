@@ -6,7 +6,8 @@ import typer
 
 from node.cli.answers import WindowList, WindowRow
 from node.cli.options import JsonOption, LimitOption, NodeOption, PartnerArgument, PartnerOption, TokenOption, connect
-from node.cli.output import MILLIONTHS, print_json, print_table, print_written
+from node.cli.output import MILLIONTHS, money, print_json, print_line, print_table, print_written
+from node.cli.settlement_answers import DifferenceList, DifferenceRow
 
 app: Final = typer.Typer(no_args_is_help=True, help="Settlement windows with partners.")
 
@@ -61,3 +62,36 @@ def close(
     with connect(node, token_file) as client:
         reply = client.post("/v1/windows/close", {"partner": client.partner(partner).ledger, "window": window})
     print_written(reply, as_json=as_json, said=f"window {window} is closed here")
+
+
+@app.command()
+def differences(
+    partner: PartnerArgument,
+    window: WindowArgument,
+    *,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """Show the lines of a window that the two sides have otherwise, or that one of them lacks, and what to do."""
+    with connect(node, token_file) as client:
+        ledger = client.partner(partner).ledger
+        reply = client.get("/v1/windows/differences", {"partner": ledger, "window": window})
+    if as_json:
+        print_json(reply.data)
+        return
+    found = reply.read(DifferenceList)
+    if found.reason is not None:
+        print_line(f"window {window} cannot be compared yet ({found.reason.replace('_', ' ')}): {found.to_do}")
+    if found.differences:
+        columns = ("source", "number", "conversion", "what", "ours", "theirs", "do")
+        print_table(columns, map(_difference, found.differences))
+    elif found.reason is None:
+        print_line("no line differs, as far as both sides have shown theirs")
+    if found.more:
+        print_line("there are more than are listed")
+
+
+def _difference(row: DifferenceRow) -> tuple[str | int | None, ...]:
+    ours, theirs = (None if one is None else money(one.value, one.currency) for one in (row.ours, row.theirs))
+    return row.source, row.dec_seq, row.conversion, row.reason.replace("_", " "), ours, theirs, row.to_do

@@ -5,21 +5,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
+from node.engine.gate import Gate
 from node.engine.times import EntryTimes
 from node.engine.work import Answer
 from node.ports import Randomness
 from node.store.rows import SentBody, Write
 from node.store.writer import StoreWriter
-from protocol.encoding import ZERO_DIGEST
-from protocol.entries import AnyEntry, Sealed, body_of, seal, stamp, unseal
+from protocol.entries import AnyEntry, Genesis, Sealed, body_of, seal, stamp, unseal
 from protocol.errors import Code, EntryInvalid, Refusal
 from protocol.identifiers import Account, Ledger
 from protocol.ledger import rules
 from protocol.ledger.commands import AnyCommand
 from protocol.ledger.moment import Moment
-from protocol.ledger.state import HEAD, LEDGER, ONLY, Head, Table
+from protocol.ledger.names import recovery_id
+from protocol.ledger.state import HEAD, IDS, LEDGER, ONLY, Head, Table
+from protocol.ledger.succession import place_of
 from protocol.ledger.view import Overlay, View
 from protocol.messages import body_digest, conversion_of, encode_body, kind_of, receiver_of
+from protocol.recovery_entries import RecoveryBegun, RecoveryEnded, RecoveryWaived
 
 _NONCE_BYTES: Final = 16
 _NONCES_AT_ONCE: Final = 256
@@ -40,13 +43,21 @@ class Mark:
 class CommitDesk:
     """Executes commands one after the other; each entry follows the one before it."""
 
-    def __init__(self, overlay: Overlay, store: StoreWriter, *, now: datetime, randomness: Randomness) -> None:
+    def __init__(
+        self,
+        overlay: Overlay,
+        store: StoreWriter,
+        *,
+        now: datetime,
+        randomness: Randomness,
+        gate: Gate | None = None,
+    ) -> None:
         """Begin at the end of the log as `overlay` has it."""
+        self._gate = gate or Gate()
         self._overlay = overlay
         self._store = store
         self._randomness = randomness
         self._nonces = b""
-        self._first_seq = self._head().size
         self._times = EntryTimes(now=now, last=self._head().time)
         self.sealed: list[Sealed] = []
         self.history: list[tuple[Account, int]] = []
@@ -100,6 +111,7 @@ class CommitDesk:
         seq = rules.prior(self._overlay, command)
         if seq is not None:
             return Answer(self.entry(seq), repeated=True)
+        self._gate.check(command)
         mark = self.mark()
         try:
             sealed = self._judge(command, Moment(self.time, self.today), mark)
@@ -124,16 +136,17 @@ class CommitDesk:
 
     def entry(self, seq: int) -> Sealed:
         """Return an entry that exists."""
-        if seq >= self._first_seq:
-            return self.sealed[seq - self._first_seq]
+        if self.sealed and seq >= self.sealed[0].entry.seq:
+            return self.sealed[seq - self.sealed[0].entry.seq]
         data = self._store.entry(seq)
         assert data is not None, "an id's entry exists"
         return unseal(data)
 
     def _apply(self, draft: AnyEntry, moment: Moment) -> Sealed:
-        head = self._head()
-        prev = head.leaf if head.size else ZERO_DIGEST
-        entry = stamp(draft, seq=head.size, prev=prev, time=moment.time, nonce=self._nonce())
+        if self.sealed and isinstance(draft, Genesis):
+            raise Refusal(Code.SUCCESSION_INVALID, "a successor does not begin in a commit of the log before")
+        seq, prev = place_of(self._overlay, draft)
+        entry = stamp(draft, seq=seq, prev=prev, time=moment.time, nonce=self._nonce())
         try:
             sealed = seal(entry)
         except EntryInvalid as error:
@@ -147,8 +160,9 @@ class CommitDesk:
         for holder in rules.holders_of(self._overlay, sealed.entry):
             self.history.append((holder, sealed.entry.seq))
         ledger = self._overlay.get(LEDGER, ONLY)
-        body = body_of(sealed, ledger=ledger.ledger) if ledger else None
-        if ledger is None or body is None:
+        said = self._said_by(sealed)
+        body = body_of(said, ledger=ledger.ledger) if ledger and said else None
+        if ledger is None or said is None or body is None:
             return
         data = encode_body(body)
         self.writes.append(
@@ -158,9 +172,24 @@ class CommitDesk:
                 kind=kind_of(body),
                 conversion=conversion_of(body),
                 body=data,
-                entry_seq=sealed.entry.seq,
+                entry_seq=said.entry.seq,
             )
         )
+
+    def _said_by(self, sealed: Sealed) -> Sealed | None:
+        """Return the entry whose body is to be said now, if it makes one.
+
+        A successor tells a partner of itself after the words that this one has given back: then both count the words
+        of this ledger in one order.
+        """
+        entry = sealed.entry
+        if isinstance(entry, RecoveryBegun):
+            return None
+        if not isinstance(entry, RecoveryEnded | RecoveryWaived):
+            return sealed
+        ledger = self._overlay.get(LEDGER, ONLY)
+        begun = self._overlay.get(IDS, recovery_id(ledger.log, entry.partner)) if ledger else None
+        return self.entry(begun.seq) if begun else None
 
     def _nonce(self) -> str:
         if not self._nonces:

@@ -12,20 +12,21 @@ from typing import Final
 import structlog
 
 from node.engine.desk import CommitDesk
+from node.engine.gate import Gate
 from node.engine.work import Work
 from node.ports import Faults, Keyring, Randomness
 from node.store.errors import StoreCorrupt, StoreFailed
 from node.store.rows import CommitRecord, SignedCheckpoint, TileRow
 from node.store.writer import StoreWriter
 from protocol.checkpoint import Checkpoint, sign_checkpoint
-from protocol.entries import Sealed
+from protocol.entries import Genesis, Sealed
 from protocol.errors import TallystickError
-from protocol.identifiers import Digest, Ledger
+from protocol.identifiers import Digest, Ledger, generation_of
 from protocol.keys import Role
 from protocol.ledger.state import HEAD, LEDGER, ONLY
 from protocol.ledger.view import Need, Overlay, need
 from protocol.merkle import Hash
-from protocol.tiles import TileBuilder
+from protocol.tiles import TileBuilder, TileId
 
 _ROUNDS_MAX: Final = 8
 _LOG: Final = structlog.get_logger()
@@ -33,7 +34,10 @@ _LOG: Final = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What one commit added: its entries, and the partners that have something to be sent."""
+    """What one commit added: its entries, and the partners that have something to be sent.
+
+    `size` is how many entries the log has now, in its present generation.
+    """
 
     sealed: tuple[Sealed, ...]
     partners: frozenset[Ledger]
@@ -41,7 +45,7 @@ class Committed:
 
 
 class Engine:
-    """Owns the store's writer and the growing tree."""
+    """Owns the store's writer and the growing tree; `gate` says whether entries may be written now."""
 
     def __init__(self, store: StoreWriter, *, keyring: Keyring, randomness: Randomness, faults: Faults) -> None:
         """Continue where the store's last checkpoint ends."""
@@ -49,26 +53,28 @@ class Engine:
         self._keyring = keyring
         self._randomness = randomness
         self._faults = faults
+        self.gate = Gate()
         self.resume()
 
     def resume(self) -> None:
         """Take the end of the log from the store: at the start, and after a commit whose fate is unknown."""
         self._sound = False
         head = self._store.head()
-        self._size = head.size
+        self._generation, self._first_seq, self._size = head.generation, head.first_seq, head.size
         self._number = head.checkpoint_number
         self._note = head.note
-        self._tiles = TileBuilder.resume(
-            size=head.size, fetch=lambda tile: self._store.tile(tile.level, tile.index)[: 32 * tile.width]
-        )
+        self._tiles = TileBuilder.resume(size=head.size, fetch=self._fetch)
         if head.checkpoint is not None and self._tiles.root() != head.checkpoint.root:
             raise StoreCorrupt("the stored tiles do not lead to the last checkpoint: run fsck")
         self._sound = True
 
     @property
     def size(self) -> int:
-        """Return the number of entries."""
+        """Return the number of entries of the log that is written now."""
         return self._size
+
+    def _fetch(self, tile: TileId) -> bytes:
+        return self._store.tile(tile.level, tile.index, generation=self._generation)[: 32 * tile.width]
 
     def commit(self, works: Sequence[Work[object]], now: datetime) -> tuple[list[object], Committed]:
         """Run `works` in one transaction and return their results in order: a value, or the exception it raised.
@@ -90,7 +96,7 @@ class Engine:
 
     def desk(self, overlay: Overlay, now: datetime) -> CommitDesk:
         """Return the desk at which the works of one commit run."""
-        return CommitDesk(overlay, self._store, now=now, randomness=self._randomness)
+        return CommitDesk(overlay, self._store, now=now, randomness=self._randomness, gate=self.gate)
 
     def _load(self, works: Sequence[Work[object]], overlay: Overlay, results: list[object]) -> set[int]:
         """Load what the works need, and return the places of those that could not say it."""
@@ -116,8 +122,13 @@ class Engine:
 
     def _write(self, desk: CommitDesk, overlay: Overlay) -> None:
         self._sound = False
+        old_generation, old_size = self._generation, self._size
+        self._turn_over(desk.sealed)
         record = CommitRecord(
-            old_size=self._size,
+            old_size=old_size,
+            old_generation=old_generation,
+            generation=self._generation,
+            first_seq=self._first_seq,
             sealed=tuple(desk.sealed),
             tiles=self._grow(desk.sealed),
             checkpoint=self._sign(overlay) if desk.sealed else None,
@@ -140,6 +151,13 @@ class Engine:
         self._sound = True
         self._faults.reach("commit.after")
 
+    def _turn_over(self, sealed: Sequence[Sealed]) -> None:
+        """Begin a new tree where a genesis begins the next log."""
+        genesis = sealed[0].entry if sealed else None
+        if isinstance(genesis, Genesis):
+            self._generation, self._first_seq = generation_of(genesis.ledger), genesis.seq
+            self._tiles = TileBuilder()
+
     def _grow(self, sealed: Sequence[Sealed]) -> tuple[TileRow, ...]:
         for each in sealed:
             self._tiles.append(Hash(bytes.fromhex(each.leaf)))
@@ -149,9 +167,14 @@ class Engine:
         ledger = overlay.get(LEDGER, ONLY)
         assert ledger is not None, "entries were applied, so genesis was"
         root = self._tiles.root()
-        checkpoint = Checkpoint(origin=ledger.ledger, size=self._tiles.size, root=root)
-        note = sign_checkpoint(checkpoint, key=self._keyring.key(Role.LOG))
-        return SignedCheckpoint(number=self._number + 1, size=checkpoint.size, root=Digest(root.hex()), note=note)
+        checkpoint = Checkpoint(origin=ledger.log, size=self._tiles.size, root=root)
+        return SignedCheckpoint(
+            number=self._number + 1,
+            generation=self._generation,
+            size=checkpoint.size,
+            root=Digest(root.hex()),
+            note=sign_checkpoint(checkpoint, key=self._keyring.key(Role.LOG)),
+        )
 
 
 def _run(work: Work[object], desk: CommitDesk) -> object:

@@ -10,6 +10,7 @@ import structlog
 
 from node.engine.clock import ClockGuard
 from node.engine.engine import Committed, Engine
+from node.engine.gate import Gate
 from node.engine.work import Work
 from node.ports import Clock
 from protocol.errors import TallystickError
@@ -50,6 +51,11 @@ class WriterQueue:
         self._door = threading.Lock()
         self._closing = False
         self._failure: Exception | None = None
+
+    @property
+    def gate(self) -> Gate:
+        """Return the gate before the log."""
+        return self._engine.gate
 
     @property
     def failure(self) -> Exception | None:

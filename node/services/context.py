@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from node.engine.engine import Committed
+from node.engine.gate import Gate
 from node.engine.work import Answer, CommandWork, Desk, Work
 from node.ports import Clock, Keyring, Randomness
 from node.services.answers import EntryAnswer, Pending
@@ -25,6 +26,10 @@ _T = TypeVar("_T")
 
 class Writer(Protocol):
     """Takes works and runs them, each in one commit with others."""
+
+    @property
+    def gate(self) -> Gate:
+        """Return the gate before the log."""
 
     def submit(self, work: Work[_T]) -> "Future[_T]":
         """Queue `work`; the future carries its value or the error it raised."""

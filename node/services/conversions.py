@@ -10,16 +10,8 @@ from node.engine.work import Answer, CommandWork, Desk
 from node.services.answers import EntryAnswer, Pending
 from node.services.context import Context
 from node.services.requests import CancelRequest, ForceReleaseRequest, OrderRequest, digest_request
-from node.store.rows import Answered
 from protocol.conversion import DestinationState, SourceState
-from protocol.entries import (
-    ConversionCaptured,
-    ConversionCredited,
-    ConversionForced,
-    ConversionRefused,
-    ConversionReleased,
-    Sealed,
-)
+from protocol.entries import ConversionCaptured, ConversionForced, ConversionReleased, Sealed, body_of
 from protocol.errors import Code, Refusal
 from protocol.fields import TIME_MAX, later
 from protocol.identifiers import Digest, Id, program_of
@@ -28,6 +20,7 @@ from protocol.ledger.commands import CancelConversion, ForceRelease, OrderConver
 from protocol.ledger.names import cancel_id
 from protocol.ledger.state import OUTGOING, IncomingRecord, OutgoingRecord
 from protocol.ledger.view import Need, Overlay
+from protocol.messages import Fulfil, Reject
 
 StateName: TypeAlias = Literal["pending", "completed", "returned"]
 Wake: TypeAlias = Callable[[], None]
@@ -196,10 +189,7 @@ class ConversionsService:
             request=digest_request(self._context.digests, CancelRequest(conversion=conversion)),
             conversion=conversion,
         )
-        # The wish stands for the order from now on: the partner refuses what it has not seen, and repeats what it did.
-        record = self._context.reader.record(OUTGOING, conversion)
-        answered = () if record is None else (Answered((record.prepare,)),)
-        return self._context.execute(command, writes=answered).then(lambda _: self.state(conversion))
+        return self._context.execute(command).then(lambda _: self.state(conversion))
 
     def force_release(self, request: ForceReleaseRequest) -> Pending[EntryAnswer]:
         """Give the points back at the program's own risk, and ask the partner to refuse should it come back."""
@@ -274,16 +264,16 @@ class ConversionsService:
         )
 
     def _incoming(self, conversion: Id, record: IncomingRecord) -> IncomingView:
-        entry = self._stored(record.decided_seq).entry
-        assert isinstance(entry, ConversionCredited | ConversionRefused), "the entry decided a conversion"
+        said = body_of(self._stored(record.decided_seq), ledger=self._context.ledger)
+        assert isinstance(said, Fulfil | Reject), "the entry decided a conversion"
         credited = record.state is DestinationState.CREDITED
         return IncomingView(
             id=conversion,
             state="completed" if credited else "returned",
-            reason=entry.reason if isinstance(entry, ConversionRefused) else None,
-            partner=entry.source,
-            destination_points=entry.destination_points if isinstance(entry, ConversionCredited) else 0,
-            decided_at=entry.time,
+            reason=said.reason if isinstance(said, Reject) else None,
+            partner=said.source,
+            destination_points=said.destination_points if isinstance(said, Fulfil) else 0,
+            decided_at=said.decided_at,
             seq=record.decided_seq,
         )
 

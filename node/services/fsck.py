@@ -9,11 +9,11 @@ from node.services.fsck_derived import HISTORY, check_derived, check_history, co
 from node.services.fsck_evidence import check_evidence
 from node.services.fsck_log import LogWalk
 from node.services.fsck_report import FsckFinding, FsckReport, Notes
+from node.services.own_log import open_of, place_of
 from node.store.columns import TableClass
 from node.store.database import Database
 from node.store.dump import tables_of
 from protocol.audit.findings import Verdict
-from protocol.checkpoint import open_checkpoint
 from protocol.errors import ProtocolError
 from protocol.ledger.state import TABLES
 
@@ -43,17 +43,22 @@ def fsck(database: Database, *, state: bytes | None = None) -> FsckReport:
 
 
 def _check_state(walk: LogWalk, state: bytes) -> list[FsckFinding]:
-    verifier = walk.verifier
-    if verifier is None:
+    key, own, log = walk.key, walk.replay.ledger, walk.last
+    if key is None or own is None:
         return [_state_finding("the log has no genesis to check the state file by")]
     try:
-        seen = open_checkpoint(state, [verifier])
+        seen = open_of(state, ledger=own.ledger, key=key)
     except ProtocolError as error:
         return [_state_finding(f"{error} ({error.code})")]
-    if seen.size > walk.tree.size:
-        return [_state_finding(f"it has seen {seen.size} entries, the store has {walk.tree.size}: it is an older copy")]
-    if walk.tree.root_at(seen.size) != seen.root:
-        return [_state_finding(f"it has seen another history of {seen.size} entries")]
+    generation, size = place_of(seen)
+    if generation > log.generation:
+        return [_state_finding(f"it has seen the log {seen.origin}: the store is an older copy")]
+    if generation < log.generation:
+        return []
+    if size > log.tree.size:
+        return [_state_finding(f"it has seen {size} entries, the store has {log.tree.size}: it is an older copy")]
+    if log.tree.root_at(size) != seen.root:
+        return [_state_finding(f"it has seen another history of {size} entries")]
     return []
 
 
@@ -67,7 +72,7 @@ def _report(notes: Notes, walk: LogWalk, state: tuple[FsckFinding, ...]) -> Fsck
     broken = bool(state) or any(table.finding_count for table in tables)
     unchecked = any(not table.checked for table in tables if classes[table.name] in _PROVED)
     verdict = Verdict.BROKEN if broken else Verdict.INCOMPLETE if unchecked else Verdict.HELD
-    return FsckReport(verdict=verdict, size=walk.tree.size, tables=tables, state=state)
+    return FsckReport(verdict=verdict, size=walk.last.tree.size, tables=tables, state=state)
 
 
 _ORDER: Final = (*_PROVED, TableClass.OPERATIONAL)

@@ -10,31 +10,42 @@ from typing import Final, cast
 
 import msgspec
 
+from node.services.fsck_accusations import ACCUSATIONS, check_accusations
 from node.services.fsck_log import LogWalk
 from node.services.fsck_report import Notes, TableNotes
+from node.services.own_log import open_of
 from node.store.codec import Row, Value, encode_json
 from node.store.dump import Dump, columns_of
 from node.store.evidence import EVIDENCE_TABLES, chain
 from protocol.agreement import key_of
 from protocol.audit.messages import reference_of
-from protocol.checkpoint import open_checkpoint
 from protocol.encoding import ZERO_DIGEST
-from protocol.envelope import Frame, Header, decode_envelope, frame_leaf, verify_envelope
+from protocol.envelope import (
+    Frame,
+    Header,
+    decode_envelope,
+    decode_sighting,
+    frame_leaf,
+    verify_envelope,
+    verify_sighting,
+)
 from protocol.errors import EncodingInvalid, ProtocolError
-from protocol.identifiers import Digest, Ledger
+from protocol.identifiers import Digest, Ledger, generation_of
 from protocol.keys import Role
 from protocol.ledger.state import PARTNERS, LedgerRecord, PartnerRecord
 from protocol.merkle import Hash, verify_inclusion
 from protocol.messages import (
     Body,
+    EntryReference,
+    Returned,
     body_digest,
     conversion_of,
     decode_body,
+    encode_body,
     kind_of,
     may_send,
     receiver_of,
 )
-from protocol.note import Verifier
 
 SENT: Final = "messages_sent"
 ENVELOPES: Final = "envelopes_received"
@@ -52,6 +63,7 @@ def check_evidence(dump: Dump, notes: Notes, walk: LogWalk) -> None:
     evidence.check_sent()
     evidence.check_received()
     evidence.check_checkpoints()
+    evidence.check_accusations()
     evidence.check_heads()
 
 
@@ -116,8 +128,10 @@ class _Evidence:
         self._notes = notes
         self._walk = walk
         self._own = own.ledger
+        self._keys = own.keys
         self._tables = {table.name: _Numbered(dump, notes, table.name) for table in EVIDENCE_TABLES}
         self._found: set[Digest] = set()
+        self._log_size = 0
         self._envelope: tuple[int, Header | None] = (-1, None)
 
     def _partner(self, ledger: Ledger) -> PartnerRecord | None:
@@ -139,12 +153,17 @@ class _Evidence:
             place.compare(stated, _columns_of(body, cast("bytes", data), partner=_receiver(body, self._own)))
             if expected is not None and expected != body_digest(cast("bytes", data)):
                 place.note("body", f"entry {entry_seq!r} makes another message")
-            elif entry_seq is None and reference_of(body) is not None:
+            elif entry_seq is None and self._is_here(reference_of(body)):
                 place.note("entry_seq", "the entry that made this message is not named")
             elif entry_seq is not None and expected is None and self._walk.is_sound:
                 place.note("entry_seq", f"entry {entry_seq!r} makes no message, or another row has it")
         for seq in missing:
             table.notes.note((), None, f"the message that entry {seq} makes is missing")
+
+    def _is_here(self, reference: EntryReference | None) -> bool:
+        """Return whether the entry that made a message is in the store, not in the end of a log that was lost."""
+        logs = self._walk.logs
+        return reference is not None and any(0 <= reference.seq - log.first_seq < log.tree.size for log in logs)
 
     # --- Received.
 
@@ -162,9 +181,13 @@ class _Evidence:
                     self._notes.table(RECEIVED).note((), None, text)
 
     def _check_received(self, row: Row, envelopes: Iterator[Row]) -> None:
-        number, digest, partner, kind, conversion, data, epoch, nonce, frame_seq, path, envelope_number = row
+        number, digest, partner, kind, conversion, data, epoch, nonce, frame_seq, path, log_size, envelope_number = row
         place = _Place(self._tables[RECEIVED].notes, cast("int", number))
         header = self._header(envelopes, envelope_number, place)
+        if not isinstance(log_size, int) or not self._log_size <= log_size <= self._walk.end_seq:
+            place.note("log_size", f"the log did not end before entry {log_size!r} when this message was handled")
+        else:
+            self._log_size = log_size
         body = place.body(data)
         if body is None or not isinstance(data, bytes):
             return
@@ -178,12 +201,26 @@ class _Evidence:
         _check_frame(place, header, frame_seq=frame_seq, path=path, data=data)
 
     def _check_citations(self, place: _Place, header: Header | None, body: Body, data: bytes) -> None:
-        digest = body_digest(data)
-        for citation in self._walk.citations.by_digest.get(digest, ()):
-            self._found.add(digest)
-            by_another = header is not None and header.sender != citation.sender
-            if by_another or not isinstance(body, citation.kind) or citation.differences(body):
-                place.note("body", f"entry {citation.seq} rests on this message, and says something else")
+        for digest, cited in self._told_by(body, data):
+            for citation in self._walk.citations.by_digest.get(digest, ()):
+                self._found.add(digest)
+                by_another = header is not None and header.sender != citation.sender
+                if by_another or not isinstance(cited, citation.kind) or citation.differences(cited):
+                    place.note("body", f"entry {citation.seq} rests on this message, and says something else")
+
+    def _told_by(self, body: Body, data: bytes) -> Iterator[tuple[Digest, Body]]:
+        """Yield what entries may rest on in a message: itself, or the word of ours that it gives back."""
+        if not isinstance(body, Returned):
+            yield body_digest(data), body
+            return
+        try:
+            sighting = decode_sighting(bytes(body.sighting))
+            verify_sighting(sighting, key=key_of(self._keys, Role.CHANNEL))
+        except ProtocolError:
+            return
+        yield sighting.frame.body, body
+        if body.prepare is not None:
+            yield body_digest(encode_body(body.prepare)), body.prepare
 
     def _header(self, envelopes: Iterator[Row], wanted: Value, place: _Place) -> Header | None:
         """Return the verified header of the envelope `wanted`; envelopes come in the order of their messages."""
@@ -225,7 +262,7 @@ class _Evidence:
     def check_checkpoints(self) -> None:
         """Verify every partner's checkpoint by that partner's log key."""
         table = self._tables[CHECKPOINTS]
-        for number, ledger, size, note in table.rows():
+        for number, ledger, generation, size, note in table.rows():
             place = _Place(table.notes, cast("int", number))
             name = Ledger(ledger) if isinstance(ledger, str) else Ledger("")
             record = self._partner(name)
@@ -234,12 +271,19 @@ class _Evidence:
                     place.note("ledger", f"no entry names the keys of {name}")
                 continue
             try:
-                verifier = Verifier(name, key_of(record.keys, Role.LOG))
-                stated = open_checkpoint(note if isinstance(note, bytes) else b"", [verifier])
+                stated = open_of(
+                    note if isinstance(note, bytes) else b"", ledger=name, key=key_of(record.keys, Role.LOG)
+                )
             except ProtocolError as error:
                 place.note("note", f"{error} ({error.code})")
                 continue
-            place.compare({"size": size}, {"size": stated.size})
+            said = {"generation": generation_of(Ledger(stated.origin)), "size": stated.size}
+            place.compare({"generation": generation, "size": size}, said)
+
+    def check_accusations(self) -> None:
+        """Prove every file of evidence again."""
+        table = self._tables[ACCUSATIONS]
+        check_accusations(table.rows(), table.notes, partner=self._partner, sound=self._walk.is_sound)
 
     def check_heads(self) -> None:
         """Compare each table's count and running digest with its head."""

@@ -5,11 +5,13 @@ two that agree are believed, so that one damaged value is named once, and not by
 """
 
 from array import array
-from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, cast
 
 from node.services.fsck_report import Notes
+from node.services.own_log import open_of
 from node.store.codec import Row
 from node.store.dump import Dump
 from protocol.agreement import key_of
@@ -17,18 +19,19 @@ from protocol.audit.citations import Citations
 from protocol.audit.findings import Findings
 from protocol.audit.replay import LogReplay
 from protocol.audit.tree import RecomputedTree
-from protocol.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
+from protocol.checkpoint import Checkpoint, parse_checkpoint
 from protocol.entries import Sealed, body_of
 from protocol.errors import ProtocolError
-from protocol.identifiers import Account, Digest
-from protocol.keys import Role
+from protocol.identifiers import Account, Digest, Ledger
+from protocol.keys import PublicKey, Role
 from protocol.ledger import rules
 from protocol.ledger.postings import ledger_record
 from protocol.ledger.view import Overlay
 from protocol.limits import TILE_WIDTH
 from protocol.merkle import HASH_BYTES, CompactRange, Hash, leaf_hash
 from protocol.messages import body_digest, encode_body
-from protocol.note import Verifier, parse_note
+from protocol.note import parse_note
+from protocol.recovery_entries import RecoveryBegun, RecoveryEnded, RecoveryWaived
 from protocol.tiles import tiles_of
 
 ENTRIES: Final = "entries"
@@ -50,35 +53,55 @@ class HistoryOfHolders:
 
 
 class BodiesOfEntries:
-    """Collects the digests of the bodies that entries oblige the ledger to send, by entry."""
+    """Collects the digests of the bodies that entries oblige the ledger to send, by entry.
+
+    A partner is told of a succession when it has given back our words, or an operator has gone on without.
+    """
 
     def __init__(self) -> None:
         """Start with none."""
         self.digests: dict[int, Digest] = {}
+        self._later: dict[Ledger, tuple[int, Digest]] = {}
 
     def add(self, sealed: Sealed, view: Overlay) -> None:
         """Take note of an entry that the rules accepted."""
+        entry = sealed.entry
         body = body_of(sealed, ledger=ledger_record(view).ledger)
-        if body is not None:
+        if isinstance(entry, RecoveryEnded | RecoveryWaived) and entry.partner in self._later:
+            seq, digest = self._later.pop(entry.partner)
+            self.digests[seq] = digest
+        elif isinstance(entry, RecoveryBegun) and body is not None:
+            self._later[entry.partner] = (entry.seq, body_digest(encode_body(body)))
+        elif body is not None:
             self.digests[sealed.entry.seq] = body_digest(encode_body(body))
 
 
+@dataclass(frozen=True, slots=True)
+class WalkedLog:
+    """One of the store's logs: the seq of its first entry, and the tree that its entries make."""
+
+    generation: int
+    first_seq: int
+    tree: RecomputedTree
+
+
 class LogWalk:
-    """Goes through the log from its first entry to its last; what was collected on the way proves other tables."""
+    """Goes through every log from its first entry to its last; what was collected on the way proves other tables."""
 
     def __init__(self, dump: Dump, notes: Notes) -> None:
         """Prepare to read `dump`."""
         self.history = HistoryOfHolders()
         self.bodies = BodiesOfEntries()
         self.citations = Citations()
-        self.tree = RecomputedTree()
+        self.logs: list[WalkedLog] = []
         self._findings = Findings()
         self.replay = LogReplay(findings=self._findings, collectors=(self.history, self.bodies, self.citations))
         self._dump = dump
         self._notes = notes
         self._tiles = self._read_tiles()
+        self._bundle: list[bytes] = []
         self._gap = False
-        self._root_noted = False
+        self._root_noted: set[int] = set()
 
     @property
     def is_sound(self) -> bool:
@@ -86,94 +109,136 @@ class LogWalk:
         return not self._gap and self.replay.applied == self.replay.size
 
     @property
-    def verifier(self) -> Verifier | None:
+    def key(self) -> PublicKey | None:
         """Return the log's key as genesis names it, once genesis was accepted."""
         own = self.replay.ledger
-        return None if own is None else Verifier(own.ledger, key_of(own.keys, Role.LOG))
+        return None if own is None else key_of(own.keys, Role.LOG)
+
+    @property
+    def last(self) -> WalkedLog:
+        """Return the log that is written now."""
+        return self.logs[-1]
+
+    @property
+    def end_seq(self) -> int:
+        """Return the seq that the next entry would have."""
+        return self._next_seq
 
     def run(self) -> None:
         """Check entries, tiles and checkpoints."""
-        covered = self._covered_size()
+        covered = self._covered_sizes()
         self._walk_entries(covered)
         self._check_tiles()
         self._check_checkpoints()
 
     # --- Entries.
 
-    def _read_tiles(self) -> dict[tuple[int, int], bytes]:
+    def _read_tiles(self) -> dict[tuple[int, int, int], bytes]:
         notes = self._notes.table(TILES)
-        tiles: dict[tuple[int, int], bytes] = {}
-        for level, index, hashes in self._dump.rows(TILES):
+        tiles: dict[tuple[int, int, int], bytes] = {}
+        for generation, level, index, hashes in self._dump.rows(TILES):
             notes.rows += 1
             if isinstance(hashes, bytes):
-                tiles[cast("int", level), cast("int", index)] = hashes
+                tiles[cast("int", generation), cast("int", level), cast("int", index)] = hashes
         return tiles
 
-    def _covered_size(self) -> int:
-        """Return how many entries the last checkpoint covers, by its signed note where that can be read."""
-        last = next(iter(deque(self._dump.rows(CHECKPOINTS), maxlen=1)), None)
-        if last is None:
-            return 0
-        stated = _stated(last[3])
-        if stated is not None:
-            return stated.size
-        return last[1] if isinstance(last[1], int) else 0
+    def _covered_sizes(self) -> dict[int, int]:
+        """Return for each log, in their order, how many entries its last checkpoint covers.
 
-    def _walk_entries(self, covered: int) -> None:
+        That is what the signed note says, where it can be read.
+        """
+        covered: dict[int, int] = {}
+        for _, generation, size, _, note in self._dump.rows(CHECKPOINTS):
+            stated = _stated(note)
+            if stated is not None:
+                covered[_generation_of(stated)] = stated.size
+            elif isinstance(size, int) and isinstance(generation, int):
+                covered[generation] = size
+        return dict(sorted(covered.items())) or {1: 0}
+
+    def _walk_entries(self, covered: Mapping[int, int]) -> None:
         notes = self._notes.table(ENTRIES)
         notes.checked = True
-        bundle: list[bytes] = []
+        sizes = iter(covered.items())
+        generation, size = next(sizes)
+        self.logs.append(WalkedLog(generation, 0, RecomputedTree()))
         for seq, leaf, data in self._dump.rows(ENTRIES):
             notes.rows += 1
-            self._fill_gap(cast("int", seq))
-            if self.tree.size != seq or not isinstance(data, bytes):
-                notes.note((cast("int", seq),), "seq", "this entry stands where none should")
+            at = cast("int", seq)
+            if self.last.tree.size >= size and at > self._next_seq and (following := next(sizes, None)) is not None:
+                # The next log begins after all that anybody has seen of this one: what lies between was lost.
+                generation, size = following
+                self._turn_over(generation, at)
+            self._fill_gap(min(at, self.last.first_seq + size))
+            if self._next_seq != at or not isinstance(data, bytes):
+                notes.note((at,), "seq", "this entry stands where none should")
                 self._gap = True
                 continue
-            self._place(self.tree.size, leaf, data)
+            self._place(at, leaf, data)
             if not self._gap:
-                bundle.append(data)
-            if len(bundle) == TILE_WIDTH:
-                self.replay.add(bundle)
-                bundle.clear()
-        self.replay.add(bundle)
-        self._fill_gap(covered)
-        self.tree.settle()
+                self._bundle.append(data)
+            if len(self._bundle) == TILE_WIDTH:
+                self._judge()
+        self._judge()
+        self._fill_gap(self.last.first_seq + size)
+        self.last.tree.settle()
         self._note_refusal()
-        if self.tree.size > covered:
-            text = f"no checkpoint covers the entries from {covered} to {self.tree.size - 1}"
+        for generation, _ in sizes:
+            notes.note((), None, f"all entries of the log {generation} are missing")
+            self._gap = True
+        if self.last.tree.size > size:
+            text = f"no checkpoint covers the entries from {self.last.first_seq + size} to {self._next_seq - 1}"
             self._notes.table(CHECKPOINTS).note((), None, text)
+
+    @property
+    def _next_seq(self) -> int:
+        return self.last.first_seq + self.last.tree.size
+
+    def _judge(self) -> None:
+        self.replay.add(self._bundle)
+        self._bundle.clear()
+
+    def _turn_over(self, generation: int, seq: int) -> None:
+        """Go on to the log after this one, whose genesis is the entry `seq`."""
+        self._judge()
+        self.last.tree.settle()
+        if self.is_sound:
+            self.replay.succeed()
+        else:
+            self._gap = True
+        self.logs.append(WalkedLog(generation, seq, RecomputedTree()))
 
     def _fill_gap(self, seq: int) -> None:
         """Note that entries up to before `seq` are missing, and go on with what the tiles know of them."""
-        first = self.tree.size
+        first = self._next_seq
         if first >= seq:
             return
         last = f" and all up to {seq - 1}" if seq - 1 > first else ""
         self._notes.table(ENTRIES).note((first,), None, f"this entry is missing{last}")
         self._gap = True
-        while self.tree.size < seq and (known := self._in_tile(self.tree.size)) is not None:
-            self.tree.append(known)
+        while self._next_seq < seq and (known := self._in_tile(self.last.tree.size)) is not None:
+            self.last.tree.append(known)
 
     def _place(self, seq: int, leaf: object, data: bytes) -> None:
-        computed, known = leaf_hash(data), self._in_tile(seq)
+        computed, known = leaf_hash(data), self._in_tile(self.last.tree.size)
         if leaf == computed:
-            self.tree.append(computed)
+            self.last.tree.append(computed)
             return
         if known is not None and known == leaf:
             self._notes.table(ENTRIES).note((seq,), "data", "the bytes do not lead to the leaf hash")
-            self.tree.append(known)
+            self.last.tree.append(known)
             return
         self._notes.table(ENTRIES).note((seq,), "leaf", "this is not the leaf hash of the bytes")
-        self.tree.append(computed)
+        self.last.tree.append(computed)
 
-    def _in_tile(self, seq: int) -> Hash | None:
-        index, offset = divmod(seq, TILE_WIDTH)
-        found = self._tiles.get((0, index), b"")[offset * HASH_BYTES : (offset + 1) * HASH_BYTES]
+    def _in_tile(self, leaf_index: int) -> Hash | None:
+        index, offset = divmod(leaf_index, TILE_WIDTH)
+        tile = self._tiles.get((self.last.generation, 0, index), b"")
+        found = tile[offset * HASH_BYTES : (offset + 1) * HASH_BYTES]
         return Hash(found) if len(found) == HASH_BYTES else None
 
     def _note_refusal(self) -> None:
-        seq = self.replay.applied
+        seq = self.replay.first_seq + self.replay.applied
         for finding in self._findings.listed:
             self._notes.table(ENTRIES).note((seq,), "data", f"{finding.detail} ({finding.code})")
 
@@ -182,14 +247,15 @@ class LogWalk:
     def _check_tiles(self) -> None:
         notes = self._notes.table(TILES)
         notes.checked = True
-        for tile in tiles_of(self.tree.size):
-            stored = self._tiles.pop((tile.level, tile.index), None)
-            place = (tile.level, tile.index)
-            if stored is None:
-                notes.note(place, None, "this tile is missing")
-            elif stored != self.tree.tile(tile):
-                at = _first_difference(stored, self.tree.tile(tile))
-                notes.note(place, "hashes", f"hash {at} is not the one that the entries make")
+        for log in self.logs:
+            for tile in tiles_of(log.tree.size):
+                place = (log.generation, tile.level, tile.index)
+                stored = self._tiles.pop(place, None)
+                if stored is None:
+                    notes.note(place, None, "this tile is missing")
+                elif stored != log.tree.tile(tile):
+                    at = _first_difference(stored, log.tree.tile(tile))
+                    notes.note(place, "hashes", f"hash {at} is not the one that the entries make")
         for place in sorted(self._tiles):
             notes.note(place, None, "this tile should not be there")
 
@@ -197,39 +263,59 @@ class LogWalk:
 
     def _check_checkpoints(self) -> None:
         notes = self._notes.table(CHECKPOINTS)
-        verifier = self.verifier
-        notes.checked = verifier is not None
-        roots = _Roots(self.tree)
-        expected, covered = 0, 0
+        key, own = self.key, self.replay.ledger
+        notes.checked = key is not None
+        roots = {log.generation: _Roots(log.tree) for log in self.logs}
+        expected, covered = 0, (0, 0)
         for row in self._dump.rows(CHECKPOINTS):
             notes.rows += 1
             number = cast("int", row[0])
             if number != expected:
                 notes.note((expected,), None, f"this checkpoint is missing, and {number} stands in its place")
             expected = number + 1
-            if verifier is not None:
-                covered = self._check_checkpoint(row, verifier, roots, covered)
+            if key is not None and own is not None:
+                covered = self._check_checkpoint(row, Signed(own.ledger, key), roots, covered)
 
-    def _check_checkpoint(self, row: Row, verifier: Verifier, roots: "_Roots", covered: int) -> int:
-        """Check one row against its own note and the log; return how many entries it covers."""
+    def _check_checkpoint(
+        self, row: Row, by: "Signed", roots: Mapping[int, "_Roots"], covered: tuple[int, int]
+    ) -> tuple[int, int]:
+        """Check one row against its own note and the log; return which log it covers, and how many entries of it."""
         notes = self._notes.table(CHECKPOINTS)
-        key, (_, size, root, note) = (cast("int", row[0]),), row
+        key, (_, generation, size, root, note) = (cast("int", row[0]),), row
         try:
-            stated = open_checkpoint(note if isinstance(note, bytes) else b"", [verifier])
+            stated = open_of(note if isinstance(note, bytes) else b"", ledger=by.ledger, key=by.key)
         except ProtocolError as error:
             notes.note(key, "note", f"{error} ({error.code})")
             return covered
+        place = _generation_of(stated), stated.size
+        if place[0] != generation:
+            notes.note(key, "generation", f"the note is of the log {stated.origin}")
         if stated.size != size:
             notes.note(key, "size", f"the note states {stated.size} entries")
-        elif stated.size <= covered:
-            notes.note(key, "size", f"the checkpoint before covers {covered} entries")
+        elif place <= covered:
+            notes.note(key, "size", f"the checkpoint before covers {covered[1]} entries of the log {covered[0]}")
         if stated.root.hex() != root:
             notes.note(key, "root", f"the note states {stated.root.hex()}")
-        if stated.size <= self.tree.size and not self._root_noted and roots.at(stated.size) != stated.root:
-            self._root_noted = True
-            text = f"the entries up to this one do not make the root that checkpoint {key[0]} signed"
-            self._notes.table(ENTRIES).note((stated.size - 1,), None, text)
-        return stated.size
+        self._compare_root(key[0], stated, roots.get(place[0]))
+        return place
+
+    def _compare_root(self, number: int, stated: Checkpoint, roots: "_Roots | None") -> None:
+        generation = _generation_of(stated)
+        if generation in self._root_noted or roots is None or stated.size > roots.size:
+            return
+        if roots.at(stated.size) != stated.root:
+            self._root_noted.add(generation)
+            first_seq = next(log.first_seq for log in self.logs if log.generation == generation)
+            text = f"the entries up to this one do not make the root that checkpoint {number} signed"
+            self._notes.table(ENTRIES).note((first_seq + stated.size - 1,), None, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """By whom checkpoints must be signed: a ledger, and the key of its logs."""
+
+    ledger: Ledger
+    key: PublicKey
 
 
 class _Roots:
@@ -238,6 +324,10 @@ class _Roots:
     def __init__(self, tree: RecomputedTree) -> None:
         self._tree = tree
         self._range = CompactRange()
+
+    @property
+    def size(self) -> int:
+        return self._tree.size
 
     def at(self, size: int) -> Hash:
         if size < self._range.size:
@@ -252,6 +342,11 @@ def _stated(note: object) -> Checkpoint | None:
         return parse_checkpoint(parse_note(note if isinstance(note, bytes) else b"").text)
     except ProtocolError:
         return None
+
+
+def _generation_of(checkpoint: Checkpoint) -> int:
+    text = checkpoint.origin.rpartition(".")[2]
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _first_difference(one: bytes, two: bytes) -> int:

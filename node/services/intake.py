@@ -1,13 +1,19 @@
 """Taking in a partner's envelope: its due frames are applied in order, with their evidence, in one transaction."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 import structlog
 
+from node.engine.gate import Gate
 from node.engine.work import Desk
+from node.services.body_commands import command_for
+from node.services.channel_rows import ChannelRows, incoming_of, present_channel, with_incoming
+from node.services.misconduct import AccusationReads, Watch
 from node.services.peer import Peer
+from node.services.taking_back import Outcome, OwnWords, TakingBack
+from node.services.waiting import note_waiting
 from node.store.rows import (
     Answered,
     ChannelState,
@@ -18,20 +24,21 @@ from node.store.rows import (
     SentBody,
     Write,
 )
-from protocol.channel import Incoming, Outgoing, plan
+from protocol.channel import Incoming, plan
 from protocol.entries import Sealed, body_of
-from protocol.envelope import Fence, Parcel, encode_envelope, frame_leaf
+from protocol.envelope import Parcel, encode_envelope, frame_leaf
 from protocol.errors import Code, Refusal
 from protocol.identifiers import Digest, Ledger
+from protocol.keys import PublicKey
 from protocol.ledger import rules, settling
-from protocol.ledger.commands import AnyCommand, ConcludeFulfil, ConcludeReject, DecideCancel, DecidePrepare, TakeEnd
-from protocol.ledger.names import cancel_id, conclusion_id, decision_id, ended_id
-from protocol.ledger.state import IDS, INCOMING
-from protocol.ledger.view import Need, Overlay, need
+from protocol.ledger.names import cancel_id, decision_id
+from protocol.ledger.state import HEAD, IDS, INCOMING, ONLY
+from protocol.ledger.view import Need, NotLoaded, Overlay, need
 from protocol.merkle import MemoryTree
 from protocol.messages import (
     Body,
     Cancel,
+    ChannelBody,
     Close,
     End,
     Error,
@@ -40,6 +47,8 @@ from protocol.messages import (
     Prepare,
     Query,
     Reject,
+    Returned,
+    ReturnedAgreement,
     body_digest,
     conversion_of,
     encode_body,
@@ -48,105 +57,43 @@ from protocol.messages import (
     receiver_of,
 )
 
+_SHUT: Final = frozenset({Code.STORE_BEHIND.value, Code.START_UNANSWERED.value})
 _LOG: Final = structlog.get_logger()
 
 
-def command_for(body: Body, digest: Digest) -> AnyCommand | None:
-    """Return what a received body asks of the ledger, or None for one that moves nothing."""
-    match body:
-        case Prepare():
-            return DecidePrepare(id=decision_id(body.key), request=digest, prepare=body, digest=digest)
-        case Cancel():
-            return DecideCancel(id=decision_id(body.key), request=body.prepare, cancel=body, digest=digest)
-        case Fulfil():
-            return ConcludeFulfil(id=conclusion_id(body.id), request=digest, fulfil=body, digest=digest)
-        case Reject():
-            return ConcludeReject(id=conclusion_id(body.id), request=digest, reject=body, digest=digest)
-        case End():
-            return TakeEnd(id=ended_id(body.agreement, body.sender), request=digest, end=body, digest=digest)
-        case _:
-            return settling.command_for(body, digest)
-
-
-class ChannelReads(Protocol):
+class ChannelReads(AccusationReads, ChannelRows, OwnWords, Protocol):
     """What the store tells about the streams with partners."""
-
-    def channel(self, partner: Ledger) -> ChannelState | None:
-        """Return where the streams with `partner` stand, or None before the first epoch."""
 
     def received_digests(self, partner: Ledger, digests: Sequence[Digest]) -> set[Digest]:
         """Return those of `digests` that are bodies which `partner` has sent us."""
 
-
-def with_incoming(row: ChannelState, incoming: Incoming) -> ChannelState:
-    """Return the row with the partner's stream as `incoming` says; our own stream's columns stay."""
-    fence = incoming.fence
-    return replace(
-        row,
-        in_epoch=incoming.epoch,
-        in_nonce=incoming.epoch_nonce,
-        in_next_seq=incoming.next_seq,
-        in_bodies=incoming.bodies,
-        in_last_body=incoming.last_body,
-        fence_epoch=fence.epoch,
-        fence_next_seq=fence.next_seq,
-        fence_bodies=fence.bodies,
-        fence_last_body=fence.last_body,
-    )
+    def sent_numbers(self, digests: list[Digest]) -> dict[Digest, int]:
+        """Return the numbers of those of `digests` that are bodies of ours."""
 
 
-def incoming_of(state: ChannelState | None) -> Incoming:
-    """Return the partner's stream as the row keeps it."""
-    if state is None or not state.in_epoch:
-        return Incoming()
-    return Incoming(
-        epoch=state.in_epoch,
-        epoch_nonce=state.in_nonce,
-        next_seq=state.in_next_seq,
-        bodies=state.in_bodies,
-        last_body=state.in_last_body,
-        fence=Fence(
-            epoch=state.fence_epoch,
-            next_seq=state.fence_next_seq,
-            bodies=state.fence_bodies,
-            last_body=state.fence_last_body,
-        ),
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """Where parcels are taken in: `key` is our channel key, `waits` what each partner's give-back waits for."""
 
-
-def present_channel(desk: Desk, store: ChannelReads, partner: Ledger) -> ChannelState:
-    """Return the row of both streams as the works before this one, in this commit and in earlier ones, leave it."""
-    for write in reversed(desk.staged()):
-        if isinstance(write, ChannelState) and write.partner == partner:
-            return write
-    return store.channel(partner) or ChannelState(partner=partner)
-
-
-class OpenEpoch:
-    """Makes a new epoch of our stream to a partner durable, before anything is said in it."""
-
-    def __init__(self, partner: Ledger, outgoing: Outgoing, store: ChannelReads) -> None:
-        """Open `outgoing`."""
-        self._partner = partner
-        self._outgoing = outgoing
-        self._store = store
-
-    def needs(self, _view: Overlay) -> Iterator[Need]:
-        """Need nothing."""
-        return iter(())
-
-    def run(self, desk: Desk) -> None:
-        """Write the epoch beside the partner's stream as it stands."""
-        row = present_channel(desk, self._store, self._partner)
-        desk.stage(replace(row, out_epoch=self._outgoing.epoch, out_nonce=self._outgoing.epoch_nonce))
+    ledger: Ledger
+    store: ChannelReads
+    gate: Gate
+    key: PublicKey
+    waits: Callable[[], Mapping[Ledger, int | None]]
 
 
 @dataclass(slots=True)
 class Taken:
-    """What an intake has done: the number of frames applied, and the bodies of ours that it made stand again."""
+    """What an intake has done: the number of frames applied, and the bodies of ours that it made stand again.
+
+    `unfinished`: what comes next rests on what this commit has made, and can be applied in the next one. `restored`:
+    the partner has given back all our words.
+    """
 
     applied: int = 0
     again: dict[Digest, bytes] = field(default_factory=dict)
+    unfinished: bool = False
+    restored: bool = False
 
 
 class IntakeWork:
@@ -158,8 +105,7 @@ class IntakeWork:
         parcel: Parcel,
         bodies: Sequence[Body],
         *,
-        ledger: Ledger,
-        store: ChannelReads,
+        around: Surroundings,
         acknowledged: Sequence[Digest],
         checkpoint: PartnerCheckpoint | None,
     ) -> None:
@@ -167,15 +113,22 @@ class IntakeWork:
         self._peer = peer
         self._parcel = parcel
         self._bodies = bodies
-        self._ledger = ledger
-        self._store = store
+        self._ledger = around.ledger
+        self._store = around.store
+        self._gate = around.gate
         self._acknowledged = acknowledged
         self._checkpoint = checkpoint
         self._taken = Taken()
+        self._wishes = {body.prepare for body in bodies if isinstance(body, Cancel)}
+        self._back_next: int | None = None
+        self._back = TakingBack(
+            peer, bodies, ledger=around.ledger, key=around.key, store=around.store, gate=around.gate, waits=around.waits
+        )
         self._tree = MemoryTree([frame_leaf(frame) for frame in parcel.frames])
 
     def needs(self, view: Overlay) -> Iterator[Need]:
         """Yield what every body's command reads."""
+        yield from self._back.needs(view)
         for frame, body in zip(self._parcel.frames, self._bodies, strict=True):
             command = command_for(body, frame.body)
             if command is not None:
@@ -193,40 +146,107 @@ class IntakeWork:
         row = present_channel(desk, self._store, self._peer.ledger)
         before = incoming_of(row)
         due = plan(before, self._parcel.header, self._bodies)
+        watch = Watch(store=self._store, peer=self._peer, parcel=self._parcel, bodies=self._bodies)
+        watch.look(desk, repeated=due.offset)
         if self._acknowledged:
             desk.stage(Answered(tuple(self._acknowledged)))
         if self._checkpoint is not None:
             desk.stage(self._checkpoint)
+        changed = self._heard(row)
+        self._back_next = changed.back_next
+        if self._may_act():
+            self._back.begin(desk)
         incoming = self._apply(desk, due.incoming, due.offset)
-        if incoming != before:
-            desk.stage(replace(with_incoming(row, incoming), answered_epoch=self._answered_epoch(row)))
+        changed = replace(with_incoming(changed, incoming), in_bodies_sent=self._bodies_sent(row, incoming))
+        if self._may_act() and changed.answered_epoch == self._peer.outgoing.epoch:
+            self._end(desk)
+        changed = replace(changed, back_next=self._back_next)
+        if changed != row:
+            desk.stage(changed)
         return self._taken
 
-    def _answered_epoch(self, row: ChannelState) -> int:
-        # A newer epoch may be durable already and not yet be the one we speak in.
+    def _heard(self, row: ChannelState) -> ChannelState:
+        """Return the row with the partner's answer to our HELLO, and what it shows to be lost, once it is there."""
         outgoing = self._peer.outgoing
-        return row.out_epoch if outgoing.answered and outgoing.epoch == row.out_epoch else row.answered_epoch
+        # A newer epoch may be durable already and not yet be the one we speak in.
+        if not outgoing.answered or outgoing.epoch != row.out_epoch or row.answered_epoch == outgoing.epoch:
+            return row
+        lost = outgoing.behind and row.back_next is None
+        return replace(row, answered_epoch=outgoing.epoch, back_next=outgoing.bodies_sent if lost else row.back_next)
+
+    def _bodies_sent(self, row: ChannelState, incoming: Incoming) -> int:
+        hello = self._bodies[0] if self._bodies else None
+        opened = (incoming.epoch, incoming.epoch_nonce) != (row.in_epoch, row.in_nonce)
+        return hello.bodies_sent if opened and isinstance(hello, Hello) else row.in_bodies_sent
+
+    def _end(self, desk: Desk) -> None:
+        """Note that the partner has given back all our words, if it has."""
+        if self._back_next is not None and self._back_next < self._peer.outgoing.fence.bodies:
+            return
+        self._back.end(desk)
+        if self._back_next is not None:
+            self._back_next = None
+            self._taken.restored = True
 
     def _apply(self, desk: Desk, incoming: Incoming, offset: int) -> Incoming:
         known = self._known(desk, offset)
         evidence: list[Write] = []
         for place in range(offset, len(self._bodies)):
             body, digest = self._bodies[place], self._parcel.frames[place].body
-            if not isinstance(body, Hello):
-                if not self._may_act():
-                    break
-                self._handle(desk, body, digest)
+            head = desk.find(HEAD, ONLY)
+            log_size = head.size if head else 0
+            if not self._handled(desk, body, digest):
+                break
             fresh = digest not in known
             if fresh:
                 known.add(digest)
-                evidence.append(self._received(place, body))
-            incoming = incoming.applied(digest if fresh and not isinstance(body, Hello) else None)
+                evidence.append(self._received(place, body, log_size))
+            incoming = incoming.applied(digest if fresh and not isinstance(body, ChannelBody) else None)
             self._taken.applied += 1
         if evidence:
             desk.stage(ReceivedEnvelope(partner=self._peer.ledger, envelope=encode_envelope(self._parcel.envelope)))
         for write in evidence:
             desk.stage(write)
         return incoming
+
+    def _handled(self, desk: Desk, body: Body, digest: Digest) -> bool:
+        """Handle one body and return whether it is applied; one that is not keeps back all that come after it."""
+        if isinstance(body, Hello):
+            # What it gives back in this epoch begins where our own HELLO says.
+            if self._back_next is not None:
+                self._back_next = self._peer.outgoing.bodies_sent
+            return True
+        if not self._may_act():
+            return False
+        if isinstance(body, Prepare) and self._is_second_thought(desk, body, digest):
+            return True
+        recovering = self._back.is_recovering(desk)
+        try:
+            if isinstance(body, Returned):
+                return self._take_back(desk, body)
+            if isinstance(body, ReturnedAgreement):
+                self._back.take_agreement(desk, body)
+                return True
+            return self._handle(desk, body, digest)
+        except NotLoaded as missing:
+            if not recovering:
+                raise
+            # A word that was given back in this commit has made what this one moves.
+            _LOG.info("word_waits_for_a_commit", kind=kind_of(body), partner=self._peer.ledger, row=str(missing))
+            self._taken.unfinished = self._taken.applied > 0
+            return False
+
+    def _is_second_thought(self, desk: Desk, prepare: Prepare, digest: Digest) -> bool:
+        """Return whether an order that is not decided comes together with the wish to cancel it, which then decides."""
+        return digest in self._wishes and desk.find(IDS, decision_id(prepare.key)) is None
+
+    def _take_back(self, desk: Desk, body: Returned) -> bool:
+        if self._back_next is None:
+            return True
+        if self._back.take(desk, body) is not Outcome.STANDS:
+            return False
+        self._back_next += 1
+        return True
 
     def _known(self, desk: Desk, offset: int) -> set[Digest]:
         """Return those of the due bodies that were received before, in this commit or in earlier ones."""
@@ -239,16 +259,24 @@ class IntakeWork:
         return staged | self._store.received_digests(partner, digests)
 
     def _may_act(self) -> bool:
-        # Until our HELLO is answered, this store may be an old copy that does not know what it has promised; once it
-        # is shown to be one, nothing moves until the lost words are back.
-        return self._peer.outgoing.answered and not self._peer.outgoing.behind
+        # Until our HELLO is answered, and those to all other partners, this store may be an old copy that does not know
+        # what it has promised; once it is shown to be one, nothing moves until the lost words are back.
+        return self._peer.outgoing.answered and self._peer.excused and self._gate.is_open
 
-    def _handle(self, desk: Desk, body: Body, digest: Digest) -> None:
+    def _handle(self, desk: Desk, body: Body, digest: Digest) -> bool:
+        """Handle a body and return whether it is applied: while the ledger waits for its words, some must wait."""
         try:
             self._check_addressed(body)
             self._execute(desk, body, digest)
         except Refusal as refusal:
+            if refusal.code == Code.RECOVERING.value:
+                # What asks is asked again, and answered when the ledger has its words back.
+                return isinstance(body, Prepare | Cancel | Query)
+            if refusal.code in _SHUT or (refusal.code == Code.CLOCK.value and isinstance(body, Close | End)):
+                # Nobody would say it again: what comes from ahead of our clock waits until that has come so far.
+                return False
             self._refused(desk, body, digest, refusal)
+        return True
 
     def _check_addressed(self, body: Body) -> None:
         sender = self._peer.ledger
@@ -267,6 +295,7 @@ class IntakeWork:
         command = command_for(body, digest)
         if command is None:
             # An ERROR is for an operator to see; a proposed statement and lines wait for who looks at them.
+            note_waiting(desk, body, digest)
             _LOG.warning("body_moves_nothing", kind=kind_of(body), partner=self._peer.ledger, body=digest)
             return
         answer = desk.execute(command)
@@ -295,7 +324,16 @@ class IntakeWork:
     def _asked(self, desk: Desk, body: Fulfil | Reject) -> tuple[Digest, ...]:
         cancelled = desk.find(IDS, cancel_id(body.id))
         wish = body_of(desk.entry(cancelled.seq), ledger=self._ledger) if cancelled else None
-        return (body.prepare, *([body_digest(encode_body(wish))] if wish else []))
+        asked = body_digest(encode_body(wish)) if wish else None
+        # A wish that the partner has not seen yet goes out all the same: both sides count the same words in one order.
+        seen = asked is not None and ((isinstance(body, Reject) and body.cancel == asked) or self._is_applied(asked))
+        return (body.prepare, *([asked] if asked is not None and seen else []))
+
+    def _is_applied(self, digest: Digest) -> bool:
+        """Return whether the partner has acknowledged a body of ours in the present epoch."""
+        with self._peer.lock:
+            framed = self._store.sent_numbers([digest]).get(digest, self._peer.framed_number + 1)
+            return framed <= self._peer.framed_number and digest not in self._peer.outgoing.frames
 
     def _refused(self, desk: Desk, body: Body, digest: Digest, refusal: Refusal) -> None:
         _LOG.warning(
@@ -327,7 +365,7 @@ class IntakeWork:
             )
         )
 
-    def _received(self, place: int, body: Body) -> ReceivedBody:
+    def _received(self, place: int, body: Body, log_size: int) -> ReceivedBody:
         header, frame = self._parcel.header, self._parcel.frames[place]
         return ReceivedBody(
             partner=self._peer.ledger,
@@ -339,4 +377,5 @@ class IntakeWork:
             epoch_nonce=header.epoch_nonce,
             frame_seq=frame.seq,
             path=tuple(Digest(node.hex()) for node in self._tree.inclusion_proof(place)),
+            log_size=log_size,
         )

@@ -4,31 +4,22 @@ Every commit signs a checkpoint, and at most one a second is published; tiles an
 published checkpoint reaches. A tile row serves any of its prefixes, since what a tile holds never changes.
 """
 
-import threading
 from dataclasses import dataclass
-from typing import Final
 
 from node.services.answers import Document
 from node.services.context import Context
+from node.services.log_files import LogFiles
 from node.services.pages import encode_received
+from node.services.publication import Publication
 from node.services.refusals import NodeCode, NodeRefusal
 from node.services.render import document_in
 from node.store.rows import SignedCheckpoint
-from protocol.agreement import key_of
-from protocol.audit.pages import (
-    PAGE_MESSAGES_MAX,
-    LedgerFile,
-    encode_ledger_file,
-)
+from protocol.audit.pages import PAGE_MESSAGES_MAX
+from protocol.entries import decode_entry
 from protocol.errors import TileInvalid
-from protocol.keys import Role
-from protocol.limits import TILE_WIDTH
-from protocol.merkle import HASH_BYTES, inclusion_proof, leaf_hash
-from protocol.note import Verifier, format_vkey
+from protocol.merkle import inclusion_proof, leaf_hash
 from protocol.proof import Receipt, format_receipt
-from protocol.tiles import BundleId, TileId, TileReader, encode_bundle, parse_path, tile_width
-
-PUBLISH_SECONDS: Final = 1.0
+from protocol.tiles import BundleId, TileId, TileReader, parse_path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +44,8 @@ class LogService:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._lock = threading.Lock()
-        self._published: SignedCheckpoint | None = None
-        self._published_at = float("-inf")
+        self._files = LogFiles(context.reader, context.record)
+        self.publication = Publication(context)
 
     def checkpoint(self) -> bytes:
         """Return the published checkpoint, a signed note."""
@@ -63,28 +53,33 @@ class LogService:
 
     def ledger_file(self) -> bytes:
         """Return which log this is and its verifier key."""
-        verifier = Verifier(self._context.ledger, key_of(self._context.record.keys, Role.LOG))
-        return encode_ledger_file(LedgerFile(ledger=self._context.ledger, vkey=format_vkey(verifier)))
+        return self._files.ledger_file(self._current().generation)
 
     def tile(self, path: str) -> bytes:
         """Return the tile of hashes at `path`, or raise `not_found` for what is none or not published yet."""
-        place = _parsed(path)
-        if not isinstance(place, TileId):
-            raise _absent(path)
-        width = tile_width(level=place.level, index=place.index, size=self._current().size)
-        if not width or place.width > width:
-            raise _absent(path)
-        return self._hashes(place)
+        return self._file(path, TileId, self._current())
 
     def bundle(self, path: str) -> bytes:
         """Return the entry bundle at `path`, or raise `not_found` for what is none or not published yet."""
-        place = _parsed(path)
-        if not isinstance(place, BundleId):
-            raise _absent(path)
-        width = tile_width(level=0, index=place.index, size=self._current().size)
-        if not width or place.width > width:
-            raise _absent(path)
-        return encode_bundle(self._context.reader.entries(place.index * TILE_WIDTH, place.width))
+        return self._file(path, BundleId, self._current())
+
+    # --- Logs that a successor has taken the place of: what was restored of them, for ever.
+
+    def past_checkpoint(self, generation: int) -> bytes:
+        """Return the last checkpoint of an earlier log that this store has, a signed note, or raise `not_found`."""
+        return self._past(generation).note
+
+    def past_ledger_file(self, generation: int) -> bytes:
+        """Return the name of an earlier log and its verifier key, or raise `not_found`."""
+        return self._files.ledger_file(self._past(generation).generation)
+
+    def past_tile(self, generation: int, path: str) -> bytes:
+        """Return the tile of hashes at `path` of an earlier log, or raise `not_found`."""
+        return self._file(path, TileId, self._past(generation))
+
+    def past_bundle(self, generation: int, path: str) -> bytes:
+        """Return the entry bundle at `path` of an earlier log, or raise `not_found`."""
+        return self._file(path, BundleId, self._past(generation))
 
     def messages(self, page: int) -> bytes:
         """Return a page of received messages, or raise `not_found` beyond the last."""
@@ -104,8 +99,8 @@ class LogService:
     def entries(self, *, after: int | None, limit: int) -> EntryPage:
         """Return up to `limit` entries after the cursor."""
         start = 0 if after is None else after + 1
-        found = self._context.reader.entries(start, limit + 1)
-        views = tuple(_view(seq, data) for seq, data in enumerate(found[:limit], start))
+        found = self._context.reader.entries_from(start, limit + 1)
+        views = tuple(_view(decode_entry(data).seq, data) for data in found[:limit])
         return EntryPage(entries=views, next=views[-1].seq if len(found) > limit else None)
 
     def receipt(self, seq: int) -> bytes:
@@ -114,34 +109,47 @@ class LogService:
         Its checkpoint is the published one, or the newest when that does not reach the entry yet.
         """
         data = self._context.reader.entry(seq)
-        checkpoint = self._current()
-        if data is not None and checkpoint.size <= seq:
-            checkpoint = self._newest()
-        if data is None or checkpoint.size <= seq:
+        generation = self._files.generation_at(seq, newest=self._newest().generation)
+        first = None if generation is None else self._files.first_seq(generation)
+        if data is None or generation is None or first is None:
             raise _absent(f"entry {seq}")
-        tiles = TileReader(size=checkpoint.size, fetch=self._hashes)
-        proof = inclusion_proof(index=seq, size=checkpoint.size, read=tiles.read)
-        return format_receipt(Receipt(extra=data, index=seq, proof=proof, checkpoint=checkpoint.note))
+        index = seq - first
+        checkpoint = self._reaching(generation, index)
+        tiles = TileReader(size=checkpoint.size, fetch=lambda tile: self._files.hashes(tile, generation))
+        proof = inclusion_proof(index=index, size=checkpoint.size, read=tiles.read)
+        return format_receipt(Receipt(extra=data, index=index, proof=proof, checkpoint=checkpoint.note))
 
     def newest(self) -> SignedCheckpoint:
         """Return the last signed checkpoint, published or not: what this node must never fall behind."""
         return self._newest()
 
     def _current(self) -> SignedCheckpoint:
-        now = self._context.clock.monotonic()
-        with self._lock:
-            if self._published is None or now - self._published_at >= PUBLISH_SECONDS:
-                self._published = self._newest()
-                self._published_at = now
-            return self._published
+        return self.publication.current()
 
     def _newest(self) -> SignedCheckpoint:
-        found = self._context.reader.latest_checkpoint()
-        assert found is not None, "a log has its genesis, and a checkpoint over it"
+        return self.publication.newest()
+
+    def _reaching(self, generation: int, index: int) -> SignedCheckpoint:
+        """Return the published checkpoint of a log, or its newest where that does not reach the leaf `index` yet."""
+        current = self._current()
+        if current.generation == generation and index < current.size:
+            return current
+        newest = self._context.reader.checkpoint_of(generation)
+        assert newest is not None, "an entry is written with a checkpoint over it"
+        return newest
+
+    def _past(self, generation: int) -> SignedCheckpoint:
+        found = self._context.reader.checkpoint_of(generation)
+        if found is None or found.generation >= self._newest().generation:
+            raise _absent(f"earlier log {generation}")
         return found
 
-    def _hashes(self, tile: TileId) -> bytes:
-        return self._context.reader.tile(tile.level, tile.index)[: tile.width * HASH_BYTES]
+    def _file(self, path: str, kind: type[TileId] | type[BundleId], checkpoint: SignedCheckpoint) -> bytes:
+        place = _parsed(path)
+        found = self._files.file(place, checkpoint) if isinstance(place, kind) else None
+        if found is None:
+            raise _absent(path)
+        return found
 
 
 def _parsed(path: str) -> TileId | BundleId:

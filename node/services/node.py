@@ -1,16 +1,21 @@
 """A node as one object: every service, wired to one store, one writer and the ports."""
 
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from node.engine.work import Work
 from node.engine.writer import WriterQueue
-from node.ports import Clock, Faults, Keyring, Papers, Randomness, Transport
+from node.peers.logs import HttpLogs
+from node.peers.witnesses import HttpWitnesses
+from node.ports import Clock, Faults, Keyring, Logs, Papers, Randomness, Transport, Witnesses
 from node.services.accounts import AccountsService
+from node.services.accusations import AccusationsService
+from node.services.acknowledging import WitnessedWriter
 from node.services.agreements import AgreementsService
 from node.services.context import Context, Ping
 from node.services.conversions import ConversionsService
+from node.services.cosigning import Cosigning, Witnessing
 from node.services.credentials import CredentialsService
 from node.services.exceptions import Delivery, ExceptionsService
 from node.services.exchange import Exchange
@@ -22,6 +27,8 @@ from node.services.points import PointsService
 from node.services.quotes import QuotesService
 from node.services.request_digest import RequestDigests
 from node.services.settlement import SettlementService
+from node.services.succession import SuccessionService
+from node.services.witness import WitnessService
 from node.store.reader import StoreReader
 from protocol.errors import TallystickError
 from protocol.identifiers import Ledger
@@ -43,32 +50,32 @@ class Ports:
     transport: Transport
     papers: Papers
     faults: Faults
+    logs: Logs = field(default_factory=HttpLogs)
+    witnesses: Witnesses = field(default_factory=HttpWitnesses)
 
 
 class Node:
     """What the API and the workers call. The composition root makes one and closes what it was made from."""
 
-    def __init__(self, *, reader: StoreReader, writer: WriterQueue, ports: Ports, url: str) -> None:
+    def __init__(
+        self,
+        *,
+        reader: StoreReader,
+        writer: WriterQueue,
+        ports: Ports,
+        url: str,
+        witnessing: Witnessing | None = None,
+    ) -> None:
         """Wire all services around the ledger that the store holds; nothing starts here."""
-        record = reader.record(LEDGER, ONLY)
-        key = reader.setting(REQUEST_KEY_SETTING)
-        assert record is not None and key is not None, "a node's directory is made with its genesis"  # noqa: PT018
-        context = Context(
-            record=record,
-            reader=reader,
-            writer=writer,
-            keyring=ports.keyring,
-            clock=ports.clock,
-            randomness=ports.randomness,
-            digests=RequestDigests(bytes.fromhex(key)),
-        )
-        self.ledger = record.ledger
-        self.ledger_keys = record.keys
+        context = _context_of(reader, writer, ports)
+        self.gate = writer.gate
+        self.ledger = context.record.ledger
+        self.ledger_keys = context.record.keys
         self.papers = ports.papers
         self.clock = ports.clock
         self.randomness = ports.randomness
         self.exchange = Exchange(
-            ledger=record.ledger,
+            ledger=self.ledger,
             reader=reader,
             writer=writer,
             keyring=ports.keyring,
@@ -77,17 +84,24 @@ class Node:
             transport=ports.transport,
             faults=ports.faults,
         )
+        witnessing = witnessing or Witnessing()
+        self.log = LogService(context)
+        self.acknowledging = WitnessedWriter(writer, self.log.publication, ports.clock, count=witnessing.acknowledge)
+        answering = replace(context, writer=self.acknowledging)
         self.exchange_files = ExchangeFilesService(context, self.exchange)
         self.accounts = AccountsService(context)
-        self.points = PointsService(context)
-        self.links = LinksService(context)
+        self.points = PointsService(answering)
+        self.links = LinksService(answering)
         self.quotes = QuotesService(context)
-        self.conversions = ConversionsService(context)
+        self.conversions = ConversionsService(answering)
         self.partners = PartnersService(context, url=url, contact_of=self._contact)
         self.agreements = AgreementsService(context)
-        self.settlement = SettlementService(context)
-        self.exceptions = ExceptionsService(context, delivery_of=self._delivery)
-        self.log = LogService(context)
+        self.settlement = SettlementService(context, ports.logs)
+        self.accusations = AccusationsService(context)
+        self.succession = SuccessionService(context, self.exchange, gate=writer.gate)
+        self.exceptions = ExceptionsService(context, delivery_of=self._delivery, standing_of=self.succession.standing)
+        self.witness = WitnessService(context)
+        self.cosigning = Cosigning(context, self.log.publication, ports.witnesses, witnessing)
         self.credentials = CredentialsService(context)
 
         self.reader = reader
@@ -99,12 +113,24 @@ class Node:
 
     def checks(self) -> dict[str, bool]:
         """Return what must hold for the node to serve, each by name."""
-        return {"store": self._reads(), "clock": not self._writer.clock_stopped, "writer": self._writes()}
+        return {
+            "store": self._reads(),
+            "clock": not self._writer.clock_stopped,
+            "writer": self._writes(),
+            "ledger": self._may_write(),
+        }
 
     def confirm_clock(self) -> dict[str, bool]:
         """Believe the wall clock as it is now, which an operator has looked at; return what holds then."""
         self._writer.confirm_clock()
         return self.checks()
+
+    def _may_write(self) -> bool:
+        try:
+            record = self.reader.record(LEDGER, ONLY)
+        except TallystickError:
+            return False
+        return self.gate.is_open and record is not None and not record.recovering
 
     def _reads(self) -> bool:
         try:
@@ -130,3 +156,18 @@ class Node:
             if peer.outgoing.behind:
                 return Contact(channel="behind", last_contact=peer.last_contact)
             return Contact(channel="ready" if peer.outgoing.answered else "waiting", last_contact=peer.last_contact)
+
+
+def _context_of(reader: StoreReader, writer: WriterQueue, ports: Ports) -> Context:
+    record = reader.record(LEDGER, ONLY)
+    key = reader.setting(REQUEST_KEY_SETTING)
+    assert record is not None and key is not None, "a node's directory is made with its genesis"  # noqa: PT018
+    return Context(
+        record=record,
+        reader=reader,
+        writer=writer,
+        keyring=ports.keyring,
+        clock=ports.clock,
+        randomness=ports.randomness,
+        digests=RequestDigests(bytes.fromhex(key)),
+    )

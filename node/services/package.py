@@ -4,42 +4,42 @@ The same log as of the same checkpoint makes the same file: names are in a fixed
 """
 
 import os
+import re
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from node.peers.log_source import PackageSource
+from node.services.log_files import LogFiles
 from node.services.pages import encode_received
+from node.services.publication import as_published
 from node.store.reader import StoreReader
-from protocol.agreement import key_of
+from node.store.rows import SignedCheckpoint
 from protocol.audit.log import Source
 from protocol.audit.pages import (
     CHECKPOINT_PATH,
     LEDGER_PATH,
     PAGE_MESSAGES_MAX,
-    LedgerFile,
     decode_messages_page,
-    encode_ledger_file,
     messages_path,
+    past_folder,
 )
 from protocol.audit.tree import RecomputedTree
 from protocol.checkpoint import Checkpoint, parse_checkpoint
 from protocol.errors import CouldNotCheck, ProtocolError, TileInvalid
-from protocol.keys import Role
+from protocol.identifiers import Ledger, generation_of
 from protocol.ledger.state import LEDGER, ONLY
-from protocol.limits import TILE_WIDTH
-from protocol.merkle import HASH_BYTES, leaf_hash
-from protocol.note import Verifier, format_vkey, parse_note
+from protocol.merkle import leaf_hash
+from protocol.note import parse_note
 from protocol.tiles import (
     BundleId,
     TileId,
     bundles_of,
     decode_bundle,
-    encode_bundle,
     format_path,
     parse_path,
-    tile_width,
     tiles_of,
 )
 
@@ -49,10 +49,11 @@ _TIME: Final = (1980, 1, 1, 0, 0, 0)
 _UNIX: Final = 3
 _MODE: Final = 0o644 << 16
 _MESSAGES: Final = "messages/"
+_PAST: Final = re.compile(r"past/([1-9][0-9]{0,8})/(.+)", re.ASCII)
 
 
 class StoreSource:
-    """A store's log as of its last signed checkpoint, under the paths of the public log."""
+    """A store's logs as of its last signed checkpoint, under the paths of the public log."""
 
     def __init__(self, reader: StoreReader) -> None:
         """Read from `reader`; raise `CouldNotCheck` while its log is empty."""
@@ -60,9 +61,9 @@ class StoreSource:
         if newest is None or record is None:
             raise CouldNotCheck("the log is empty")
         self._reader = reader
-        self._newest = newest
+        self._newest = as_published(newest, reader, ledger=record.ledger)
+        self._files = LogFiles(reader, record)
         self._ledger = record.ledger
-        self._verifier = Verifier(record.ledger, key_of(record.keys, Role.LOG))
 
     @property
     def label(self) -> str:
@@ -71,22 +72,24 @@ class StoreSource:
 
     def fetch(self, path: str) -> bytes | None:
         """Return the file at `path`, or None if this log has none."""
-        if path == CHECKPOINT_PATH:
-            return self._newest.note
-        if path == LEDGER_PATH:
-            return encode_ledger_file(LedgerFile(ledger=self._ledger, vkey=format_vkey(self._verifier)))
         if path.startswith(_MESSAGES):
             return self._messages(path.removeprefix(_MESSAGES))
+        past = _PAST.match(path)
+        if past is None:
+            return self._log_file(path, self._newest)
+        generation = int(past[1])
+        checkpoint = self._reader.checkpoint_of(generation) if generation < self._newest.generation else None
+        return None if checkpoint is None else self._log_file(past[2], checkpoint)
+
+    def _log_file(self, path: str, checkpoint: SignedCheckpoint) -> bytes | None:
+        if path == CHECKPOINT_PATH:
+            return checkpoint.note
+        if path == LEDGER_PATH:
+            return self._files.ledger_file(checkpoint.generation)
         try:
-            place = parse_path(path)
+            return self._files.file(parse_path(path), checkpoint)
         except TileInvalid:
             return None
-        level = place.level if isinstance(place, TileId) else 0
-        if place.width > tile_width(level=level, index=place.index, size=self._newest.size):
-            return None
-        if isinstance(place, BundleId):
-            return encode_bundle(self._reader.entries(place.index * TILE_WIDTH, place.width))
-        return self._reader.tile(place.level, place.index)[: place.width * HASH_BYTES]
 
     def _messages(self, page: str) -> bytes | None:
         if not page.isascii() or not page.isdigit():
@@ -110,10 +113,7 @@ def write_package(source: Source, path: Path) -> Checkpoint:
     the files do not make the root that was signed, or when the package cannot be written.
     """
     note = _required(source, CHECKPOINT_PATH)
-    try:
-        checkpoint = parse_checkpoint(parse_note(note).text)
-    except ProtocolError as error:
-        raise CouldNotCheck(f"{source.label}: the checkpoint cannot be read: {error}") from error
+    checkpoint = _stated(source, note)
     unfinished = path.with_name(f"{path.name}.part")
     try:
         with unfinished.open("wb") as file:
@@ -132,13 +132,44 @@ def write_package(source: Source, path: Path) -> Checkpoint:
     return checkpoint
 
 
+@dataclass(frozen=True, slots=True)
+class _Log:
+    """One log of a source: the folder of its files, empty for the one that is written now, and its checkpoint."""
+
+    folder: str
+    checkpoint: Checkpoint
+
+    def path(self, name: str | TileId | BundleId) -> str:
+        """Return where a file of this log is."""
+        return self.folder + (name if isinstance(name, str) else format_path(name))
+
+
+def _logs(source: Source, checkpoint: Checkpoint) -> Iterator[_Log]:
+    """Yield the log that is written now, and of the earlier ones those that are there, the latest first."""
+    yield _Log("", checkpoint)
+    for generation in range(generation_of(Ledger(checkpoint.origin)) - 1, 0, -1):
+        folder = past_folder(generation)
+        note = source.fetch(folder + CHECKPOINT_PATH)
+        if note is not None:
+            yield _Log(folder, _stated(source, note))
+
+
+def _stated(source: Source, note: bytes) -> Checkpoint:
+    try:
+        return parse_checkpoint(parse_note(note).text)
+    except ProtocolError as error:
+        raise CouldNotCheck(f"{source.label}: the checkpoint cannot be read: {error}") from error
+
+
 def _files(source: Source, checkpoint: Checkpoint, note: bytes) -> Iterator[tuple[str, bytes]]:
-    yield CHECKPOINT_PATH, note
-    yield LEDGER_PATH, _required(source, LEDGER_PATH)
-    for tile in tiles_of(checkpoint.size):
-        yield format_path(tile), _required(source, format_path(tile))
-    for bundle in bundles_of(checkpoint.size):
-        yield format_path(bundle), _required(source, format_path(bundle))
+    for log in _logs(source, checkpoint):
+        # The one that was asked for first is the one that all other files are read up to.
+        yield log.path(CHECKPOINT_PATH), note if not log.folder else _required(source, log.path(CHECKPOINT_PATH))
+        yield log.path(LEDGER_PATH), _required(source, log.path(LEDGER_PATH))
+        for tile in tiles_of(log.checkpoint.size):
+            yield log.path(tile), _required(source, log.path(tile))
+        for bundle in bundles_of(log.checkpoint.size):
+            yield log.path(bundle), _required(source, log.path(bundle))
     page = 0
     while (data := source.fetch(messages_path(page))) is not None:
         yield messages_path(page), data
@@ -164,20 +195,24 @@ def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
 
 
 def _check(package: PackageSource, note: bytes) -> None:
-    """Raise `CouldNotCheck` unless the entries in `package` make its tiles and the root that `note` states."""
+    """Raise `CouldNotCheck` unless the entries in `package` make the tiles and roots that were signed, `note` last."""
     if _required(package, CHECKPOINT_PATH) != note:
         raise CouldNotCheck("the package that was written holds another checkpoint")
-    checkpoint = parse_checkpoint(parse_note(note).text)
+    for log in _logs(package, _stated(package, note)):
+        _check_log(package, log)
+
+
+def _check_log(package: PackageSource, log: _Log) -> None:
     tree = RecomputedTree()
     try:
-        for bundle in bundles_of(checkpoint.size):
-            for data in decode_bundle(_required(package, format_path(bundle)), width=bundle.width):
+        for bundle in bundles_of(log.checkpoint.size):
+            for data in decode_bundle(_required(package, log.path(bundle)), width=bundle.width):
                 tree.append(leaf_hash(data))
             tree.settle()
     except TileInvalid as error:
         raise CouldNotCheck(f"the log's entries cannot be read: {error}") from error
-    if tree.root() != checkpoint.root:
+    if tree.root() != log.checkpoint.root:
         raise CouldNotCheck("the log's entries do not make the root that it signed: run fsck")
-    for tile in tiles_of(checkpoint.size):
-        if _required(package, format_path(tile)) != tree.tile(tile):
-            raise CouldNotCheck(f"the {format_path(tile)} is not that of the log's entries: run fsck")
+    for tile in tiles_of(log.checkpoint.size):
+        if _required(package, log.path(tile)) != tree.tile(tile):
+            raise CouldNotCheck(f"the {log.path(tile)} is not that of the log's entries: run fsck")

@@ -11,10 +11,11 @@ from protocol.envelope import Frame, Sighting, decode_envelope
 
 def encode_received(first: int, received: Sequence[ReceivedMessage]) -> bytes:
     """Return the page that begins with the message numbered `first`, each message as evidence that stands alone."""
-    return encode_messages_page(messages_page(first, [_sighting(each) for each in received]))
+    return encode_messages_page(messages_page(first, [sighting_of(each) for each in received]))
 
 
-def _sighting(received: ReceivedMessage) -> Sighting:
+def sighting_of(received: ReceivedMessage) -> Sighting:
+    """Return a received body as evidence that stands alone."""
     return Sighting(
         body=msgspec.Raw(received.body),
         frame=Frame(seq=received.frame_seq, body=received.digest),

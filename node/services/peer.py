@@ -4,7 +4,9 @@ import threading
 from dataclasses import dataclass, field
 from typing import Final
 
+from node.services.giving_back import GivingBack
 from protocol.channel import Outgoing
+from protocol.checkpoint import Checkpoint
 from protocol.encoding import ZERO_DIGEST
 from protocol.identifiers import Digest, Ledger
 from protocol.ledger.state import PartnerRecord
@@ -20,11 +22,29 @@ _DOUBLINGS_MAX: Final = 16
 _NEVER: Final = float("-inf")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promised:
+    """The furthest entry of its own log that a partner has named in an epoch, and the frame in which it did."""
+
+    epoch: int
+    epoch_nonce: str
+    frame_seq: int
+    entry_seq: int
+
+
 @dataclass(slots=True)
 class Peer:
     """One partner's channel, guarded by `lock`. Nobody waits for the writer while holding it: the writer takes it too.
 
     The partner's own stream to us is in the store alone, so that only what is durable is ever acknowledged.
+
+    Our stream: while `held`, nothing but the HELLO is framed until it is answered; while `closing`, another epoch is
+    being opened; `giving` is what goes before all that waits in the outbox. With `wants_epoch` another HELLO is due.
+    Our store: `began` is where its log ended, as generation and size, before anything was said to the partner; `shown`
+    is the largest checkpoint of ours that the partner holds, `lacks` what the store lacks of it.
+    `excused` is false once it has applied words that the store should know; `late` is true for words of a log before
+    this one, from a partner that was gone when we went on as a successor; `waits_since` is the first word that cannot
+    stand again yet, by the seq of its lost entry, and `stuck` why one cannot.
     """
 
     ledger: Ledger
@@ -48,12 +68,28 @@ class Peer:
     failures: int = 0
     not_before: float = _NEVER
     sending: bool = False
+    promised: Promised | None = None
+    held: bool = False
+    closing: bool = False
+    giving: GivingBack | None = None
+    wants_epoch: bool = False
+    began: tuple[int, int] = (1, 0)
+    shown: Checkpoint | None = None
+    shown_note: str | None = None
+    lacks: str | None = None
+    excused: bool = True
+    late: bool = False
+    waits_since: int | None = None
+    stuck: str | None = None
     last_contact: str | None = None
     last_failure: str | None = None
 
-    def open(self, outgoing: Outgoing) -> None:
+    def open(self, outgoing: Outgoing, *, held: bool = False) -> None:
         """Speak in another epoch, in which every body that still stands is framed anew."""
         self.outgoing = outgoing
+        self.held = held
+        self.giving = None
+        self.wants_epoch = False
         self.previous = ZERO_DIGEST
         self.framed_number = -1
         self.offered_seq = -1

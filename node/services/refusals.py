@@ -14,6 +14,8 @@ class NodeCode(StrEnum):
     FORBIDDEN = "forbidden"
     INTERNAL = "internal"
     JSON_INVALID = "json_invalid"
+    LOG_INCONSISTENT = "log_inconsistent"
+    LOG_UNREACHABLE = "log_unreachable"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     NOT_FOUND = "not_found"
     PAYLOAD_TOO_LARGE = "payload_too_large"
@@ -29,6 +31,7 @@ class NodeCode(StrEnum):
     FORK_REFUSED = "fork_refused"
     UNAUTHORIZED = "unauthorized"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    UNWITNESSED = "unwitnessed"
     VALUE_UNSTORABLE = "value_unstorable"
 
 

@@ -231,7 +231,10 @@ class ProposalRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeRequest:
-    """Leave lines, named by their conversions, out of a window's bill; "out" are conversions of this ledger."""
+    """Leave lines, named by their conversions, out of a window's bill; "out" are conversions of this ledger.
+
+    `enters` allows lines that the partner alone has shown, which this ledger enters so.
+    """
 
     id: Id
     partner: Ledger
@@ -239,6 +242,7 @@ class DisputeRequest:
     direction: Literal["out", "in"]
     lines: tuple[Id, ...]
     reason: str
+    enters: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +252,14 @@ class PaymentRequest:
     id: Id
     statement: Digest
     reference: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnRequest:
+    """Note that the money of a statement, which this ledger has sent, came back."""
+
+    id: Id
+    statement: Digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,6 +286,7 @@ DigestedRequest: TypeAlias = (
     | PartnerRequest
     | DisputeRequest
     | PaymentRequest
+    | ReturnRequest
     | ConfirmationRequest
 )
 

@@ -2,13 +2,14 @@
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from html import escape
 from io import StringIO
 from typing import Final
 
-from protocol.identifiers import Ledger
-from protocol.ledger.state import OUT, LineRecord, StatementRecord, Way
-from protocol.statement import Bill, Statement
+from protocol.identifiers import Digest, Ledger
+from protocol.ledger.state import OUT, LineRecord, Way
+from protocol.statement import Bill, SignedStatement, Statement
 
 MILLIONTHS: Final = 1_000_000
 COLUMNS: Final = (
@@ -24,6 +25,18 @@ _STYLE: Final = (
     "code{font-size:12px;overflow-wrap:anywhere}"
     "@media print{body{margin:0;max-width:none}}"
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paper:
+    """A statement as it is shown: `agreed_seq` is null while one party alone has signed it."""
+
+    place: tuple[Ledger, int]
+    digest: Digest
+    state: str
+    agreed_seq: int | None
+    signed: SignedStatement
+
 
 StoredLine = tuple[tuple[Ledger, Way, int], LineRecord]
 
@@ -70,32 +83,32 @@ def _adjusted_rows(bill: Bill, currency: str) -> Iterator[Sequence[str | int]]:
         )  # fmt: skip
 
 
-def page(record: StatementRecord, *, state: str) -> str:
+def page(paper: Paper) -> str:
     """Return a statement as HTML that loads nothing: balance, both bills, disputes, checkpoints and signatures."""
-    statement = record.signed.statement
+    statement = paper.signed.statement
     title = f"Settlement statement {statement.window}: {' and '.join(statement.parties)}"
     parts = [
         "<!doctype html>",
         f'<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style></head>',
         f"<body><h1>{escape(title)}</h1>",
-        _facts(_balance_facts(record, state)),
+        _facts(_balance_facts(paper)),
         *(_bill(bill, statement) for bill in statement.directions),
         "<h2>Evidence</h2>",
-        _facts(_evidence_facts(record)),
+        _facts(_evidence_facts(paper)),
         "</body></html>",
     ]
     return "\n".join(parts) + "\n"
 
 
-def _balance_facts(record: StatementRecord, state: str) -> list[tuple[str, str]]:
-    statement = record.signed.statement
+def _balance_facts(paper: Paper) -> list[tuple[str, str]]:
+    statement = paper.signed.statement
     first, second = statement.parties
     payment = "nothing is paid"
     if statement.payer is not None:
         payee = second if statement.payer == first else first
         payment = f"{statement.payer} pays {payee} {money(statement.amount, statement.currency)}"
     return [
-        ("State", state),
+        ("State", paper.state),
         ("Payment", payment),
         ("Due", statement.due_at),
         ("Opening carry", money(int(statement.opening_carry), statement.currency)),
@@ -128,14 +141,14 @@ def _bill(bill: Bill, statement: Statement) -> str:
     return heading + _facts(facts) + lines
 
 
-def _evidence_facts(record: StatementRecord) -> list[tuple[str, str]]:
-    statement = record.signed.statement
+def _evidence_facts(paper: Paper) -> list[tuple[str, str]]:
+    statement = paper.signed.statement
     return [
-        ("Digest", record.digest),
+        ("Digest", paper.digest),
         ("Statement before", statement.previous or "none"),
         *(("Agreement", each) for each in statement.agreements),
         *((f"Checkpoint of {each.origin}", f"{each.size} {each.root}") for each in statement.checkpoints),
-        *((f"Signature of {each.ledger}", each.signature) for each in record.signed.signatures),
+        *((f"Signature of {each.ledger}", each.signature) for each in paper.signed.signatures),
     ]
 
 

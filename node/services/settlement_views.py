@@ -4,10 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from node.services.answers import Document
+from node.services.narrowing import TO_DO, Doubt
 from node.services.render import document_of
+from node.services.settlement_papers import Paper
+from node.services.signing import Proposal
 from protocol.identifiers import Ledger
 from protocol.ledger.state import CloseRecord, StatementRecord, WindowRecord, WindowTotals
-from protocol.statement import DisputedLine
+from protocol.statement import DisputedLine, Line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +49,10 @@ class WindowView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowList:
-    """Windows, latest first; `more` where there are more than are listed."""
+    """Windows, latest first; `next` is the cursor of the page after, if there is one."""
 
     windows: tuple[WindowView, ...]
-    more: bool
+    next: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,22 +72,82 @@ class StatementRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementList:
-    """Agreed statements, latest first; `more` where there are more than are listed."""
+    """Agreed statements, latest first; `next` is the cursor of the page after, if there is one."""
 
     statements: tuple[StatementRow, ...]
-    more: bool
+    next: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementView:
-    """An agreed statement: `signed` is the document with both signatures."""
+    """A statement: `signed` is the document with both signatures, or with one while it is `proposed`.
+
+    `agreed_seq` is the entry of this ledger in which it was agreed, null before.
+    """
 
     digest: str
     partner: str
     window: int
     state: str
-    agreed_seq: int
+    agreed_seq: int | None
     signed: Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalView:
+    """A statement that the party `by` alone has signed; its document lists what is disputed and adjusted."""
+
+    digest: str
+    partner: str
+    window: int
+    by: str
+    signed: Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalList:
+    """Statements that wait for the second signature, by partner."""
+
+    proposals: tuple[ProposalView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineView:
+    """A line as one side has it; `value` in millionths of `currency`."""
+
+    agreement: str
+    currency: str
+    source_points: int
+    destination_points: int
+    fee_points: int
+    value: int
+    fulfil: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DifferenceView:
+    """A line that the two sides have otherwise, or that one of them lacks: why, and what to do about it."""
+
+    source: str
+    dec_seq: int
+    conversion: str
+    reason: str
+    to_do: str
+    ours: LineView | None
+    theirs: LineView | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DifferenceList:
+    """Where the two sides of a window differ; with a `reason` of the whole window while lines cannot be compared."""
+
+    partner: str
+    window: int
+    state: str
+    reason: str | None
+    to_do: str | None
+    differences: tuple[DifferenceView, ...]
+    more: bool
 
 
 def sums_view(totals: WindowTotals | None, close: CloseRecord | None, disputed: Iterable[DisputedLine]) -> SumsView:
@@ -140,13 +203,52 @@ def statement_row(place: tuple[Ledger, int], record: StatementRecord, window: Wi
     )
 
 
-def statement_view(place: tuple[Ledger, int], record: StatementRecord, window: WindowRecord) -> StatementView:
-    """Return an agreed statement with its document."""
+def statement_view(paper: Paper) -> StatementView:
+    """Return a statement with its document."""
     return StatementView(
-        digest=record.digest,
-        partner=place[0],
-        window=place[1],
-        state=window.state.value,
-        agreed_seq=record.agreed_seq,
-        signed=document_of(record.signed),
+        digest=paper.digest,
+        partner=paper.place[0],
+        window=paper.place[1],
+        state=paper.state,
+        agreed_seq=paper.agreed_seq,
+        signed=document_of(paper.signed),
+    )
+
+
+def proposal_view(proposal: Proposal) -> ProposalView:
+    """Return a statement that waits for the second signature."""
+    return ProposalView(
+        digest=proposal.digest,
+        partner=proposal.partner,
+        window=proposal.window,
+        by=proposal.by,
+        signed=document_of(proposal.signed),
+    )
+
+
+def difference_view(doubt: Doubt) -> DifferenceView:
+    """Return a line that the sides have otherwise, and what to do about it."""
+    difference = doubt.difference
+    return DifferenceView(
+        source=difference.source,
+        dec_seq=difference.dec_seq,
+        conversion=doubt.line.id,
+        reason=doubt.fault.value,
+        to_do=TO_DO[doubt.fault],
+        ours=_line_view(difference.ours),
+        theirs=_line_view(difference.theirs),
+    )
+
+
+def _line_view(line: Line | None) -> LineView | None:
+    if line is None:
+        return None
+    return LineView(
+        agreement=line.agreement,
+        currency=line.currency,
+        source_points=line.source_points,
+        destination_points=line.destination_points,
+        fee_points=line.fee_points,
+        value=line.value,
+        fulfil=line.fulfil,
     )

@@ -148,7 +148,17 @@ class RecordCodec:
 
 _CODECS: Final = (
     RecordCodec(state.HEAD, schema.HEAD),
-    RecordCodec(state.LEDGER, schema.LEDGER, columns={"currencies": _JSON, "keys": _JSON}),
+    RecordCodec(
+        state.LEDGER,
+        schema.LEDGER,
+        columns={
+            "currencies": _JSON,
+            "keys": _JSON,
+            "predecessor": _JSON_OR_NULL,
+            "partners": _JSON,
+            "recovering": _JSON,
+        },
+    ),
     RecordCodec(state.IDS, schema.IDS, columns={"request": _HASH}),
     RecordCodec(state.ACCOUNTS, schema.ACCOUNTS, columns={"status": _ENUM}),
     RecordCodec(state.BALANCES, schema.BALANCES, columns={"amount": _DECIMAL}),
@@ -159,6 +169,7 @@ _CODECS: Final = (
     RecordCodec(state.CURRENT, schema.CURRENT_AGREEMENTS),
     RecordCodec(state.ISSUED_LINKS, schema.ISSUED_LINKS),
     RecordCodec(state.ACCEPTED_LINKS, schema.ACCEPTED_LINKS),
+    RecordCodec(state.ALIASES, schema.ACCEPTED_ALIASES),
     RecordCodec(state.OUTGOING, schema.OUTGOING_CONVERSIONS, columns={"state": _ENUM, "cancel_requested": _FLAG}),
     RecordCodec(state.INCOMING, schema.INCOMING_CONVERSIONS, columns={"state": _ENUM}),
     RecordCodec(state.COUNTERS, schema.DECISION_COUNTERS),

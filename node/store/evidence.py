@@ -10,6 +10,7 @@ from typing import Final
 
 from node.store import schema
 from node.store.codec import Row, Value
+from node.store.schema_accusations import ACCUSATIONS
 from protocol.encoding import encode
 from protocol.identifiers import Digest
 
@@ -18,6 +19,7 @@ EVIDENCE_TABLES: Final = (
     schema.ENVELOPES_RECEIVED,
     schema.MESSAGES_RECEIVED,
     schema.PARTNER_CHECKPOINTS,
+    ACCUSATIONS,
 )
 """The tables that have an evidence head, each numbered from 0 without gaps."""
 

@@ -29,6 +29,11 @@ class LogReads(Reads):
         wanted = select(_ENTRIES.data).where(_ENTRIES.seq >= start, _ENTRIES.seq < start + count)
         return [cast("bytes", data) for (data,) in self._rows(wanted.order_by(_ENTRIES.seq))]
 
+    def entries_from(self, seq: int, limit: int) -> list[bytes]:
+        """Return the bytes of up to `limit` entries, from entry `seq` or the first after it on, over any gap."""
+        wanted = select(_ENTRIES.data).where(_ENTRIES.seq >= seq).order_by(_ENTRIES.seq).limit(limit)
+        return [cast("bytes", data) for (data,) in self._rows(wanted)]
+
     def leaf(self, seq: int) -> Digest | None:
         """Return the leaf hash of entry `seq` in hex, or None."""
         rows = self._rows(select(_ENTRIES.leaf).where(_ENTRIES.seq == seq))
@@ -47,9 +52,10 @@ class LogReads(Reads):
             wanted = wanted.where(_HISTORY.seq < before_seq)
         return [cast("bytes", data) for (data,) in self._rows(wanted.order_by(_HISTORY.seq.desc()).limit(limit))]
 
-    def tile(self, level: int, index: int) -> bytes:
-        """Return the hashes of a tile, as wide as it now is, or nothing where there is none."""
-        rows = self._rows(select(_TILES.hashes).where(_TILES.level == level, _TILES.tile_index == index))
+    def tile(self, level: int, index: int, *, generation: int = 1) -> bytes:
+        """Return the hashes of a tile of one of our logs, as wide as it now is, or nothing where there is none."""
+        place = (_TILES.generation == generation, _TILES.level == level, _TILES.tile_index == index)
+        rows = self._rows(select(_TILES.hashes).where(*place))
         return cast("bytes", rows[0][0]) if rows else b""
 
     def latest_checkpoint(self) -> SignedCheckpoint | None:
@@ -60,9 +66,15 @@ class LogReads(Reads):
         """Return our checkpoint `number`, or None."""
         return self._checkpoint(_CHECKPOINTS.where(schema.CHECKPOINTS.c.number == number))
 
-    def checkpoint_covering(self, size: int) -> SignedCheckpoint | None:
-        """Return our first checkpoint of at least `size` entries, or None."""
-        covering = _CHECKPOINTS.where(schema.CHECKPOINTS.c.size >= size)
+    def checkpoint_of(self, generation: int) -> SignedCheckpoint | None:
+        """Return the last checkpoint of one of our logs, or None where there is no such log."""
+        signed = _CHECKPOINTS.where(schema.CHECKPOINTS.c.generation == generation)
+        return self._checkpoint(signed.order_by(schema.CHECKPOINTS.c.size.desc()).limit(1))
+
+    def checkpoint_covering(self, size: int, *, generation: int = 1) -> SignedCheckpoint | None:
+        """Return our first checkpoint of at least `size` entries of one of our logs, or None."""
+        columns = schema.CHECKPOINTS.c
+        covering = _CHECKPOINTS.where(columns.generation == generation, columns.size >= size)
         return self._checkpoint(covering.order_by(schema.CHECKPOINTS.c.size).limit(1))
 
     def _checkpoint(self, wanted: Executable) -> SignedCheckpoint | None:

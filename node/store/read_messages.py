@@ -96,15 +96,21 @@ class MessageReads(Reads):
         wanted = select(schema.PARTNER_CHECKPOINTS).where(_CHECKPOINTS.number >= from_number)
         return self._objects(StoredPartnerCheckpoint, wanted.order_by(_CHECKPOINTS.number).limit(limit))
 
-    def partner_checkpoint(self, ledger: Ledger, size: int) -> StoredPartnerCheckpoint | None:
-        """Return the first checkpoint that we have of a partner's log of `size` entries, or None."""
-        wanted = select(schema.PARTNER_CHECKPOINTS).where(_CHECKPOINTS.ledger == ledger, _CHECKPOINTS.size == size)
+    def partner_checkpoint(self, ledger: Ledger, size: int, *, generation: int = 1) -> StoredPartnerCheckpoint | None:
+        """Return the first checkpoint that we have of a partner's log when it had `size` entries, or None."""
+        place = (_CHECKPOINTS.generation == generation, _CHECKPOINTS.size == size)
+        wanted = select(schema.PARTNER_CHECKPOINTS).where(_CHECKPOINTS.ledger == ledger, *place)
         return next(iter(self._objects(StoredPartnerCheckpoint, wanted.order_by(_CHECKPOINTS.number).limit(1))), None)
 
-    def latest_partner_checkpoint(self, ledger: Ledger) -> StoredPartnerCheckpoint | None:
-        """Return the largest checkpoint that we have of a partner's log, or None."""
+    def latest_partner_checkpoint(
+        self, ledger: Ledger, *, generation: int | None = None
+    ) -> StoredPartnerCheckpoint | None:
+        """Return the largest checkpoint that we have of a partner's log, or None: of one generation, or of its last."""
         wanted = select(schema.PARTNER_CHECKPOINTS).where(_CHECKPOINTS.ledger == ledger)
-        ordered = wanted.order_by(_CHECKPOINTS.size.desc(), _CHECKPOINTS.number).limit(1)
+        if generation is not None:
+            wanted = wanted.where(_CHECKPOINTS.generation == generation)
+        order = (_CHECKPOINTS.generation.desc(), _CHECKPOINTS.size.desc(), _CHECKPOINTS.number)
+        ordered = wanted.order_by(*order).limit(1)
         return next(iter(self._objects(StoredPartnerCheckpoint, ordered)), None)
 
     def channel(self, partner: Ledger) -> ChannelState | None:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from node.store.rows_accusations import Accusation
+from node.store.rows_witness import PutPublished, PutWitnessed
 from protocol.checkpoint import Checkpoint
 from protocol.encoding import ZERO_DIGEST
 from protocol.entries import Sealed
@@ -23,7 +25,10 @@ class ReceivedEnvelope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedBody:
-    """Keep a received body with its frame's place and its path to the last `ReceivedEnvelope` of the same commit."""
+    """Keep a received body with its frame's place and its path to the last `ReceivedEnvelope` of the same commit.
+
+    `log_size` is the seq that our next entry had when the body was handled: it comes before what that entry says.
+    """
 
     partner: Ledger
     digest: Digest
@@ -34,6 +39,7 @@ class ReceivedBody:
     epoch_nonce: str
     frame_seq: int
     path: tuple[Digest, ...]
+    log_size: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +60,12 @@ class SentBody:
 
 @dataclass(frozen=True, slots=True)
 class PartnerCheckpoint:
-    """Keep a partner's signed checkpoint."""
+    """Keep a signed checkpoint of the partner `ledger`, of its log of that generation."""
 
     ledger: Ledger
     size: int
     note: bytes
+    generation: int = 1
 
 
 # --- Writes: operational. What they change moves no points.
@@ -84,6 +91,8 @@ class ChannelState:
 
     `out_*` is our present epoch; `in_*` the partner's as we have applied it; `fence_*` what we had applied of the
     partner's older epochs when its present one was accepted; `answered_epoch` our latest epoch that it has answered.
+    `in_bodies_sent` is how many words of its own the partner knew when it opened its present epoch. `back_next` is the
+    number, from 0, of the next word of ours that the partner is to give back; None while none is known to be lost.
     """
 
     partner: Ledger
@@ -99,6 +108,8 @@ class ChannelState:
     fence_bodies: int = 0
     fence_last_body: Digest | None = None
     answered_epoch: int = 0
+    in_bodies_sent: int = 0
+    back_next: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +186,7 @@ Write: TypeAlias = (
     | ReceivedBody
     | SentBody
     | PartnerCheckpoint
+    | Accusation
     | Answered
     | Requeue
     | ChannelState
@@ -186,6 +198,8 @@ Write: TypeAlias = (
     | PutSetting
     | PutMetadata
     | EraseMetadata
+    | PutWitnessed
+    | PutPublished
 )
 """A change beside the ledger's own, made in the transaction of its commit."""
 
@@ -204,9 +218,13 @@ class TileRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedCheckpoint:
-    """A checkpoint of ours, numbered from 0 without gaps; `root` is in hex, `note` is the signed note."""
+    """A checkpoint of ours, numbered from 0 without gaps over all generations of our log.
+
+    `size` counts the entries of its generation alone; `root` is in hex, `note` is the signed note.
+    """
 
     number: int
+    generation: int = 1
     size: int
     root: Digest
     note: bytes
@@ -214,13 +232,17 @@ class SignedCheckpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitRecord:
-    """All that one transaction writes, on top of a log of `old_size` entries.
+    """All that one transaction writes, on top of a log `old_generation` of `old_size` entries.
 
-    `sealed` follow that size without gaps; with them comes `checkpoint` over all, and without them none. `changes`
-    are what `Overlay.take_changes` returned; `history` names for each entry the holders it belongs to.
+    `sealed` follow that size without gaps, or begin the log of another `generation`, whose first entry has the seq
+    `first_seq`; with them comes `checkpoint` over all of that log, and without them none. `changes` are what
+    `Overlay.take_changes` returned; `history` names for each entry the holders it belongs to.
     """
 
     old_size: int
+    old_generation: int = 1
+    generation: int = 1
+    first_seq: int = 0
     sealed: tuple[Sealed, ...] = ()
     tiles: tuple[TileRow, ...] = ()
     checkpoint: SignedCheckpoint | None = None
@@ -228,15 +250,25 @@ class CommitRecord:
     history: tuple[tuple[Account, int], ...] = ()
     writes: tuple[Write, ...] = ()
 
+    @property
+    def begin(self) -> int:
+        """Return how many entries the log that is written has before `sealed`."""
+        return self.old_size if self.generation == self.old_generation else 0
+
 
 # --- What is read back.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredHead:
-    """The end of the stored log; `checkpoint_number` is -1, and `time` empty, while there is no entry."""
+    """The end of the log that is written now; `checkpoint_number` is -1, and `time` empty, while there is no entry.
+
+    `size` counts the entries of this log, the first of which has the seq `first_seq`.
+    """
 
     size: int = 0
+    generation: int = 1
+    first_seq: int = 0
     checkpoint: Checkpoint | None = None
     checkpoint_number: int = -1
     note: bytes | None = None
@@ -271,16 +303,18 @@ class ReceivedMessage:
     epoch_nonce: str
     frame_seq: int
     path: tuple[Digest, ...]
+    log_size: int
     envelope_number: int
     envelope: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredPartnerCheckpoint:
-    """A partner's signed checkpoint as it is kept."""
+    """A partner's signed checkpoint as it is kept: of the log of that generation."""
 
     number: int
     ledger: Ledger
+    generation: int = 1
     size: int
     note: bytes
 

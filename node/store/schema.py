@@ -24,6 +24,7 @@ ENTRIES: Final = table(
 TILES: Final = table(
     "tiles",
     TableClass.LOG,
+    number("generation"),
     number("level"),
     number("tile_index"),
     binary("hashes"),
@@ -33,10 +34,11 @@ CHECKPOINTS: Final = table(
     "checkpoints",
     TableClass.LOG,
     number("number"),
+    integer("generation"),
     integer("size"),
     text("root"),
     binary("note"),
-    UniqueConstraint("size"),
+    UniqueConstraint("generation", "size"),
 )
 
 _OPEN: Final = sql_text("remaining > 0")
@@ -59,6 +61,11 @@ LEDGER: Final = table(
     text("points"),
     text("currencies"),
     text("keys"),
+    text("log"),
+    integer("first_seq"),
+    text("predecessor", null=True),
+    text("partners"),
+    text("recovering"),
 )
 IDS: Final = table(
     "ids",
@@ -124,6 +131,8 @@ PARTNERS: Final = table(
     text("points"),
     text("keys"),
     integer("added_seq"),
+    text("log"),
+    integer("log_first_seq"),
 )
 AGREEMENTS: Final = table(
     "agreements",
@@ -161,6 +170,14 @@ ACCEPTED_LINKS: Final = table(
     key("partner"),
     text("alias"),
     integer("accepted_seq"),
+    clustered=True,
+)
+ACCEPTED_ALIASES: Final = table(
+    "accepted_aliases",
+    TableClass.DERIVED,
+    key("partner"),
+    key("alias"),
+    text("account"),
     clustered=True,
 )
 OUTGOING_CONVERSIONS: Final = table(
@@ -290,19 +307,22 @@ MESSAGES_RECEIVED: Final = table(
     text("epoch_nonce"),
     integer("frame_seq"),
     text("path"),
+    integer("log_size"),
     Column("envelope_number", INTEGER, ForeignKey("envelopes_received.number"), nullable=False),
     UniqueConstraint("partner", "epoch", "epoch_nonce", "frame_seq"),
     Index("messages_received_digest_idx", "digest"),
     Index("messages_received_conversion_idx", "conversion"),
+    Index("messages_received_partner_idx", "partner", "number"),
 )
 PARTNER_CHECKPOINTS: Final = table(
     "partner_checkpoints",
     TableClass.EVIDENCE,
     number("number"),
     text("ledger"),
+    integer("generation"),
     integer("size"),
     binary("note"),
-    Index("partner_checkpoints_ledger_idx", "ledger", "size", "number"),
+    Index("partner_checkpoints_ledger_idx", "ledger", "generation", "size", "number"),
 )
 EVIDENCE_HEADS: Final = table(
     "evidence_heads",
@@ -337,6 +357,8 @@ CHANNELS: Final = table(
     integer("fence_bodies"),
     text("fence_last_body", null=True),
     integer("answered_epoch"),
+    integer("in_bodies_sent"),
+    integer("back_next", null=True),
 )
 PARTNER_URLS: Final = table("partner_urls", TableClass.OPERATIONAL, key("partner"), text("url"))
 PROPOSALS: Final = table(

@@ -16,15 +16,17 @@ from node.store.writes import apply_writes
 from protocol.checkpoint import parse_checkpoint
 from protocol.entries import unseal
 from protocol.errors import ProtocolError
-from protocol.identifiers import Account
-from protocol.ledger.state import HEAD, IDS, LOTS, ONLY, Head, Lot, Table
+from protocol.identifiers import Account, Ledger, generation_of
+from protocol.ledger.state import HEAD, IDS, LEDGER, LOTS, ONLY, Head, Lot, Table
 from protocol.ledger.view import Need, Overlay, need
 from protocol.merkle import HASH_BYTES, Hash
 from protocol.note import parse_note
-from protocol.tiles import TileReader
+from protocol.tiles import TileId, TileReader
 
 _LAST: Final = select(schema.CHECKPOINTS).order_by(schema.CHECKPOINTS.c.number.desc()).limit(1)
-_PLACE: Final = _LAST.with_only_columns(schema.CHECKPOINTS.c.number, schema.CHECKPOINTS.c.size)
+_PLACE: Final = _LAST.with_only_columns(
+    schema.CHECKPOINTS.c.number, schema.CHECKPOINTS.c.generation, schema.CHECKPOINTS.c.size
+)
 _LAST_SEQ: Final = select(func.max(schema.ENTRIES.c.seq))
 _TERM: Final = select(schema.WRITER_TERMS.c.term).where(schema.WRITER_TERMS.c.name == ONLY).with_for_update()
 
@@ -98,17 +100,22 @@ class StoreWriter:
         if books:
             self._load_books(books, overlay)
 
-    def tile(self, level: int, index: int) -> bytes:
-        """Return the hashes of a stored tile, as wide as it is, or nothing where there is none."""
-        rows = list(self._session.select(schema.TILES, ("level", "tile_index"), [(level, index)]))
-        return cast("bytes", rows[0][2]) if rows else b""
+    def tile(self, level: int, index: int, *, generation: int = 1) -> bytes:
+        """Return the hashes of a stored tile of one of our logs, as wide as it is, or nothing where there is none."""
+        place = [(generation, level, index)]
+        rows = list(self._session.select(schema.TILES, ("generation", "level", "tile_index"), place))
+        return cast("bytes", rows[0][3]) if rows else b""
 
-    def range_hashes(self, size: int) -> tuple[Hash, ...]:
-        """Return the compact range of the first `size` leaves, largest subtree first, read from the tiles.
+    def range_hashes(self, size: int, *, generation: int = 1) -> tuple[Hash, ...]:
+        """Return the compact range of the first `size` leaves of a log, largest subtree first, read from the tiles.
 
         Raises `TileInvalid` when the stored tiles do not reach that far.
         """
-        reader = TileReader(size=size, fetch=lambda tile: self.tile(tile.level, tile.index)[: tile.width * HASH_BYTES])
+
+        def fetch(tile: TileId) -> bytes:
+            return self.tile(tile.level, tile.index, generation=generation)[: tile.width * HASH_BYTES]
+
+        reader = TileReader(size=size, fetch=fetch)
         hashes: list[Hash] = []
         begin = 0
         for level in reversed(range(size.bit_length())):
@@ -148,21 +155,27 @@ class StoreWriter:
         return term
 
     def _checked_head(self, last: Row) -> StoredHead:
-        number, size, root, note = cast("tuple[int, int, str, bytes]", last)
+        number, generation, size, root, note = cast("tuple[int, int, int, str, bytes]", last)
         checkpoint = parse_checkpoint(parse_note(note).text)
-        stored = list(self._session.select(schema.ENTRIES, ("seq",), [(size - 1,)]))
-        if self._session.query(_LAST_SEQ) != [(size - 1,)] or not stored:
-            raise StoreCorrupt(f"the log does not end with the entry {size - 1} that its last checkpoint covers")
-        sealed = unseal(cast("bytes", stored[0][2]))
-        place = (checkpoint.size, checkpoint.root.hex(), sealed.entry.seq, sealed.leaf)
-        if place != (size, root, size - 1, cast("bytes", stored[0][1]).hex()):
-            raise StoreCorrupt("the last checkpoint or the last entry is not what its columns say")
         derived = Overlay(complete=False)
-        self.load([need(HEAD, ONLY)], derived)
-        if derived.get(HEAD, ONLY) != Head(size=size, leaf=sealed.leaf, time=sealed.entry.time):
+        self.load([need(HEAD, ONLY), need(LEDGER, ONLY)], derived)
+        ledger = derived.get(LEDGER, ONLY)
+        first_seq = ledger.first_seq if ledger else 0
+        seq = first_seq + size - 1
+        stored = list(self._session.select(schema.ENTRIES, ("seq",), [(seq,)]))
+        if self._session.query(_LAST_SEQ) != [(seq,)] or not stored:
+            raise StoreCorrupt(f"the log does not end with the entry {seq} that its last checkpoint covers")
+        sealed = unseal(cast("bytes", stored[0][2]))
+        signed = (generation_of(Ledger(checkpoint.origin)), checkpoint.size, checkpoint.root.hex())
+        leaf = cast("bytes", stored[0][1]).hex()
+        if signed != (generation, size, root) or (sealed.entry.seq, sealed.leaf) != (seq, leaf):
+            raise StoreCorrupt("the last checkpoint or the last entry is not what its columns say")
+        if derived.get(HEAD, ONLY) != Head(size=seq + 1, leaf=sealed.leaf, time=sealed.entry.time):
             raise StoreCorrupt("the head row is not that of the last entry")
         return StoredHead(
             size=size,
+            generation=generation,
+            first_seq=first_seq,
             checkpoint=checkpoint,
             checkpoint_number=number,
             note=note,
@@ -193,17 +206,20 @@ class StoreWriter:
         if self._session.query(_TERM) != [(self._term,)]:
             raise ForkRefused("another writer has taken over")
         place = self._session.query(_PLACE)
-        number, size = cast("tuple[int, int]", place[0]) if place else (-1, 0)
-        if size != record.old_size or (record.checkpoint and record.checkpoint.number != number + 1):
-            raise ForkRefused(f"the stored log has {size} entries under checkpoint {number}")
+        number, generation, size = cast("tuple[int, int, int]", place[0]) if place else (-1, record.old_generation, 0)
+        expected = (record.old_generation, record.old_size)
+        if (generation, size) != expected or (record.checkpoint and record.checkpoint.number != number + 1):
+            raise ForkRefused(f"the stored log {generation} has {size} entries under checkpoint {number}")
 
     def _write_log(self, record: CommitRecord) -> None:
         entries: list[Row] = [(each.entry.seq, bytes.fromhex(each.leaf), each.data) for each in record.sealed]
         self._session.insert(schema.ENTRIES, entries)
-        self._session.upsert(schema.TILES, [(tile.level, tile.index, tile.hashes) for tile in record.tiles])
+        tiles: list[Row] = [(record.generation, tile.level, tile.index, tile.hashes) for tile in record.tiles]
+        self._session.upsert(schema.TILES, tiles)
         if record.checkpoint:
             made = record.checkpoint
-            self._session.insert(schema.CHECKPOINTS, [(made.number, made.size, made.root, made.note)])
+            row = (made.number, made.generation, made.size, made.root, made.note)
+            self._session.insert(schema.CHECKPOINTS, [row])
 
     def _write_changes(self, changes: Mapping[tuple[_Family, object], object]) -> None:
         rows: dict[_Family, list[Row]] = {}
@@ -222,10 +238,14 @@ class StoreWriter:
 
 
 def _assert_whole(record: CommitRecord) -> None:
-    size = record.old_size + len(record.sealed)
-    assert [each.entry.seq for each in record.sealed] == list(range(record.old_size, size))
+    size = record.begin + len(record.sealed)
+    seqs = range(record.first_seq + record.begin, record.first_seq + size)
+    assert [each.entry.seq for each in record.sealed] == list(seqs)
     assert bool(record.sealed) == (record.checkpoint is not None)
-    assert record.checkpoint is None or record.checkpoint.size == size
+    assert record.checkpoint is None or (record.checkpoint.generation, record.checkpoint.size) == (
+        record.generation, size,
+    )  # fmt: skip
+    assert record.generation >= record.old_generation
 
 
 def _can_exist(key: Row) -> bool:

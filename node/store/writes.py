@@ -28,6 +28,10 @@ from node.store.rows import (
     SentBody,
     Write,
 )
+from node.store.rows_accusations import Accusation
+from node.store.rows_witness import PutPublished, PutWitnessed
+from node.store.schema_accusations import ACCUSATIONS
+from node.store.schema_witness import PUBLISHED, WITNESSED
 from node.store.session import Session
 from protocol.encoding import ZERO_DIGEST
 from protocol.identifiers import Digest
@@ -44,9 +48,12 @@ _OPERATIONAL: Final[dict[type[Write], Table]] = {
     PutProposal: schema.PROPOSALS,
     PutSetting: schema.SETTINGS,
     PutMetadata: schema.METADATA_ROWS,
+    PutWitnessed: WITNESSED,
+    PutPublished: PUBLISHED,
 }
 """Writes whose fields are the columns of a table."""
 _FIELDS: Final = {kind: attrgetter(*table.columns.keys()) for kind, table in _OPERATIONAL.items()}
+_ACCUSED: Final = attrgetter(*ACCUSATIONS.columns.keys()[1:])
 _DELETED: Final[dict[type[Write], Table]] = {
     DeleteProposal: schema.PROPOSALS,
     EraseMetadata: schema.METADATA_ROWS,
@@ -88,7 +95,9 @@ class _Staging:
             case SentBody():
                 self._stage_sent(write)
             case PartnerCheckpoint():
-                self._append(schema.PARTNER_CHECKPOINTS, (write.ledger, write.size, write.note))
+                self._append(schema.PARTNER_CHECKPOINTS, (write.ledger, write.generation, write.size, write.note))
+            case Accusation():
+                self._append(ACCUSATIONS, _ACCUSED(write))
             case Answered():
                 self._stage_answered(write)
             case Requeue():
@@ -131,6 +140,7 @@ class _Staging:
                 write.epoch_nonce,
                 write.frame_seq,
                 encode_json(write.path),
+                write.log_size,
                 self._envelope,
             ),
         )

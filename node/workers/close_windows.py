@@ -24,9 +24,10 @@ class CloseWindows:
         self._told: dict[tuple[str, Ledger], str] = {}
 
     def step(self) -> None:
-        """Close the windows that are due, then sign the statements that are."""
+        """Close the windows that are due, clear up where both sides differ, then sign the statements that are due."""
         for partner in self._settlement.partners():
             self._try("close", partner, self._settlement.close_due)
+            self._try("narrow", partner, self._settlement.narrow_due)
             self._try("sign", partner, self._settlement.sign_due)
 
     def _try(self, what: str, partner: Ledger, due: Due) -> None:

@@ -1,11 +1,12 @@
 """The state file: the newest checkpoint of this node outside of its database.
 
 A database that was restored from an old copy would sign a second history. The file lies beside it, so a copy of the
-database alone brings none, and the node refuses to start behind it.
+database alone brings none, and the node writes nothing to its log while it is behind.
 """
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -22,15 +23,20 @@ class StateFileInvalid(TallystickError):
 
 
 class KeepState:
-    """Writes the newest checkpoint's note when it has changed."""
+    """Writes the newest checkpoint's note when it has changed, unless the store is known to be an old copy."""
 
-    def __init__(self, log: LogService, path: Path) -> None:
+    def __init__(self, log: LogService, path: Path, *, holds: Callable[[], bool] = lambda: True) -> None:
+        """Write to `path` while the store `holds` all that was signed."""
         self._log = log
+        self._holds = holds
         self._path = path
         self._number = -1
 
     def step(self) -> None:
         """Write the newest checkpoint unless it is there; raise `StateFileInvalid` when it cannot be written."""
+        if not self._holds():
+            # What the file says is what shows that the store is behind.
+            return
         newest = self._log.newest()
         if newest.number != self._number:
             write_state(self._path, newest.note)

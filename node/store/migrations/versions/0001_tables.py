@@ -39,6 +39,7 @@ def _create_log() -> None:
     )
     _create(
         "tiles",
+        _number("generation"),
         _number("level"),
         _number("tile_index"),
         _bytes("hashes"),
@@ -49,13 +50,26 @@ def _create_log() -> None:
     _create(
         "checkpoints",
         _number("number"),
+        _integer("generation"),
         _integer("size"),
         _text("root"),
         _bytes("note"),
-        sa.UniqueConstraint("size", name=op.f("checkpoints_size_key")),
+        sa.UniqueConstraint("generation", "size", name=op.f("checkpoints_generation_key")),
     )
     _create("head", _key("name"), _integer("size"), _text("leaf"), _text("time"))
-    _create("ledger", _key("name"), _text("ledger"), _text("points"), _text("currencies"), _text("keys"))
+    _create(
+        "ledger",
+        _key("name"),
+        _text("ledger"),
+        _text("points"),
+        _text("currencies"),
+        _text("keys"),
+        _text("log"),
+        _integer("first_seq"),
+        _text("predecessor", null=True),
+        _text("partners"),
+        _text("recovering"),
+    )
     _create("ids", _key("id"), _integer("seq"), _bytes("request", null=True), clustered=True)
 
 
@@ -102,7 +116,16 @@ def _create_accounts() -> None:
 
 
 def _create_partners() -> None:
-    _create("partners", _key("ledger"), _text("network"), _text("points"), _text("keys"), _integer("added_seq"))
+    _create(
+        "partners",
+        _key("ledger"),
+        _text("network"),
+        _text("points"),
+        _text("keys"),
+        _integer("added_seq"),
+        _text("log"),
+        _integer("log_first_seq"),
+    )
     _create(
         "agreements",
         _key("digest"),
@@ -120,6 +143,7 @@ def _create_partners() -> None:
     _create(
         "accepted_links", _key("account"), _key("partner"), _text("alias"), _integer("accepted_seq"), clustered=True
     )
+    _create("accepted_aliases", _key("partner"), _key("alias"), _text("account"), clustered=True)
 
 
 def _create_conversions() -> None:
@@ -279,6 +303,7 @@ def _create_messages() -> None:
         _text("epoch_nonce"),
         _integer("frame_seq"),
         _text("path"),
+        _integer("log_size"),
         _integer("envelope_number"),
         sa.UniqueConstraint("partner", "epoch", "epoch_nonce", "frame_seq", name=op.f("messages_received_partner_key")),
         sa.ForeignKeyConstraint(
@@ -287,8 +312,16 @@ def _create_messages() -> None:
     )
     op.create_index("messages_received_digest_idx", "messages_received", ["digest"])
     op.create_index("messages_received_conversion_idx", "messages_received", ["conversion"])
-    _create("partner_checkpoints", _number("number"), _text("ledger"), _integer("size"), _bytes("note"))
-    op.create_index("partner_checkpoints_ledger_idx", "partner_checkpoints", ["ledger", "size", "number"])
+    op.create_index("messages_received_partner_idx", "messages_received", ["partner", "number"])
+    _create(
+        "partner_checkpoints",
+        _number("number"),
+        _text("ledger"),
+        _integer("generation"),
+        _integer("size"),
+        _bytes("note"),
+    )
+    op.create_index("partner_checkpoints_ledger_idx", "partner_checkpoints", ["ledger", "generation", "size", "number"])
     _create("evidence_heads", _key("name"), _integer("count"), _text("chain"))
 
 
@@ -315,6 +348,8 @@ def _create_operational() -> None:
         _integer("fence_bodies"),
         _text("fence_last_body", null=True),
         _integer("answered_epoch"),
+        _integer("in_bodies_sent"),
+        _integer("back_next", null=True),
     )
     _create("partner_urls", _key("partner"), _text("url"))
     _create("proposals", _key("digest"), _text("partner"), _bytes("document"), _text("received_at"))

@@ -20,6 +20,7 @@ VALUES = {
     "level": "0",
     "place": "000",
     "page": "0",
+    "generation": "1",
 }
 
 

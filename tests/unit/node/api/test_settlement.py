@@ -15,11 +15,13 @@ from node.services.credentials import CallerRole
 from node.services.node import REQUEST_KEY_SETTING, Node, Ports
 from node.store.rows import PutSetting
 from tests.support.api import Json, KeptPapers
+from tests.support.differing import invent
 from tests.support.documents import AURORA, BLUEBIRD, uuid
 from tests.support.nodes import Alliance, LocalNode, SeededRandomness, SideKeyring, alliance, convert, make_alliance
-from tests.support.settling import settlers, work
+from tests.support.settling import LocalLogs, settlers, work
 
 SIDES = (AURORA, BLUEBIRD)
+SUMS = ("source_points", "destination_points", "fee_points", "value", "disputed")
 FORMATS = {"csv": "text/csv", "html": "text/html", "json": "application/json"}
 
 
@@ -35,6 +37,7 @@ class Served:
             transport=local.network,
             papers=KeptPapers(),
             faults=local.faults,
+            logs=LocalLogs(local.network),
         )
         node = Node(reader=local.reader, writer=local.writer, ports=ports, url=local.url)
         self.ledger = local.ledger
@@ -116,6 +119,95 @@ def test_a_window_is_closed_signed_paid_and_confirmed(nodes: Alliance, served: t
     assert second.done(f"{path}/confirmation", {"id": uuid("confirm")})["kind"] == "payment_confirmed"
     nodes.talk()
     assert [each.rows("statements")[0]["state"] for each in served] == ["confirmed", "confirmed"]
+
+
+def settled(nodes: Alliance, served: tuple[Served, Served], window: int, **signing: object) -> Json:
+    """Close a window, propose with adjustments, agree to what was proposed, and return the row of the statement."""
+    first, second = served
+    first.done("/v1/windows/close", {"partner": second.ledger, "window": window})
+    nodes.talk()
+    first.done("/v1/statements", {"partner": second.ledger, "window": window, **signing})
+    nodes.talk()
+    shown = second.call("GET", f"/v1/statements/proposals?partner={first.ledger}")
+    (proposal,) = shown.json()["proposals"]
+    assert (proposal["by"], proposal["window"]) == (first.ledger, window)
+    assert second.call("GET", f"/v1/statements/{proposal['digest']}").json()["state"] == "proposed"
+    agreed = {"partner": first.ledger, "window": window, "proposal": proposal["digest"]}
+    assert second.done("/v1/statements", agreed)["kind"] == "statement_agreed"
+    nodes.talk()
+    return first.rows("statements")[0]
+
+
+def test_a_billed_line_is_given_back_and_a_payment_comes_back(nodes: Alliance, served: tuple[Served, Served]) -> None:
+    first, _ = served
+    conversion = convert(*nodes.pair)
+    nodes.talk()
+    path = f"/v1/statements/{settled(nodes, served, 1)['digest']}"
+    assert first.done(f"{path}/payment", {"id": uuid("pay"), "reference": "RF 18"})["kind"] == "payment_made"
+    assert first.done(f"{path}/return", {"id": uuid("return")})["kind"] == "payment_returned"
+    refused = first.call("POST", f"{path}/return", {"id": uuid("again")})
+    assert (refused.status_code, refused.json()["code"]) == (409, "window_not_paid")
+    adjusted = {"conversion": conversion, "reason": "taken_back", "value": 10_000}
+    row = settled(nodes, served, 2, adjustments=[adjusted])
+    assert (row["payer"], row["minor_units"]) == (served[1].ledger, "1")
+    window, statement = first.rows("windows")[1], first.call("GET", f"/v1/statements/{row['digest']}").json()
+    assert window["sent"] == {**dict.fromkeys(SUMS, "0"), "count": 0}
+    assert statement["signed"]["statement"]["directions"][0]["adjustments"][0]["value"] == -10_000
+
+
+def test_lists_have_cursors(nodes: Alliance, served: tuple[Served, Served]) -> None:
+    first, second = served
+    for window in (1, 2):
+        settled(nodes, served, window)
+    for what, count in (("windows", 3), ("statements", 2)):
+        everything = first.call("GET", f"/v1/{what}").json()
+        assert (len(everything[what]), everything["next"]) == (count, None)
+        rows: list[Json] = []
+        cursor = ""
+        for left in range(count - 1, -1, -1):
+            page = first.call("GET", f"/v1/{what}?limit=1&partner={second.ledger}{cursor}").json()
+            rows += page[what]
+            cursor = f"&after={page['next']}"
+            assert (page["next"] is None) == (not left)
+        assert rows == everything[what]
+    for wrong in ("0/aurora.example/main.1", "1", "1/aurora.example", "x"):
+        assert first.call("GET", f"/v1/windows?after={wrong}").status_code == 422
+
+
+def test_a_line_that_the_partner_alone_has_is_shown_and_entered(nodes: Alliance, served: tuple[Served, Served]) -> None:
+    first, second = served
+    source, destination = nodes.pair
+    kept = convert(source, destination)
+    nodes.talk()
+    invented = invent(source, destination, kept)
+    nodes.talk()
+    one, other = settlers(nodes)
+    first.done("/v1/windows/close", {"partner": second.ledger, "window": 1})
+    nodes.talk()
+    place = f"/v1/windows/differences?partner={second.ledger}&window=1"
+    waiting = first.call("GET", place).json()
+    assert (waiting["state"], waiting["reason"], waiting["differences"]) == ("mismatch", "lines_awaited", [])
+    work(nodes, one, other)
+    (row,) = first.call("GET", place, role=CallerRole.AUDITOR).json()["differences"]
+    assert (row["conversion"], row["reason"], row["ours"]) == (invented, "unknown", None)
+    listed = first.call("GET", "/v1/exceptions").json()["exceptions"]
+    assert [(each["conversion"], each["reason"]) for each in listed] == [(None, None), (invented, "unknown")]
+    dispute = {
+        "id": uuid("dispute"),
+        "partner": second.ledger,
+        "window": 1,
+        "direction": "out",
+        "lines": [invented],
+        "reason": "missing",
+    }
+    refused = first.call("POST", "/v1/windows/disputes", dispute)
+    assert (refused.status_code, refused.json()["code"]) == (404, "line_unknown")
+    done = first.done("/v1/windows/disputes", {**dispute, "enter": True})
+    fields = done["fields"]
+    assert isinstance(fields, dict)
+    assert [line["id"] for line in fields["entered"]] == [invented]
+    work(nodes, one, other)
+    assert [each.rows("statements")[0]["state"] for each in served] == ["agreed", "agreed"]
 
 
 def test_a_page_loads_nothing_and_each_format_has_its_type(nodes: Alliance, served: tuple[Served, Served]) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from node.app.directory import Created, create_node_directory
-from node.app.open import KeysMismatch, StoreBehind, open_node
+from node.app.open import KeysMismatch, StateFileForeign, open_node
 from node.services.requests import OpenAccountRequest
 from node.store.errors import StoreBusy
 from node.workers.keep_state import KeepState, StateFileInvalid
+from protocol.errors import Code, Refusal
 from protocol.identifiers import Account
 from tests.support.documents import uuid
 
@@ -44,7 +45,7 @@ def test_a_node_opens_again_where_it_was(created: Created) -> None:
     grow(created, "two")
     with open_node(created.directory) as opened:
         assert len(opened.node.accounts.page(after=None, limit=10).accounts) == 2
-        assert opened.node.checks() == {"store": True, "clock": True, "writer": True}
+        assert set(opened.node.checks().items()) == {(name, True) for name in ("store", "clock", "writer", "ledger")}
 
 
 def test_a_store_has_one_node(created: Created) -> None:
@@ -53,17 +54,33 @@ def test_a_store_has_one_node(created: Created) -> None:
     grow(created, "afterwards")
 
 
-def test_an_older_copy_of_the_database_is_refused(created: Created) -> None:
+def check_closed(directory: Path, why: str) -> None:
+    """Hold that the node in `directory` opens, and says that its store is an older copy instead of writing to it."""
+    with open_node(directory) as opened:
+        gate = opened.node.gate
+        assert gate.behind is not None
+        assert why in gate.behind
+        before = opened.node.reader.latest_checkpoint()
+        request = OpenAccountRequest(id=uuid("refused"), account=Account(f"member/{uuid('refused')}"))
+        with pytest.raises(Refusal) as refused:
+            opened.node.points.open_account(request).result()
+        assert refused.value.code == Code.STORE_BEHIND
+        assert opened.node.reader.latest_checkpoint() == before
+        kept = (directory / "state.json").read_bytes()
+        KeepState(opened.node.log, directory / "state.json", holds=lambda: gate.behind is None).step()
+        assert (directory / "state.json").read_bytes() == kept
+
+
+def test_an_older_copy_of_the_database_writes_nothing(created: Created) -> None:
     old = copy_of(created, "old")
     grow(created, "one")
     shutil.copy(old / "ledger.sqlite", created.directory / "ledger.sqlite")
     for leftover in created.directory.glob("ledger.sqlite-*"):
         leftover.unlink()
-    with pytest.raises(StoreBehind, match="it is an older copy"), open_node(created.directory):
-        pass
+    check_closed(created.directory, "state.json has seen 2 entries, and the store has 1")
 
 
-def test_another_history_of_the_same_length_is_refused(created: Created) -> None:
+def test_another_history_of_the_same_length_writes_nothing(created: Created) -> None:
     other = copy_of(created, "other")
     grow(created, "one")
     state = (created.directory / "state.json").read_bytes()
@@ -71,8 +88,7 @@ def test_another_history_of_the_same_length_is_refused(created: Created) -> None
         request = OpenAccountRequest(id=uuid("two"), account=Account(f"member/{uuid('two')}"))
         opened.node.points.open_account(request).result()
     (other / "state.json").write_bytes(state)
-    with pytest.raises(StoreBehind, match="another history"), open_node(other):
-        pass
+    check_closed(other, "another history")
 
 
 def test_a_state_file_of_another_ledger_is_refused(created: Created, tmp_path: Path) -> None:
@@ -84,7 +100,7 @@ def test_a_state_file_of_another_ledger_is_refused(created: Created, tmp_path: P
         url="http://127.0.0.1:8421",
     )
     shutil.copy(stranger.directory / "state.json", created.directory / "state.json")
-    with pytest.raises(StoreBehind, match="holds no checkpoint of this ledger"), open_node(created.directory):
+    with pytest.raises(StateFileForeign, match="holds no checkpoint of this ledger"), open_node(created.directory):
         pass
 
 

@@ -6,9 +6,11 @@ import pytest
 
 from node.app.sandbox_host import guest_of
 from node.app.sandbox_script import LATE_SECONDS, REPEATS, SCRIPT, SPOILED_PARCELS, Act, Row, row_for
+from protocol.audit.findings import Verdict
+from protocol.audit.verify import verify_file
 from protocol.entries import ConversionRefused, decode_entry, unseal
 from protocol.errors import Code
-from protocol.identifiers import Id
+from protocol.identifiers import Digest, Id
 from protocol.ledger import rules
 from protocol.ledger.view import Overlay
 from tests.support.documents import AURORA, uuid
@@ -101,6 +103,18 @@ def test_of_two_decisions_the_first_counts(stage: Stage) -> None:
     stage.talk(2)
     assert stage.heard(conversion) == ["fulfil", "reject"]
     assert stage.outcome(conversion) == COMPLETED
+
+
+@pytest.mark.parametrize("act", [Act.OTHER_AMOUNT, Act.TWO_DECISIONS])
+def test_two_words_about_one_conversion_are_evidence_for_anybody(stage: Stage, act: Act) -> None:
+    conversion = order(stage, act)
+    stage.talk(2)
+    stage.brand.node.accusations.gather()
+    kept = stage.brand.node.accusations.page(before=None, limit=100).evidence
+    (row,) = [each for each in kept if each.conversion == conversion]
+    ((_, record),) = stage.brand.node.reader.agreements(SANDBOX)
+    found = verify_file(stage.brand.node.accusations.file(Digest(row.digest)), agreements=[record.signed])
+    assert (row.subject, found.verdict) == ("decision", Verdict.HELD)
 
 
 def test_the_other_direction_works_with_the_guests_points(stage: Stage) -> None:

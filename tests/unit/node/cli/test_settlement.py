@@ -8,9 +8,10 @@ import httpx
 import msgspec
 import pytest
 
+from protocol.settlement.statements import Corrections
 from tests.support.documents import AURORA, BLUEBIRD, uuid
 from tests.support.node_stand_in import NodeStandIn, answer
-from tests.support.settlement import lines, signed_statement, statement
+from tests.support.settlement import disputed, lines, signed_statement, statement
 from tests.unit.node.cli.conftest import Command
 
 DIGEST: Final = "cd" * 32
@@ -74,6 +75,8 @@ def test_lines_and_page_are_written_to_files(tallystick: Command, node: NodeStan
         ("upheld", {"reason": "upheld"}),
         ("waived", {"reason": "waived"}),
         ("1.25", {"reason": "reduced", "value": 1_250_000}),
+        ("taken_back", {"reason": "taken_back"}),
+        ("taken_back:0.50", {"reason": "taken_back", "value": 500_000}),
     ],
 )
 def test_a_statement_is_signed(tallystick: Command, node: NodeStandIn, *, how: str, asked: dict[str, object]) -> None:
@@ -83,8 +86,55 @@ def test_a_statement_is_signed(tallystick: Command, node: NodeStandIn, *, how: s
     assert "signed (entry 7" in done.out
 
 
-def test_an_ending_that_is_none_is_wrong_usage(tallystick: Command) -> None:
-    assert tallystick("statement", "agree", "bluebird.example", "--adjust", f"{uuid('line')}:maybe").status == 2
+@pytest.mark.parametrize("how", ["maybe", "upheld:1.00", "taken_back:much"])
+def test_an_ending_that_is_none_is_wrong_usage(tallystick: Command, how: str) -> None:
+    assert tallystick("statement", "agree", "bluebird.example", "--adjust", f"{uuid('line')}:{how}").status == 2
+
+
+def test_a_proposal_is_read_and_signed_as_it_is(tallystick: Command, node: NodeStandIn) -> None:
+    proposal = {"digest": DIGEST, "partner": BLUEBIRD.ledger, "window": 2, "by": BLUEBIRD.ledger, "signed": DOCUMENT}
+    node.on("GET", "/v1/statements/proposals", answer({"proposals": [proposal]}))
+    node.on("POST", "/v1/statements", answer(WRITTEN, status=201))
+    shown = tallystick("statement", "proposals", "--partner", "bluebird.example").out
+    assert DIGEST in shown
+    assert "2.50 USD" in shown
+    assert json.loads(tallystick("statement", "proposals", "--json").out) == {"proposals": [proposal]}
+    tallystick("statement", "agree", "bluebird.example", "--proposal", DIGEST, "--unchecked")
+    assert node.body() == {"partner": BLUEBIRD.ledger, "adjustments": [], "proposal": DIGEST, "unchecked": True}
+
+
+LINE: Final = {"value": 2_500_000, "currency": "USD"}
+DIFFERENCE: Final = {
+    "source": AURORA.ledger, "dec_seq": 4, "conversion": uuid("line"), "reason": "unknown", "to_do": "ask the partner",
+    "ours": None, "theirs": LINE,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"reason": None, "to_do": None, "differences": [DIFFERENCE], "more": True}, "there are more"),
+        ({"reason": None, "to_do": None, "differences": [], "more": False}, "no line differs"),
+        ({"reason": "lines_awaited", "to_do": "nothing", "differences": [], "more": False}, "(lines awaited): nothing"),
+    ],
+)
+def test_differences_are_shown(tallystick: Command, node: NodeStandIn, *, found: dict[str, object], said: str) -> None:
+    node.on("GET", "/v1/windows/differences", answer(found))
+    done = tallystick("window", "differences", "bluebird.example", "3")
+    assert (done.status, said in done.out) == (0, True)
+    assert ("ask the partner" in done.out) == bool(found["differences"])
+    assert node.requests[-1].url.params["window"] == "3"
+    assert json.loads(tallystick("window", "differences", "bluebird.example", "3", "--json").out) == found
+
+
+def test_a_statement_shows_what_it_disputes_and_adjusts(tallystick: Command, node: NodeStandIn) -> None:
+    own = lines(1, [2_500_000, 1_000_000])
+    doubted = statement(own, corrections=Corrections(disputed={AURORA.ledger: [disputed(own[1])]}))
+    document = json.loads(msgspec.json.encode(signed_statement(doubted)))
+    node.on("GET", PATH, answer({**SHOWN, "signed": document}))
+    shown = tallystick("statement", "show", DIGEST).out
+    assert own[1].id in shown
+    assert "not_credited" in shown
 
 
 def test_a_payment_is_said_and_confirmed(tallystick: Command, node: NodeStandIn) -> None:
@@ -95,10 +145,22 @@ def test_a_payment_is_said_and_confirmed(tallystick: Command, node: NodeStandIn)
     assert node.body() == {"id": identifier, "reference": "RF 18"}
     assert tallystick("statement", "confirm", DIGEST, "--id", identifier).status == 0
     assert node.body() == {"id": identifier}
+    node.on("POST", f"{PATH}/return", answer(WRITTEN, status=201))
+    assert "due again" in tallystick("statement", "return", DIGEST, "--id", identifier).out
+    assert node.body() == {"id": identifier}
 
 
-@pytest.mark.parametrize(("option", "direction"), [((), "out"), (("--received",), "in")])
-def test_lines_are_disputed(tallystick: Command, node: NodeStandIn, *, option: tuple[str, ...], direction: str) -> None:
+@pytest.mark.parametrize(
+    ("option", "asked"),
+    [
+        ((), {"direction": "out"}),
+        (("--received",), {"direction": "in"}),
+        (("--enter",), {"direction": "out", "enter": True}),
+    ],
+)
+def test_lines_are_disputed(
+    tallystick: Command, node: NodeStandIn, *, option: tuple[str, ...], asked: dict[str, object]
+) -> None:
     node.on("POST", "/v1/windows/disputes", answer(WRITTEN, status=201))
     identifiers = [uuid("a"), uuid("b")]
     arguments = ("bluebird.example", "3", *identifiers, "--reason", "terms", "--id", uuid("request"), *option)
@@ -107,7 +169,7 @@ def test_lines_are_disputed(tallystick: Command, node: NodeStandIn, *, option: t
         "id": uuid("request"),
         "partner": BLUEBIRD.ledger,
         "window": 3,
-        "direction": direction,
         "lines": identifiers,
         "reason": "terms",
+        **asked,
     }

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
+from node.engine.gate import Gate
 from node.engine.work import Work
 from node.services.context import Context
 from node.services.exceptions import Delivery, ExceptionsService, ExceptionView
@@ -13,6 +14,7 @@ from node.services.request_digest import RequestDigests
 from node.store.database import Database
 from protocol.errors import Code
 from protocol.ledger.state import LEDGER, ONLY, OUT
+from protocol.statement import AdjustmentReason
 from tests.support import windows
 from tests.support.documents import (
     AURORA,
@@ -34,6 +36,10 @@ _T = TypeVar("_T")
 class NoWriter:
     """A writer that nothing is submitted to."""
 
+    @property
+    def gate(self) -> Gate:
+        raise AssertionError("an operator's look passes no gate")
+
     def submit(self, work: Work[_T]) -> "Future[_T]":
         raise AssertionError(f"an operator's look writes nothing: {work!r}")
 
@@ -45,6 +51,7 @@ def exceptions_of(ledger: MemoryLedger, path: Path) -> list[ExceptionView]:
     """Return what the node that keeps the log of `ledger` tells its operator."""
     record = ledger.state.get(LEDGER, ONLY)
     assert record is not None
+    path.mkdir(exist_ok=True)
     with Database.open(f"sqlite:///{path / 'store'}") as database:
         database.migrate()
         with database.writer() as writer:
@@ -76,6 +83,24 @@ def test_a_line_in_dispute_is_shown_with_its_value(tmp_path: Path) -> None:
         USD,
     )
     assert found.to_do
+
+
+def test_a_line_is_shown_until_a_statement_ends_its_dispute(tmp_path: Path) -> None:
+    pair = pair_of(points=100_000)
+    one, other = pair.source, pair.destination
+    convert(one, other, pair.sender, 1_200, name="one")
+    line = windows.disputed(one, other, OUT, 1)
+    windows.take(other, one.body(windows.dispute(one, other, line, source=AURORA.ledger)))
+    for number, ending in ((1, None), (2, None), (3, AdjustmentReason.UPHELD)):
+        windows.close_both(one, other, number)
+        adjusted = [windows.adjusted(line, ending, line.value)] if ending else []
+        windows.agree(one, other, number, {one.name: adjusted})
+        if ending is None:
+            # The window itself is done with: nothing is due, and so it is confirmed.
+            (found,) = exceptions_of(one, tmp_path / str(number))
+            assert (found.kind, found.window, found.conversion) == ("disputed", 1, uuid("one"))
+            assert (found.value, found.currency, found.reason) == (line.value, USD, line.reason)
+    assert exceptions_of(one, tmp_path / "ended") == []
 
 
 def test_a_window_whose_sides_differ_is_shown(tmp_path: Path) -> None:

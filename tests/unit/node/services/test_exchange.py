@@ -10,9 +10,9 @@ from node.services.peer import ACKNOWLEDGE_SECONDS, BACKOFF_SECONDS_MAX, REOFFER
 from node.store.rows import PartnerUrl
 from protocol.conversion import SourceState
 from protocol.entries import ConversionCredited, ConversionRefused
-from protocol.errors import Code
+from protocol.errors import Code, Refusal
 from protocol.identifiers import Id
-from protocol.messages import Body, decode_body
+from protocol.messages import Body, ChannelBody, decode_body
 from tests.support.documents import AURORA, BLUEBIRD, USD
 from tests.support.nodes import POINTS, Alliance, LocalNode, cancel, convert, database_path
 
@@ -204,8 +204,8 @@ def test_a_partner_without_an_address_does_not_keep_the_sender_awake(two: Allian
 def test_a_partner_that_takes_nothing_in_is_asked_ever_more_rarely(two: Alliance) -> None:
     two.talk()
     source, destination = two.pair
-    # As in a node that has found itself behind its own words.
-    destination.exchange.peer(source.ledger).outgoing.behind = True
+    destination.exchange.peer(source.ledger)
+    destination.writer.gate.found_behind("the state file has seen more")
     for number in range(10):
         convert(source, destination, name=f"stalled {number}", amount=400)
     before = len(two.network.requests)
@@ -237,7 +237,7 @@ def test_a_store_restored_from_an_old_copy_finds_out_and_decides_nothing(two: Al
     assert source.outgoing(waiting).state is SourceState.HELD
 
 
-def test_a_store_that_has_forgotten_only_what_it_heard_hears_it_again(two: Alliance, tmp_path: Path) -> None:
+def test_a_store_that_has_forgotten_only_what_it_heard_finds_out_too(two: Alliance, tmp_path: Path) -> None:
     source, destination = two.pair
     conversion = convert(source, destination)
     source.stop()
@@ -252,17 +252,20 @@ def test_a_store_that_has_forgotten_only_what_it_heard_hears_it_again(two: Allia
     source.start()
     assert source.outgoing(conversion).state is SourceState.HELD
     two.talk(BACKOFF_SECONDS_MAX)
-    # The frames that were forgotten are gone, so the other side has begun a new epoch.
+    # The frames that were forgotten are gone, so the other side has begun a new epoch, and shows what it has seen.
     assert destination.exchange.peer(source.ledger).outgoing.epoch > epoch
     assert not source.exchange.peer(destination.ledger).outgoing.behind
-    check_captured(two, conversion)
+    assert source.outgoing(conversion).state is SourceState.HELD
+    with pytest.raises(Refusal) as refused:
+        convert(source, destination, name="another")
+    assert refused.value.code == Code.STORE_BEHIND
 
 
 def test_a_node_that_is_behind_stays_so_in_its_next_epoch(two: Alliance) -> None:
     source, destination = two.pair
     peer = source.exchange.peer(destination.ledger)
     peer.outgoing.behind = True
-    source.exchange._next_epoch(peer, peer.outgoing.epoch + 1)
+    source.exchange.reopen(peer, peer.outgoing.epoch + 1)
     assert peer.outgoing.behind
     assert not peer.outgoing.answered
 
@@ -279,5 +282,5 @@ def test_the_same_id_at_another_brand_is_another_conversion(three: Alliance) -> 
 
 
 def test_every_kind_of_word_stands_until_the_page_says() -> None:
-    kinds = {each.__struct_config__.tag for each in get_args(Body)}
-    assert kinds - {"hello", "prepare", "cancel"} == exchange._DONE_WHEN_APPLIED
+    kinds, of_the_channel = ({each.__struct_config__.tag for each in get_args(of)} for of in (Body, ChannelBody))
+    assert kinds - of_the_channel - {"prepare", "cancel"} == exchange._DONE_WHEN_APPLIED

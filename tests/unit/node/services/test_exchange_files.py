@@ -131,7 +131,7 @@ def test_a_file_after_a_gap_waits_for_the_one_before(apart: Alliance) -> None:
     parcels = source.exchange.parcels(destination.ledger, count_max=2, bytes_max=1_000)
     assert len(parcels) == 1
     whole = decode_exchange_file(files_of(source).export(destination.ledger).data)
-    late = source.exchange._make_parcel(source.exchange.peer(destination.ledger), skip=1)
+    late = source.exchange._streams.parcel(source.exchange.peer(destination.ledger), skip=1)
     gap = encode_exchange_file(whole.header, [late])
     assert brief(files_of(destination).take(gap))[1:] == ("waiting", 0, 1, "import_earlier")
     early = encode_exchange_file(whole.header, whole.parcels)

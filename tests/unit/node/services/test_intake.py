@@ -5,7 +5,8 @@ import threading
 import msgspec
 import pytest
 
-from node.services.intake import command_for, incoming_of, with_incoming
+from node.services.body_commands import command_for
+from node.services.channel_rows import incoming_of, with_incoming
 from node.store.errors import StoreFailed
 from node.store.rows import ChannelState, CommitRecord
 from protocol.channel import Incoming, Outgoing
@@ -184,7 +185,7 @@ class TestOrder:
         self, node: LocalNode, puppet: Puppet
     ) -> None:
         peer = node.exchange.peer(AURORA.ledger)
-        opening = threading.Thread(target=node.exchange._next_epoch, args=(peer, 50))
+        opening = threading.Thread(target=node.exchange.reopen, args=(peer, 50))
         with writer_held(node):
             opening.start()
             while node.writer._waiting.empty():

@@ -13,6 +13,7 @@ from protocol.encoding import ZERO_DIGEST
 from protocol.envelope import Acknowledgement, Fence
 from protocol.errors import (
     BodyInvalid,
+    CheckpointInvalid,
     EnvelopeInvalid,
     NoteInvalid,
     SignatureInvalid,
@@ -73,7 +74,7 @@ PARCELS: Final[dict[str, tuple[type[TallystickError], Parcels]]] = {
         lambda puppet: puppet.parcel(checkpoint=checkpoint(5, role=Role.WITNESS)),
     ),
     "a checkpoint of another log": (
-        SignatureInvalid,
+        CheckpointInvalid,
         lambda puppet: puppet.parcel(checkpoint=checkpoint(5, side=COPPER)),
     ),
     "the last epoch passed": (

@@ -21,7 +21,7 @@ TIMES = st.floats(NOW - 60, NOW + 60, allow_nan=False)
 
 
 def peer(*, frames: int = 0, addressed: bool = True) -> Peer:
-    record = PartnerRecord(network=NETWORK, points=AURORA.points, keys=AURORA.keys, added_seq=1)
+    record = PartnerRecord(network=NETWORK, points=AURORA.points, keys=AURORA.keys, added_seq=1, log=AURORA.ledger)
     made = Peer(ledger=AURORA.ledger, record=record, outgoing=Outgoing(epoch=1, epoch_nonce=EPOCH_NONCE, bodies_sent=0))
     made.addressed = addressed
     frame(made, frames)

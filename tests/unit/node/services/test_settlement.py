@@ -5,9 +5,10 @@ from io import StringIO
 
 import pytest
 
+from node.services.adjusting import Adjustment
 from node.services.refusals import NodeRefusal
 from node.services.requests import ConfirmationRequest, DisputeRequest, PaymentRequest
-from node.services.signing import REVIEW_SECONDS, Adjustment
+from node.services.signing import REVIEW_SECONDS, Signing
 from protocol.encoding import ZERO_DIGEST
 from protocol.errors import Code, Refusal
 from protocol.identifiers import Digest, Id, partner_of
@@ -121,14 +122,14 @@ def test_a_disputed_line_moves_to_the_next_statement(two: Alliance) -> None:
     work(two, one, other)
     assert one.service.windows().windows[1].state == "reconciled"
     upheld = Adjustment(conversion=disputed, reason=AdjustmentReason.UPHELD)
-    proposed = one.service.sign(other.node.ledger, 2, [upheld]).result()
-    assert one.service.sign(other.node.ledger, 2, [upheld]).result() == proposed
+    proposed = one.service.sign(other.node.ledger, 2, Signing(adjustments=[upheld])).result()
+    assert one.service.sign(other.node.ledger, 2, Signing(adjustments=[upheld])).result() == proposed
     with pytest.raises(Refusal) as refused:
         one.service.sign(other.node.ledger, 2)
     assert refused.value.code == Code.WINDOW_AGREED
     work(two, one, other)
     assert other.service.windows().windows[1].state == "reconciled"
-    other.service.sign(one.node.ledger, None, [upheld]).result()
+    other.service.sign(one.node.ledger, None, Signing(adjustments=[upheld])).result()
     two.talk()
     second = agreed(one, other, 2).signed.statement.bill(one.node.ledger)
     assert (second.owed(2), second.disputed) == (bill.disputed[0].value, ())
@@ -171,7 +172,7 @@ def test_what_cannot_be_is_refused(two: Alliance) -> None:
     two.talk()
     ended = Adjustment(conversion=uuid("nothing"), reason=AdjustmentReason.WAIVED)
     with pytest.raises(Refusal) as refused:
-        one.service.sign(other.node.ledger, 1, [ended])
+        one.service.sign(other.node.ledger, 1, Signing(adjustments=[ended]))
     assert refused.value.code == Code.LINE_UNKNOWN
     work(two, one, other)
     takes = other if agreed(one, other).signed.statement.payer == one.node.ledger else one
@@ -204,11 +205,12 @@ def test_a_dispute_ends_at_a_reduced_value(two: Alliance) -> None:
         two.talk()
         work(two, one, other)
     reduced = Adjustment(conversion=disputed, reason=AdjustmentReason.REDUCED, value=1_000_000)
-    one.service.sign(other.node.ledger, 2, [reduced]).result()
+    waived = Adjustment(conversion=disputed, reason=AdjustmentReason.WAIVED)
+    one.service.sign(other.node.ledger, 2, Signing(adjustments=[reduced])).result()
     two.talk()
     with pytest.raises(Refusal) as refused:
-        other.service.sign(one.node.ledger, 2, [Adjustment(conversion=disputed, reason=AdjustmentReason.WAIVED)])
+        other.service.sign(one.node.ledger, 2, Signing(adjustments=[waived]))
     assert refused.value.code == Code.STATEMENT_MISMATCH
-    other.service.sign(one.node.ledger, 2, [reduced]).result()
+    other.service.sign(one.node.ledger, 2, Signing(adjustments=[reduced])).result()
     two.talk()
     assert agreed(one, other, 2).signed.statement.bill(one.node.ledger).owed(2) == 1_000_000

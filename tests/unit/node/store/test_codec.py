@@ -74,11 +74,17 @@ SAMPLES: list[tuple[Table[object, object], object, object]] = [
     (cast("Table[object, object]", family), key, record)
     for family, key, record in (
         (state.HEAD, "only", state.Head(size=3, leaf=digest("leaf"), time=NOW)),
-        (state.LEDGER, "only", state.LedgerRecord(ledger=AURORA.ledger, points=USD, currencies=(), keys=AURORA.keys)),
         (
             state.LEDGER,
             "only",
-            state.LedgerRecord(ledger=AURORA.ledger, points=AURORA.points, currencies=(USD,), keys=AURORA.keys),
+            state.LedgerRecord(ledger=AURORA.ledger, points=USD, currencies=(), keys=AURORA.keys, log=AURORA.ledger),
+        ),
+        (
+            state.LEDGER,
+            "only",
+            state.LedgerRecord(
+                ledger=AURORA.ledger, points=AURORA.points, currencies=(USD,), keys=AURORA.keys, log=AURORA.ledger
+            ),
         ),
         (state.IDS, Id("genesis/aurora.example/main.1"), IdRecord(seq=0, request=None)),
         (state.IDS, CONVERSION, IdRecord(seq=2**53 - 1, request=digest("request"))),
@@ -114,7 +120,9 @@ SAMPLES: list[tuple[Table[object, object], object, object]] = [
         (
             state.PARTNERS,
             BLUEBIRD.ledger,
-            state.PartnerRecord(network=NETWORK, points=BLUEBIRD.points, keys=BLUEBIRD.keys, added_seq=1),
+            state.PartnerRecord(
+                network=NETWORK, points=BLUEBIRD.points, keys=BLUEBIRD.keys, added_seq=1, log=BLUEBIRD.ledger
+            ),
         ),
         (
             state.AGREEMENTS,
@@ -131,6 +139,7 @@ SAMPLES: list[tuple[Table[object, object], object, object]] = [
         (state.CURRENT, BLUEBIRD.ledger, state.CurrentAgreement(digest=digest("agreement"), number=4)),
         (state.ISSUED_LINKS, (BLUEBIRD.ledger, ALIAS), state.IssuedLink(account=ANN, issued_seq=5)),
         (state.ACCEPTED_LINKS, (ANN, BLUEBIRD.ledger), state.AcceptedLink(alias=ALIAS, accepted_seq=6)),
+        (state.ALIASES, (BLUEBIRD.ledger, ALIAS), state.AliasRecord(account=ANN)),
         (state.OUTGOING, CONVERSION, OUTGOING),
         (
             state.OUTGOING,

@@ -33,6 +33,8 @@ from node.store.rows import (
     StoredPartnerCheckpoint,
     Write,
 )
+from node.store.rows_accusations import Accusation
+from node.store.rows_witness import CosignedCheckpoint, PutPublished, PutWitnessed
 from node.store.writer import StoreWriter
 from protocol.encoding import ZERO_DIGEST, encode
 from protocol.identifiers import Digest
@@ -131,6 +133,19 @@ def test_a_received_body_without_its_envelope_or_at_a_taken_place_is_refused(wri
         commit(writer, ReceivedEnvelope(BLUEBIRD.ledger, b"second"), received("other"))
 
 
+def accusation(name: str) -> Accusation:
+    return Accusation(
+        digest=digest(name),
+        partner=BLUEBIRD.ledger,
+        kind="contradiction",
+        subject="decision",
+        name=name,
+        conversion=uuid(name),
+        found_at=NOW,
+        evidence=name.encode(),
+    )
+
+
 def test_partner_checkpoints_are_all_kept(database: Database, writer: StoreWriter) -> None:
     commit(writer, PartnerCheckpoint(BLUEBIRD.ledger, 5, b"five"), PartnerCheckpoint(COPPER.ledger, 9, b"nine"))
     commit(writer, PartnerCheckpoint(BLUEBIRD.ledger, 3, b"three"), PartnerCheckpoint(BLUEBIRD.ledger, 5, b"fork"))
@@ -204,7 +219,7 @@ def test_settings_and_erasable_rows(database: Database, writer: StoreWriter) -> 
 
 def test_the_chain_over_evidence_is_the_one_that_is_specified(database: Database, writer: StoreWriter) -> None:
     commit(writer, PartnerCheckpoint(BLUEBIRD.ledger, 5, b"\x00\xff"))
-    row = encode({"ledger": BLUEBIRD.ledger, "note": "00ff", "number": 0, "size": 5})
+    row = encode({"generation": 1, "ledger": BLUEBIRD.ledger, "note": "00ff", "number": 0, "size": 5})
     (head,) = database.reader().evidence_heads()
     assert (head.name, head.count) == ("partner_checkpoints", 1)
     assert head.chain == sha256(ZERO_DIGEST.encode() + row).hexdigest()
@@ -219,9 +234,11 @@ def test_evidence_heads_follow_every_row_of_every_commit(database: Database, wri
             received(f"two {number}", frame_seq=2 * number + 1),
             sent(f"sent {number}"),
             PartnerCheckpoint(BLUEBIRD.ledger, number, b"note"),
+            accusation(f"thing {number}"),
         )
     heads = {head.name: head for head in database.reader().evidence_heads()}
     assert {head.name: head.count for head in heads.values()} == {
+        "accusations": 3,
         "envelopes_received": 3,
         "messages_received": 6,
         "messages_sent": 3,
@@ -243,6 +260,24 @@ def test_what_no_column_can_hold_is_refused_whole(database: Database, writer: St
     assert database.reader().settings() == {}
     commit(writer, PutSetting("b", "kept"))
     assert database.reader().settings() == {"b": "kept"}
+
+
+def test_what_was_cosigned_last_takes_the_place_of_what_was_before(database: Database, writer: StoreWriter) -> None:
+    reader = database.reader()
+    assert (reader.witnessed(BLUEBIRD.ledger), reader.published(AURORA.ledger), reader.all_witnessed()) == (
+        None,
+        None,
+        [],
+    )
+    commit(writer, PutWitnessed(COPPER.ledger, 3, b"copper 3"), PutWitnessed(BLUEBIRD.ledger, 5, b"bluebird 5"))
+    commit(writer, PutWitnessed(BLUEBIRD.ledger, 6, b"bluebird 6"), PutWitnessed(BLUEBIRD.ledger, 8, b"bluebird 8"))
+    commit(writer, PutPublished(AURORA.ledger, 2, b"aurora 2"))
+    commit(writer, PutPublished(AURORA.ledger, 4, b"aurora 4"))
+    bluebird = CosignedCheckpoint(BLUEBIRD.ledger, 8, b"bluebird 8")
+    assert reader.witnessed(BLUEBIRD.ledger) == bluebird
+    assert reader.all_witnessed() == [bluebird, CosignedCheckpoint(COPPER.ledger, 3, b"copper 3")]
+    assert reader.published(AURORA.ledger) == CosignedCheckpoint(AURORA.ledger, 4, b"aurora 4")
+    assert (reader.witnessed(AURORA.ledger), reader.published(BLUEBIRD.ledger)) == (None, None)
 
 
 def test_no_write_is_left_untried() -> None:

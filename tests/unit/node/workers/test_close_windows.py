@@ -7,7 +7,9 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from node.services.refusals import NodeCode
 from node.services.signing import StatementSigner
+from node.services.waiting import newest_waiting
 from protocol.errors import Code, TallystickError
 from protocol.identifiers import Digest
 from protocol.messages import StatementSigned, decode_body
@@ -39,6 +41,17 @@ def proposed(nodes: Alliance) -> tuple[Settler, Settler]:
     return one, other
 
 
+def received_by(other: Settler) -> tuple[StatementSigned, Digest]:
+    """Return the proposal that the second party has received."""
+    digest = newest_waiting(other.node.reader, "statement", AURORA.ledger)
+    assert digest is not None
+    received = other.node.reader.message_received(digest)
+    assert received is not None
+    body = decode_body(received.body)
+    assert isinstance(body, StatementSigned)
+    return body, digest
+
+
 def test_a_failure_is_told_once_and_tried_again(nodes: Alliance, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = proposed(nodes)
 
@@ -56,34 +69,28 @@ def test_a_failure_is_told_once_and_tried_again(nodes: Alliance, monkeypatch: py
 
 def test_the_second_party_signs_no_other_lines_than_its_own(nodes: Alliance, monkeypatch: pytest.MonkeyPatch) -> None:
     _, other = proposed(nodes)
-    received = other.node.reader.latest_received(AURORA.ledger, "statement")
-    assert received is not None
-    body = decode_body(received.body)
-    assert isinstance(body, StatementSigned)
+    body, digest = received_by(other)
     statement = msgspec.structs.replace(body.signed.statement, minor_unit=1, minor_units="5000000", carry="0")
     changed = msgspec.structs.replace(body, signed=msgspec.structs.replace(body.signed, statement=statement))
-    monkeypatch.setattr(StatementSigner, "_proposal", lambda *_: (changed, received.digest))
+    monkeypatch.setattr(StatementSigner, "_proposal", lambda *_: (changed, digest))
     with pytest.raises(TallystickError) as refused:
         other.service.sign(AURORA.ledger, 1)
     assert refused.value.code == Code.STATEMENT_MISMATCH
 
 
 @pytest.mark.parametrize(
-    ("place", "change"),
+    ("place", "change", "code"),
     [
-        (0, lambda one: msgspec.structs.replace(one, root=Digest("00" * 32))),
-        (1, lambda one: msgspec.structs.replace(one, root=Digest("00" * 32))),
-        (1, lambda one: msgspec.structs.replace(one, size=1_000)),
+        (0, lambda one: msgspec.structs.replace(one, root=Digest("00" * 32)), NodeCode.LOG_INCONSISTENT),
+        (1, lambda one: msgspec.structs.replace(one, root=Digest("00" * 32)), Code.STATEMENT_MISMATCH),
+        (1, lambda one: msgspec.structs.replace(one, size=1_000), Code.STATEMENT_MISMATCH),
     ],
 )
 def test_checkpoints_must_be_those_that_were_signed(
-    nodes: Alliance, monkeypatch: pytest.MonkeyPatch, *, place: int, change: Changed
+    nodes: Alliance, monkeypatch: pytest.MonkeyPatch, *, place: int, change: Changed, code: str
 ) -> None:
     _, other = proposed(nodes)
-    received = other.node.reader.latest_received(AURORA.ledger, "statement")
-    assert received is not None
-    body = decode_body(received.body)
-    assert isinstance(body, StatementSigned)
+    body, digest = received_by(other)
     checkpoints = list(body.signed.statement.checkpoints)
     seen = other.node.reader.latest_partner_checkpoint(AURORA.ledger)
     assert seen is not None
@@ -91,7 +98,7 @@ def test_checkpoints_must_be_those_that_were_signed(
     checkpoints[place] = change(checkpoints[place])
     statement = msgspec.structs.replace(body.signed.statement, checkpoints=(checkpoints[0], checkpoints[1]))
     changed = msgspec.structs.replace(body, signed=msgspec.structs.replace(body.signed, statement=statement))
-    monkeypatch.setattr(StatementSigner, "_proposal", lambda *_: (changed, received.digest))
+    monkeypatch.setattr(StatementSigner, "_proposal", lambda *_: (changed, digest))
     with pytest.raises(TallystickError) as refused:
         other.service.sign(AURORA.ledger, 1)
-    assert refused.value.code == Code.STATEMENT_MISMATCH
+    assert refused.value.code == code

@@ -50,7 +50,7 @@ def test_an_entry_that_was_replaced_with_its_leaf_does_not_make_the_signed_root(
         f"entries[{seq!r}]: the entries up to this one do not make the root that checkpoint {number} signed"
         in (found(report)["entries"])
     )
-    assert found(report)["tiles"] == ["tiles[0, 1].hashes: hash 40 is not the one that the entries make"]
+    assert found(report)["tiles"] == ["tiles[1, 0, 1].hashes: hash 40 is not the one that the entries make"]
 
 
 def test_what_follows_from_a_damaged_log_is_not_compared(store: DamagedStore) -> None:
@@ -105,7 +105,11 @@ def test_a_missing_entry_and_its_tiles_leave_the_rest_out_of_place(store: Damage
 def test_rows_that_should_not_be_there_are_found(store: DamagedStore) -> None:
     lots, history = METADATA.tables["lots"], METADATA.tables["history"]
     for table, values, line in (
-        (TILES, {"level": 7, "tile_index": 0, "hashes": bytes(32)}, "tiles[7, 0]: this tile should not be there"),
+        (
+            TILES,
+            {"generation": 1, "level": 7, "tile_index": 0, "hashes": bytes(32)},
+            "tiles[1, 7, 0]: this tile should not be there",
+        ),
         (history, {"account": "member/x", "seq": 1}, "history[member/x, 1]: the log leads to no such row"),
         (
             lots,
@@ -134,17 +138,18 @@ def test_rows_of_another_log_that_are_whole_in_themselves_are_found(store: Damag
 
 
 def test_two_checkpoints_of_one_size_are_found(store: DamagedStore) -> None:
-    number, size, root, note = store.rows(CHECKPOINTS)[-1]
+    number, _, size, root, note = store.rows(CHECKPOINTS)[-1]
     assert isinstance(number, int)
     assert isinstance(size, int)
 
     def repeat(connection: Connection) -> None:
         connection.execute(CHECKPOINTS.update().where(CHECKPOINTS.c.number == number).values(size=size + 1))
-        inserting(CHECKPOINTS, {"number": number + 1, "size": size, "root": root, "note": note})(connection)
+        row = {"number": number + 1, "generation": 1, "size": size, "root": root, "note": note}
+        inserting(CHECKPOINTS, row)(connection)
 
     with store.damaged(CHECKPOINTS, repeat):
         lines = found(checked(store))["checkpoints"]
-    assert f"checkpoints[{number + 1}].size: the checkpoint before covers {size} entries" in lines
+    assert f"checkpoints[{number + 1}].size: the checkpoint before covers {size} entries of the log 1" in lines
 
 
 def test_the_state_file_must_be_one_that_the_store_leads_to(store: DamagedStore) -> None:
@@ -154,7 +159,7 @@ def test_the_state_file_must_be_one_that_the_store_leads_to(store: DamagedStore)
     for state, detail in (
         (signed_checkpoint(AURORA, [*entries, b"one more"]), "it is an older copy"),
         (signed_checkpoint(AURORA, [*entries[:-1], b"another"]), "it has seen another history"),
-        (signed_checkpoint(BLUEBIRD, entries), "(signature_invalid)"),
+        (signed_checkpoint(BLUEBIRD, entries), "(checkpoint_invalid)"),
         (b"no note", "(note_invalid)"),
     ):
         report = checked(store, state=state)

@@ -1,0 +1,105 @@
+"""The gate before the log: closed, no entry is decided and nothing is signed, for anybody.
+
+A store that was put back from an old copy does not know what it has promised, and a checkpoint that it signed would be
+a second history. So the gate of a node that serves is closed from its start until its partners have answered, and it
+stays closed when one of them, or the state file, shows that the store is behind (specs/channel.md §7).
+"""
+
+import threading
+from collections.abc import Iterable
+from typing import Final
+
+from protocol.checkpoint import Checkpoint
+from protocol.errors import Code, Refusal
+from protocol.identifiers import Ledger, generation_of
+from protocol.ledger.commands import (
+    AnyCommand,
+    BeginRecovery,
+    CreateLedger,
+    EndRecovery,
+    OverrideStart,
+    WaiveRecovery,
+)
+
+_SUCCESSION: Final = (CreateLedger, BeginRecovery, WaiveRecovery, EndRecovery)
+"""What a store that is behind may still enter: that it goes on as a successor."""
+
+_BEHIND: Final = (
+    "this store is an older copy of its ledger ({reason}): nothing is written until an operator brings the missing "
+    "entries back (tallystick recover) or opens a successor (tallystick succeed)"
+)
+_UNANSWERED: Final = (
+    "this node has started, and {names} has not answered yet: an operator may go on without (tallystick start)"
+)
+
+
+class Gate:
+    """Open from the beginning; any thread may look at it, and close or open it."""
+
+    def __init__(self) -> None:
+        """Begin open."""
+        self._lock = threading.Lock()
+        self._waiting: frozenset[Ledger] = frozenset()
+        self._reason: str | None = None
+        self._seen: Checkpoint | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether entries may be written."""
+        return self._reason is None and not self._waiting
+
+    @property
+    def behind(self) -> str | None:
+        """Return what shows that the store is behind, or None while nothing does."""
+        return self._reason
+
+    @property
+    def waiting(self) -> frozenset[Ledger]:
+        """Return the partners whose answer the start still waits for."""
+        return self._waiting
+
+    def close(self, partners: Iterable[Ledger]) -> None:
+        """Stay closed until each of `partners` is `answered`: it has, or an operator has gone on without it."""
+        with self._lock:
+            self._waiting = frozenset(partners)
+
+    def answered(self, partner: Ledger) -> None:
+        """Wait for this partner no longer."""
+        with self._lock:
+            self._waiting -= {partner}
+
+    @property
+    def seen(self) -> Checkpoint | None:
+        """Return the largest checkpoint of this ledger that anybody has shown to be missing, or None."""
+        return self._seen
+
+    def found_behind(self, reason: str, seen: Checkpoint | None = None) -> None:
+        """Close until `restored`: the store lacks what `reason` shows; the first reason stays.
+
+        `seen` is the checkpoint that shows it, if one does.
+        """
+        with self._lock:
+            self._reason = self._reason or reason
+            if seen is not None and (self._seen is None or _place_of(seen) > _place_of(self._seen)):
+                self._seen = seen
+
+    def restored(self) -> None:
+        """Take note that the store lacks nothing any longer, or that a successor says what it lacks."""
+        with self._lock:
+            self._reason = self._seen = None
+
+    def check(self, command: AnyCommand) -> None:
+        """Raise `Refusal` with `store_behind` or `start_unanswered` unless `command` may be decided now."""
+        if self.is_open:
+            return
+        if self._reason is not None:
+            if not isinstance(command, _SUCCESSION):
+                raise Refusal(Code.STORE_BEHIND, _BEHIND.format(reason=self._reason))
+            return
+        left = self._waiting - set(command.partners if isinstance(command, OverrideStart) else ())
+        if left:
+            raise Refusal(Code.START_UNANSWERED, _UNANSWERED.format(names=", ".join(sorted(left))))
+
+
+def _place_of(checkpoint: Checkpoint) -> tuple[int, int]:
+    return generation_of(Ledger(checkpoint.origin)), checkpoint.size

@@ -1,0 +1,70 @@
+"""Witnesses over HTTP (C2SP tlog-witness): a checkpoint is shown, a cosignature comes back."""
+
+import threading
+from typing import Final
+
+import httpx
+
+from node.ports import TransportFailed, WitnessAnswer
+from protocol.limits import NOTE_BYTES_MAX
+from protocol.witness import ADD_CHECKPOINT
+
+_CONNECT_SECONDS: Final = 3.0
+_SECONDS: Final = 10.0
+"""The longest silence of a witness that is connected."""
+
+_HEADERS: Final = {"accept-encoding": "identity", "content-type": "text/plain; charset=utf-8"}
+
+
+class HttpWitnesses:
+    """Asks witnesses; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        """Prepare; connections are made at first use and kept, as the standard asks of a log."""
+        self._lock = threading.Lock()
+        self._client: httpx.Client | None = None
+
+    def add_checkpoint(self, url: str, request: bytes) -> WitnessAnswer:
+        """Return what the witness under `url`, its submission prefix, answers, or raise `TransportFailed`."""
+        return self._exchange("POST", f"{url.rstrip('/')}/{ADD_CHECKPOINT}", request)
+
+    def latest(self, url: str, path: str) -> bytes | None:
+        """Return what the witness cosigned last, at `path` below its monitoring prefix, or None where it has nothing.
+
+        Raises `TransportFailed` where that cannot be known.
+        """
+        answer = self._exchange("GET", f"{url.rstrip('/')}/{path}")
+        if answer.status == httpx.codes.NOT_FOUND:
+            return None
+        if answer.status != httpx.codes.OK:
+            raise TransportFailed(f"the witness answered {answer.status}")
+        return answer.body
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+
+    def _connected(self) -> httpx.Client:
+        with self._lock:
+            if self._client is None:
+                timeout = httpx.Timeout(_SECONDS, connect=_CONNECT_SECONDS)
+                self._client = httpx.Client(timeout=timeout, follow_redirects=False, headers=_HEADERS)
+            return self._client
+
+    def _exchange(self, method: str, address: str, content: bytes | None = None) -> WitnessAnswer:
+        try:
+            with self._connected().stream(method, address, content=content) as response:
+                return WitnessAnswer(status=response.status_code, body=_read(response))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise TransportFailed(f"{type(error).__name__}: {error}") from error
+
+
+def _read(response: httpx.Response) -> bytes:
+    data = bytearray()
+    for chunk in response.iter_raw():
+        data += chunk
+        if len(data) > NOTE_BYTES_MAX:
+            raise TransportFailed("the witness's answer is too large")
+    return bytes(data)

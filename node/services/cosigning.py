@@ -1,0 +1,293 @@
+"""This log asks its witnesses to cosign what it is about to publish (specs/witness.md §5).
+
+Witnesses are the partners that can be dialled, and others that the operator names. Each is asked about the newest
+checkpoint with a proof from what it cosigned last; what it answers is verified before it is published.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+import structlog
+
+from node.engine.engine import Committed
+from node.ports import TransportFailed, Witnesses
+from node.services.context import Context
+from node.services.log_files import LogFiles
+from node.services.own_log import lack, open_of
+from node.services.publication import PUBLISH_SECONDS, Publication
+from node.store.rows import SignedCheckpoint
+from protocol.agreement import key_of
+from protocol.errors import ProtocolError, TallystickError
+from protocol.keys import Role
+from protocol.merkle import Hash, consistency_proof, root_at
+from protocol.note import KeyType, NoteSignature, Verifier, format_vkey, parse_note
+from protocol.tiles import TileReader
+from protocol.witness import (
+    AddCheckpoint,
+    ReplyStatus,
+    format_add_checkpoint,
+    monitor_path,
+    parse_size,
+    take_cosignatures,
+)
+
+PREFIX: Final = "witness/v1"
+"""Where a node's witness is below the node's address."""
+
+WITNESSES_MAX: Final = 64
+ROUND_SECONDS: Final = 1.0
+"""How long publication waits for the witnesses that are asked; who answers later is added then."""
+
+ACKNOWLEDGE_PAUSE_SECONDS: Final = 0.05
+"""How soon after a round the next one begins while answers wait for it."""
+
+RETRY_SECONDS: Final = 1.0
+RETRY_SECONDS_MAX: Final = 60.0
+_DOUBLINGS_MAX: Final = 16
+_TRIES_MAX: Final = 3
+_REMEMBERED_SECONDS: Final = 3.0
+_FILES: Final = "files"
+_LOG: Final = structlog.get_logger()
+
+Submit = Callable[[Callable[[], None]], "Future[None]"]
+
+
+class WitnessRefused(TallystickError):
+    """A witness does not cosign a checkpoint of this log."""
+
+    code = "witness_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Cosigner:
+    """A witness: the key that it cosigns with, and its submission prefix."""
+
+    verifier: Verifier
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witnessing:
+    """Who is asked: `others` that the operator names and, unless `partners` is false, every partner that is dialled.
+
+    With `acknowledge`, answers to a programme's requests wait until so many have cosigned.
+    """
+
+    others: tuple[Cosigner, ...] = ()
+    partners: bool = True
+    acknowledge: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessView:
+    """A witness: `cosigned_size` is what it cosigned last since the node has started, `last_failure` why it did not."""
+
+    name: str
+    url: str
+    vkey: str
+    cosigned_size: int | None
+    last_failure: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessList:
+    """All witnesses that are asked."""
+
+    witnesses: tuple[WitnessView, ...]
+
+
+@dataclass(slots=True)
+class _Line:
+    """How it goes with one witness; `size` is what it is believed to have cosigned last."""
+
+    size: int = 0
+    cosigned: int | None = None
+    failures: int = 0
+    not_before: float = float("-inf")
+    busy: bool = False
+    reason: str | None = None
+
+
+@dataclass(slots=True)
+class _Round:
+    """One checkpoint, and who has cosigned it."""
+
+    checkpoint: SignedCheckpoint
+    signatures: dict[Cosigner, NoteSignature] = field(default_factory=dict)
+
+
+class Cosigning:
+    """Asks witnesses in rounds: `step` makes one. What it remembers of them is learnt anew after a restart."""
+
+    def __init__(
+        self, context: Context, publication: Publication, witnesses: Witnesses, witnessing: Witnessing
+    ) -> None:
+        """Ask those that `witnessing` names, for what `publication` publishes."""
+        self._context = context
+        self._publication = publication
+        self._witnesses = witnesses
+        self._files = LogFiles(context.reader, context.record)
+        self._witnessing = witnessing
+        # What nobody waits for is asked about once a second at most, since more is not published.
+        self._pause_seconds = ACKNOWLEDGE_PAUSE_SECONDS if witnessing.acknowledge else PUBLISH_SECONDS
+        self._lock = threading.Lock()
+        self._lines: dict[Cosigner, _Line] = {}
+        self._round: _Round | None = None
+        self._known: tuple[Cosigner, ...] = ()
+        self._known_until = self._began_at = float("-inf")
+        self._woken = threading.Event()
+        context.writer.listen(self._committed)
+
+    def cosigners(self) -> tuple[Cosigner, ...]:
+        """Return the witnesses that are asked; a new partner is one of them a few seconds after it was added."""
+        now = self._context.clock.monotonic()
+        if now >= self._known_until:
+            found = dict.fromkeys(self._witnessing.others)
+            if self._witnessing.partners:
+                found.update(dict.fromkeys(self._partner_witnesses()))
+            self._known = tuple(found)[:WITNESSES_MAX]
+            self._known_until = now + _REMEMBERED_SECONDS
+        return self._known
+
+    def all(self) -> WitnessList:
+        """Return the witnesses that are asked, and how it goes with each."""
+        cosigners = self.cosigners()
+        with self._lock:
+            lines = [(each, self._lines.get(each, _Line())) for each in cosigners]
+            return WitnessList(
+                witnesses=tuple(
+                    WitnessView(
+                        name=each.verifier.name,
+                        url=each.url,
+                        vkey=format_vkey(each.verifier),
+                        cosigned_size=line.cosigned,
+                        last_failure=line.reason,
+                    )
+                    for each, line in lines
+                )
+            )
+
+    def step(self, submit: Submit) -> None:
+        """Ask whoever has not cosigned the newest checkpoint, and publish it with what has come by then.
+
+        `submit` starts a call on another thread. A witness that has failed is not asked again for a while.
+        """
+        cosigners = self.cosigners()
+        self._publication.hold(held=bool(cosigners))
+        if not cosigners or self._context.writer.gate.behind is not None:
+            return
+        self._began_at = self._context.clock.monotonic()
+        checkpoint = self._publication.newest()
+        with self._lock:
+            if self._round is None or self._round.checkpoint.number != checkpoint.number:
+                self._round = _Round(checkpoint)
+            round_ = self._round
+            due = [each for each in cosigners if each not in round_.signatures and self._claim(each)]
+        wait([submit(partial(self._ask, each, round_)) for each in due], timeout=ROUND_SECONDS)
+        with self._lock:
+            signatures = [round_.signatures[each] for each in cosigners if each in round_.signatures]
+        self._publication.publish(checkpoint, signatures)
+
+    def wait(self, longest_seconds: float) -> None:
+        """Sleep until there is something to publish, at least as long as one is published after another."""
+        self._woken.wait(longest_seconds)
+        self._woken.clear()
+        rest = self._began_at + self._pause_seconds - self._context.clock.monotonic()
+        time.sleep(min(max(rest, 0.0), self._pause_seconds))
+
+    def _committed(self, committed: Committed) -> None:
+        if committed.sealed:
+            self._woken.set()
+
+    def _partner_witnesses(self) -> Iterator[Cosigner]:
+        reader = self._context.reader
+        urls = reader.partner_urls()
+        for ledger, record in reader.partners():
+            current = reader.current_agreement(ledger)
+            carried = current is not None and current[1].signed.agreement.transport.kind == _FILES
+            if urls.get(ledger) and not carried:
+                verifier = Verifier(ledger, key_of(record.keys, Role.WITNESS), KeyType.COSIGNATURE)
+                yield Cosigner(verifier, f"{urls[ledger].rstrip('/')}/{PREFIX}")
+
+    def _claim(self, cosigner: Cosigner) -> bool:
+        line = self._lines.setdefault(cosigner, _Line())
+        if line.busy or self._context.clock.monotonic() < line.not_before:
+            return False
+        line.busy = True
+        return True
+
+    def _ask(self, cosigner: Cosigner, round_: _Round) -> None:
+        line = self._lines[cosigner]
+        try:
+            signature = self._cosigned(cosigner, round_.checkpoint, line)
+        except (TransportFailed, TallystickError) as failure:
+            self._failed(cosigner, line, str(failure))
+        except Exception as bug:  # noqa: BLE001 - the next round is made whatever befell this one
+            _LOG.error("cosigning_bug", witness=cosigner.verifier.name, exc_info=bug)
+            self._failed(cosigner, line, type(bug).__name__)
+        else:
+            with self._lock:
+                round_.signatures[cosigner] = signature
+                line.failures, line.reason, line.busy = 0, None, False
+
+    def _failed(self, cosigner: Cosigner, line: _Line, reason: str) -> None:
+        if line.reason != reason:
+            _LOG.warning("not_cosigned", witness=cosigner.verifier.name, reason=reason)
+        with self._lock:
+            pause = RETRY_SECONDS * 2.0 ** min(line.failures, _DOUBLINGS_MAX)
+            line.not_before = self._context.clock.monotonic() + min(pause, RETRY_SECONDS_MAX)
+            line.failures, line.reason, line.busy = line.failures + 1, reason, False
+
+    def _cosigned(self, cosigner: Cosigner, checkpoint: SignedCheckpoint, line: _Line) -> NoteSignature:
+        note = parse_note(checkpoint.note)
+        old_size = line.size if line.size <= checkpoint.size else 0
+        for _ in range(_TRIES_MAX):
+            proof = self._proof(old_size, checkpoint)
+            request = format_add_checkpoint(AddCheckpoint(old_size=old_size, proof=proof, note=note))
+            answer = self._witnesses.add_checkpoint(cosigner.url, request)
+            if answer.status == ReplyStatus.COSIGNED:
+                taken = take_cosignatures(answer.body, text=note.text, witnesses=[cosigner.verifier])
+                line.size = line.cosigned = checkpoint.size
+                return taken[0]
+            if answer.status != ReplyStatus.CONFLICT:
+                if answer.status == ReplyStatus.UNPROVED:
+                    self._compare(cosigner)
+                raise WitnessRefused(f"the witness answered {answer.status}: {answer.body[:200]!r}")
+            old_size = line.size = parse_size(answer.body)
+            if old_size > checkpoint.size:
+                self._compare(cosigner)
+                raise WitnessRefused(f"the witness has cosigned {old_size} entries, more than {checkpoint.size}")
+        raise WitnessRefused("the witness has cosigned something else each time it was asked")
+
+    def _compare(self, cosigner: Cosigner) -> None:
+        """Look at what the witness has cosigned, and close the gate where that shows this store to be an older copy."""
+        newest = self._publication.newest()
+        name = parse_note(newest.note).text.partition("\n")[0]
+        note = self._witnesses.latest(cosigner.url, monitor_path(name))
+        if note is None:
+            return
+        record = self._context.record
+        try:
+            seen = open_of(note, ledger=record.ledger, key=key_of(record.keys, Role.LOG))
+        except ProtocolError as error:
+            raise WitnessRefused(f"the witness shows no checkpoint of this log: {error}") from error
+        # What was signed while the witness was asked is no sign of an older copy.
+        newest = self._publication.newest()
+        lacks = lack(seen, newest, root_at=lambda size: root_at(size, self._tiles(newest.generation, size).read))
+        if lacks is not None:
+            _LOG.error("store_behind", witness=cosigner.verifier.name, lacks=lacks)
+            self._context.writer.gate.found_behind(f"the witness {cosigner.verifier.name} {lacks}", seen)
+
+    def _proof(self, old_size: int, checkpoint: SignedCheckpoint) -> tuple[Hash, ...]:
+        if old_size == 0:
+            return ()
+        tiles = self._tiles(checkpoint.generation, checkpoint.size)
+        return consistency_proof(old_size=old_size, size=checkpoint.size, read=tiles.read)
+
+    def _tiles(self, generation: int, size: int) -> TileReader:
+        return TileReader(size=size, fetch=lambda tile: self._files.hashes(tile, generation))

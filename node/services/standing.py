@@ -1,0 +1,109 @@
+"""How our store stands by what partners show of it: words that they have applied, checkpoints that we have signed.
+
+Every envelope that covers a word's entry carries a checkpoint over it. So a partner which has applied a word that this
+store does not know also holds a checkpoint that reaches beyond the store, unless no entry made the word.
+"""
+
+from typing import Final
+
+import structlog
+
+from node.engine.gate import Gate
+from node.services.own_log import lack, open_of, place_of
+from node.services.peer import Peer
+from node.store.reader import StoreReader
+from protocol.checkpoint import Checkpoint
+from protocol.identifiers import Ledger, generation_of
+from protocol.keys import PublicKey
+from protocol.ledger.names import recovery_id
+from protocol.ledger.state import LEDGER, ONLY, LedgerRecord
+from protocol.merkle import HASH_BYTES, Hash, fold
+from protocol.tiles import TileId, TileReader
+
+_WORDS: Final = "has applied words that the store does not have"
+_LOG: Final = structlog.get_logger()
+
+
+class Standing:
+    """Judges our store by each envelope, and shuts the gate when it is shown to be an old copy."""
+
+    def __init__(self, reader: StoreReader, gate: Gate, *, ledger: Ledger, key: PublicKey) -> None:
+        """Judge the store that `reader` reads; `key` is the one that signs its checkpoints."""
+        self._reader = reader
+        self._gate = gate
+        self._ledger = ledger
+        self._key = key
+
+    def show(self, peer: Peer, note: str | None) -> None:
+        """Take in the checkpoint of ours that a partner holds, or raise a `ProtocolError` when it is not ours."""
+        if note is None or (note == peer.shown_note and peer.lacks is None):
+            return
+        checkpoint = open_of(note.encode(), ledger=self._ledger, key=self._key)
+        if peer.shown is None or place_of(checkpoint) > place_of(peer.shown):
+            peer.shown = checkpoint
+        peer.lacks = self._lack(peer.shown) or self._lack(checkpoint)
+        peer.shown_note = note
+
+    def judge(self, peer: Peer) -> None:
+        """Shut the gate if the partner has shown that the store is behind; see `Peer.excused` for what does not."""
+        if peer.lacks is not None:
+            self._shut(peer, peer.lacks, peer.shown)
+        peer.late = False
+        peer.excused = not peer.outgoing.behind or self._excuses(peer)
+        if not peer.excused:
+            self._shut(peer, _WORDS)
+
+    def _shut(self, peer: Peer, reason: str, seen: Checkpoint | None = None) -> None:
+        if self._gate.behind is None:
+            _LOG.error("store_behind", partner=peer.ledger, reason=reason)
+        self._gate.found_behind(f"{peer.ledger} {reason}", seen)
+
+    def _excuses(self, peer: Peer) -> bool:
+        """Return whether words that we do not know are to be expected of this partner."""
+        record = self._reader.record(LEDGER, ONLY)
+        assert record is not None, "a log has its genesis"
+        if peer.ledger in record.recovering:
+            return True
+        if peer.lacks is not None or peer.shown is None:
+            return False
+        if generation_of(Ledger(peer.shown.origin)) == generation_of(record.log):
+            # All our entries are here that it has seen: what we lack is a word that no entry made. But a checkpoint
+            # that this very process has signed says nothing of an older copy.
+            return place_of(peer.shown) <= peer.began
+        if self._reader.entry_seq_of_id(recovery_id(record.log, peer.ledger)) is not None:
+            # An operator has gone on without the rest of its words.
+            return True
+        peer.late = _is_accounted_for(record, peer)
+        return peer.late
+
+    def _lack(self, seen: Checkpoint) -> str | None:
+        newest = self._reader.latest_checkpoint()
+        assert newest is not None, "a log has its genesis, and a checkpoint over it"
+        return lack(seen, newest, root_at=lambda size: self._root_at(newest.generation, size))
+
+    def _root_at(self, generation: int, size: int) -> Hash:
+        signed = self._reader.checkpoint_covering(size, generation=generation)
+        if signed is not None and signed.size == size:
+            return Hash(bytes.fromhex(signed.root))
+
+        def fetch(tile: TileId) -> bytes:
+            return self._reader.tile(tile.level, tile.index, generation=generation)[: tile.width * HASH_BYTES]
+
+        tiles, begin = TileReader(size=size, fetch=fetch), 0
+        hashes: list[Hash] = []
+        for level in reversed(range(size.bit_length())):
+            if size >> level & 1:
+                hashes.append(tiles.read(level, begin >> level))
+                begin += 1 << level
+        return fold(hashes)
+
+
+def _is_accounted_for(record: LedgerRecord, peer: Peer) -> bool:
+    """Return whether a partner that was gone when we went on as a successor has seen no more than that one says."""
+    before, shown = record.predecessor, peer.shown
+    assert shown is not None, "this partner has shown a checkpoint"
+    if before is None:
+        return False
+    if shown.origin != before.ledger:
+        return generation_of(Ledger(shown.origin)) < generation_of(before.ledger)
+    return shown.size < before.size or (shown.size, shown.root.hex()) == (before.size, before.root)

@@ -1,0 +1,29 @@
+"""Reading what was cosigned last: of other logs by this node, of our own by others."""
+
+from typing import Final
+
+from sqlalchemy import select
+
+from node.store.reads import Reads
+from node.store.rows_witness import CosignedCheckpoint
+from node.store.schema_witness import PUBLISHED, WITNESSED
+
+_WITNESSED: Final = select(WITNESSED).order_by(WITNESSED.c.origin)
+
+
+class WitnessReads(Reads):
+    """The last cosigned checkpoint of each log."""
+
+    def witnessed(self, origin: str) -> CosignedCheckpoint | None:
+        """Return what this node cosigned last of the log `origin`, or None."""
+        found = self._objects(CosignedCheckpoint, _WITNESSED.where(WITNESSED.c.origin == origin))
+        return next(iter(found), None)
+
+    def all_witnessed(self) -> list[CosignedCheckpoint]:
+        """Return what this node cosigned last of each log, in the order of their origins."""
+        return self._objects(CosignedCheckpoint, _WITNESSED)
+
+    def published(self, origin: str) -> CosignedCheckpoint | None:
+        """Return what was published last of our own log under the name `origin`, or None."""
+        wanted = select(PUBLISHED).where(PUBLISHED.c.origin == origin)
+        return next(iter(self._objects(CosignedCheckpoint, wanted)), None)
