@@ -19,7 +19,7 @@ from node.app.directory import public_key
 from node.cli.api_client import read_token
 from node.peers.log_source import HttpSource
 from node.services.auditing import audit
-from node.services.log import PUBLISH_SECONDS
+from node.services.publication import PUBLISHED_WITHIN_SECONDS
 from protocol.audit.log import Progress
 from protocol.audit.report import Report
 from protocol.errors import TallystickError
@@ -131,7 +131,7 @@ def _play_day(options: argparse.Namespace) -> int:
 def audit_alliance(alliance: Alliance, progress: Progress | None = None) -> Report:
     """Return the audit of all three ledgers over HTTP, as an auditor makes it who was told each ledger's key."""
     # A checkpoint is published at most once a second, and partners have seen the last one already.
-    time.sleep(PUBLISH_SECONDS)
+    time.sleep(PUBLISHED_WITHIN_SECONDS)
     nodes = [alliance.nodes[brand] for brand in BRANDS]
     vkeys = [Verifier(node.brand.ledger, public_key(node.directory, Role.LOG)) for node in nodes]
     with ExitStack() as stack:

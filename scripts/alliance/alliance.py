@@ -1,12 +1,13 @@
-"""Three nodes that know each other: their directories made, their processes run, their agreements in force."""
+"""Nodes that know each other: their directories made, their processes run, their agreements in force."""
 
 import hashlib
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
@@ -22,6 +23,8 @@ CONFIG: Final = "node.toml"
 OPERATOR: Final = "operator"
 BACKEND: Final = "backend"
 AUDITOR: Final = "auditor"
+SQLITE: Final[Mapping[Brand, str]] = MappingProxyType({})
+"""No other database than the file that each node makes in its directory."""
 
 
 def stable_id(*words: str) -> str:
@@ -31,7 +34,7 @@ def stable_id(*words: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Alliance:
-    """The three running nodes, by brand."""
+    """The running nodes, by brand."""
 
     directory: Path
     nodes: dict[Brand, NodeProcess]
@@ -48,18 +51,25 @@ class Alliance:
 
 
 @contextmanager
-def running_alliance(directory: Path, *, port_base: int | None, ephemeral: bool = False) -> Iterator[Alliance]:
-    """Make what is missing under `directory`, run the three nodes, and stop them all at the end.
+def running_alliance(
+    directory: Path,
+    *,
+    port_base: int | None,
+    ephemeral: bool = False,
+    brands: Sequence[Brand] = BRANDS,
+    database_urls: Mapping[Brand, str] = SQLITE,
+) -> Iterator[Alliance]:
+    """Make what is missing under `directory`, run the nodes of `brands`, and stop them all at the end.
 
+    A node that is made keeps its ledger in the database that `database_urls` names for it, or in a file of its own.
     Raises `AllianceFailed` where a port is taken or a node does not start.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    nodes = {
-        brand: _node(directory, brand, port) for brand, port in _choose_ports(directory, port_base, ephemeral=ephemeral)
-    }
+    ports = _choose_ports(directory, port_base, ephemeral=ephemeral, brands=brands)
+    nodes = {brand: _node(directory, brand, port) for brand, port in ports}
     check_ports_free(node.port for node in nodes.values())
     for brand, node in nodes.items():
-        _make(brand, node)
+        _make(brand, node, database_urls.get(brand))
     alliance = Alliance(directory, nodes)
     with ExitStack() as stack:
         # Every node is asked to stop before the first is waited for.
@@ -67,7 +77,7 @@ def running_alliance(directory: Path, *, port_base: int | None, ephemeral: bool 
             stack.callback(node.stop)
         for node in nodes.values():
             stack.callback(node.ask_to_stop)
-        say("starting three nodes")
+        say(f"starting {len(nodes)} nodes")
         for node in nodes.values():
             node.start()
         for node in nodes.values():
@@ -76,12 +86,14 @@ def running_alliance(directory: Path, *, port_base: int | None, ephemeral: bool 
         yield alliance
 
 
-def _choose_ports(directory: Path, port_base: int | None, *, ephemeral: bool) -> list[tuple[Brand, int]]:
-    known = [_configured_port(directory / brand.name) for brand in BRANDS]
-    wanted = [None if port_base is None else port_base + brand.port_offset for brand in BRANDS]
-    free = find_free_ports(len(BRANDS)) if ephemeral else [PORT_BASE + brand.port_offset for brand in BRANDS]
+def _choose_ports(
+    directory: Path, port_base: int | None, *, ephemeral: bool, brands: Sequence[Brand] = BRANDS
+) -> list[tuple[Brand, int]]:
+    known = [_configured_port(directory / brand.name) for brand in brands]
+    wanted = [None if port_base is None else port_base + brand.port_offset for brand in brands]
+    free = find_free_ports(len(brands)) if ephemeral else [PORT_BASE + brand.port_offset for brand in brands]
     ports = []
-    for brand, has, wants, default in zip(BRANDS, known, wanted, free, strict=True):
+    for brand, has, wants, default in zip(brands, known, wanted, free, strict=True):
         if has is not None and wants is not None and has != wants:
             raise AllianceFailed(
                 f"{brand.title} in {directory} listens on port {has}, as its partners know: "
@@ -104,22 +116,23 @@ def _node(directory: Path, brand: Brand, port: int) -> NodeProcess:
     return NodeProcess(brand=brand, directory=place, port=port, log=directory / f"{brand.name}.log")
 
 
-def _make(brand: Brand, node: NodeProcess) -> None:
+def _make(brand: Brand, node: NodeProcess, database_url: str | None) -> None:
     if (node.directory / CONFIG).exists():
         return
     say(f"making {brand.title}'s node")
     command = ["init", str(node.directory), "--program", brand.program, "--points", brand.points]
     command += ["--points-name", brand.points_name, "--currency", CURRENCY, "--url", node.url]
     command += ["--host", HOST, "--port", str(node.port), "--quiet"]
+    command += ["--database-url", database_url] if database_url else []
     if run(command):
         raise AllianceFailed(f"{brand.title}'s node cannot be made in {node.directory}")
 
 
 def _connect(alliance: Alliance) -> None:
     with ExitStack() as stack:
-        operators = {brand: stack.enter_context(alliance.client(brand, OPERATOR)) for brand in BRANDS}
+        operators = {brand: stack.enter_context(alliance.client(brand, OPERATOR)) for brand in alliance.nodes}
         network: str | None = None
-        for first, second in combinations(BRANDS, 2):
+        for first, second in combinations(alliance.nodes, 2):
             network = introduce(operators, first, second, network=network)
-        for first, second in combinations(BRANDS, 2):
+        for first, second in combinations(alliance.nodes, 2):
             agree(operators, first, second)

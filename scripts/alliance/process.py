@@ -110,10 +110,12 @@ class NodeProcess:
 
     def log_end(self) -> str:
         """Return the last lines that the node logged."""
-        if not self.log.exists():
-            return "(it logged nothing)"
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES_SHOWN:]
-        return "\n".join([f"the end of {self.log}:", *lines])
+        lines = self.log_lines()[-LOG_LINES_SHOWN:]
+        return "\n".join([f"the end of {self.log}:", *lines] if lines else ["(it logged nothing)"])
+
+    def log_lines(self) -> list[str]:
+        """Return all lines that the node logged."""
+        return self.log.read_text(encoding="utf-8", errors="replace").splitlines() if self.log.exists() else []
 
     def kill(self) -> None:
         """End the process at once, as a power cut would."""

@@ -9,9 +9,9 @@ from typing import Final
 import msgspec
 
 from scripts.simulation.campaign import Totals, run_seeds, shortest
+from scripts.simulation.invariants import Invariant
 from scripts.simulation.mutations import MUTATIONS, UNAVAILABLE, mutated
 from scripts.simulation.run import STEPS, Outcome, Settings, Simulation
-from scripts.simulation.world import Invariant
 
 CLEAN: Final = 0
 VIOLATED: Final = 1

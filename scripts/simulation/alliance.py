@@ -17,32 +17,20 @@ from node.services.partners import NETWORK_SETTING
 from node.store.rows import PartnerUrl, PutSetting, Write
 from protocol.agreement import (
     Agreement,
-    ConvertedExpiry,
-    Direction,
-    Fee,
-    InFlightLimits,
-    MemberLimits,
     Party,
     SignedAgreement,
     Transport,
-    WindowCalendar,
     agreement_digest,
     sign_agreement,
 )
 from protocol.identifiers import Account, Alias, Asset, Id, Ledger, Network, holder_account, id_from_random
 from protocol.keys import Role, SigningKey
 from protocol.ledger import commands, names
-from protocol.points import Step
-from scripts.alliance.brands import BRANDS, CURRENCY, Brand, Rate, rate
+from scripts.alliance.brands import BRANDS, CURRENCY, Brand
 from scripts.simulation.place import Place
 from scripts.simulation.store import MemoryWriter, State
+from scripts.simulation.terms import BEGINS_AT, pair_terms
 from scripts.simulation.world import BEGINNING, SimulatedRandomness, World
-
-STEPS_MAX: Final = 20
-_BEGINS_AT: Final = "2026-01-01T00:00:00.000000Z"
-_NO_LIMITS: Final = MemberLimits(
-    out_points_per_day=None, out_points_per_year=None, in_points_per_day=None, in_points_per_year=None
-)
 
 
 def _hash(text: str) -> bytes:
@@ -79,10 +67,10 @@ def keyring_of(brand: Brand) -> SeedKeyring:
     return SeedKeyring(keys, next_log_key=SigningKey(_hash(f"{brand.name} next")).public)
 
 
-def make_places(world: World) -> list[Place]:
-    """Return the brands' places as the world begins: everything is agreed, nothing has been said."""
+def make_places(world: World, terms: int = 0) -> list[Place]:
+    """Return the brands' places as the world begins: a set of terms is agreed, nothing has been said."""
     places = []
-    for brand, state in zip(BRANDS, _beginnings(), strict=True):
+    for brand, state in zip(BRANDS, _beginnings(terms), strict=True):
         place = Place(brand, keyring_of(brand), world)
         place.disk.state = state
         places.append(place)
@@ -90,13 +78,13 @@ def make_places(world: World) -> list[Place]:
 
 
 @cache
-def _beginnings() -> tuple[State, ...]:
+def _beginnings(terms: int) -> tuple[State, ...]:
     world = World(Random("beginning"))
-    return tuple(begin(Place(brand, keyring_of(brand), world)) for brand in BRANDS)
+    return tuple(begin(Place(brand, keyring_of(brand), world), terms) for brand in BRANDS)
 
 
-def begin(place: Place) -> State:
-    """Write a place's first entries and return what its disk holds then."""
+def begin(place: Place, terms: int = 0) -> State:
+    """Write a place's first entries, under a set of terms, and return what its disk holds then."""
     writer = MemoryWriter(place.disk)
     engine = Engine(writer, keyring=place.keyring, randomness=SimulatedRandomness(place.world), faults=NoFaults())
     settings: list[Write] = [
@@ -107,7 +95,7 @@ def begin(place: Place) -> State:
     works = [
         CommandWork([_genesis(place)], writes=settings),
         CommandWork(_members()),
-        *(CommandWork(_introduction(place.brand, brand), writes=[_address(brand)]) for brand in partners),
+        *(CommandWork(_introduction(place.brand, brand, terms), writes=[_address(brand)]) for brand in partners),
     ]
     for work in works:
         results, _ = engine.commit([work], BEGINNING)
@@ -145,9 +133,10 @@ def _alias(owner: Brand, partner: Brand, member: Member) -> Alias:
     return Alias(_hash(f"alias {owner.name} {partner.name} {member.name}").hex()[:32])
 
 
-def _introduction(own: Brand, partner: Brand) -> Sequence[commands.AnyCommand]:
+def _introduction(own: Brand, partner: Brand, terms: int) -> Sequence[commands.AnyCommand]:
     """Return what makes `partner` known to `own`, with an agreement and every member's links."""
-    signed = agreement_between(own, partner)
+    signed = agreement_between(own, partner, terms)
+    digest = agreement_digest(signed.agreement)
     ledger = Ledger(partner.ledger)
     links: list[commands.AnyCommand] = []
     for member in MEMBERS:
@@ -164,26 +153,27 @@ def _introduction(own: Brand, partner: Brand) -> Sequence[commands.AnyCommand]:
             points=Asset(partner.points),
             keys=own_keys(keyring_of(partner)),
         ),
-        commands.EnterAgreement(id=names.agreement_id(agreement_digest(signed.agreement)), signed=signed),
+        commands.EnterAgreement(id=names.agreement_id(digest), request=digest, signed=signed),
         *links,
     ]
 
 
 @cache
-def _agreement_of(first: Brand, second: Brand) -> SignedAgreement:
+def _agreement_of(first: Brand, second: Brand, number: int) -> SignedAgreement:
+    terms = pair_terms(number, first, second)
     agreement = Agreement(
         network=NETWORK,
         number=1,
         supersedes=None,
         parties=(_party(first), _party(second)),
         currency=Asset(CURRENCY),
-        directions=(_direction(rate(first, second)), _direction(rate(second, first))),
-        valid_from=_BEGINS_AT,
+        directions=terms.directions,
+        valid_from=BEGINS_AT,
         valid_until=None,
-        quote_life_seconds=900,
-        notice_days=30,
-        windows=WindowCalendar(starts_at=_BEGINS_AT, hours=24, due_days=5, minor_unit=10_000),
-        transport=Transport(kind="https", cycle_seconds=0),
+        quote_life_seconds=terms.quote_life_seconds,
+        notice_days=terms.notice_days,
+        windows=terms.windows,
+        transport=Transport(kind=terms.transport, cycle_seconds=0),
     )
     signatures = tuple(
         sign_agreement(agreement, ledger=Ledger(brand.ledger), key=keyring_of(brand).key(Role.APPROVAL))
@@ -192,28 +182,11 @@ def _agreement_of(first: Brand, second: Brand) -> SignedAgreement:
     return SignedAgreement(agreement=agreement, signatures=signatures)
 
 
-def agreement_between(one: Brand, other: Brand) -> SignedAgreement:
-    """Return the agreement of two brands, signed by both."""
+def agreement_between(one: Brand, other: Brand, terms: int) -> SignedAgreement:
+    """Return the first agreement of two brands under a set of terms, signed by both."""
     first, second = sorted((one, other), key=lambda brand: brand.ledger)
-    return _agreement_of(first, second)
+    return _agreement_of(first, second, terms)
 
 
 def _party(brand: Brand) -> Party:
     return Party(ledger=Ledger(brand.ledger), points=Asset(brand.points), keys=own_keys(keyring_of(brand)))
-
-
-def _direction(terms: Rate) -> Direction:
-    return Direction(
-        source=Ledger(terms.source.ledger),
-        destination=Ledger(terms.destination.ledger),
-        step=Step(source=terms.source_step, destination=terms.destination_step),
-        price=terms.price,
-        steps_min=1,
-        steps_max=STEPS_MAX,
-        fee=Fee(points_per_conversion=terms.fee_points, points_per_step=0),
-        member_limits=_NO_LIMITS,
-        in_flight=InFlightLimits(conversions=None, value=None),
-        cap=None,
-        expiry=ConvertedExpiry(days=terms.expires_days),
-        promotions=(),
-    )

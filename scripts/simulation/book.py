@@ -1,36 +1,32 @@
-"""One ledger's log as an outsider follows it: chain, tree, balances, points outstanding, conversions.
+"""One ledger's log as an outsider follows it: chain, tree, balances, points outstanding, conversions, settlement.
 
 Everything is reckoned anew from the entries and compared with what the store's derived rows say.
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from protocol import entries
 from protocol.conversion import DestinationState, SourceState
 from protocol.encoding import ZERO_DIGEST
-from protocol.entries import AnyEntry, Sealed, unseal
+from protocol.entries import AnyEntry, ConversionCredited, ConversionHeld, Sealed, unseal
 from protocol.identifiers import Account, Asset, Id, Ledger
 from protocol.ledger.postings import is_holder
 from protocol.ledger.state import ACCOUNTS, BALANCES, HEAD, HOLDS, LOTS, ONLY, Head
 from protocol.merkle import CompactRange, Hash
+from scripts.simulation.invariants import Invariant, Violation
+from scripts.simulation.relations import Relations
+from scripts.simulation.stakes import Stakes
 from scripts.simulation.store import State
-from scripts.simulation.world import Invariant, Violation
 
 Key: TypeAlias = tuple[Ledger, Id]
-_ENDED: Final = (SourceState.CAPTURED, SourceState.RELEASED)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What is to be converted, as both ledgers must have it."""
-
-    source_points: int
-    destination_points: int
-    fee_points: int
-    value: int
+_UNDECIDED: Final = (SourceState.HELD, SourceState.FORCED)
+_TERMS: Final = (
+    "agreement", "promotion", "refund_of", "steps", "source_points", "destination_points", "fee_points", "value",
+    "currency", "alias", "accept_by",
+)  # fmt: skip
+"""What both ledgers must have of a conversion in the same way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,27 +34,56 @@ class Held:
     """A conversion at its source."""
 
     state: SourceState
-    destination: Ledger
-    terms: Terms
+    entry: ConversionHeld
+
+    @property
+    def destination(self) -> Ledger:
+        """Return who is asked to credit it."""
+        return self.entry.destination
+
+    @property
+    def is_undecided(self) -> bool:
+        """Return whether its destination's word is still waited for."""
+        return self.state in _UNDECIDED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credit:
-    """A conversion at its destination; a refused one has no terms."""
+    """A conversion at its destination; a refused one has no entry of terms."""
 
     state: DestinationState
     at: Ledger
-    terms: Terms | None
+    entry: ConversionCredited | None
+
+
+@dataclass(slots=True)
+class News:
+    """What new entries are about: conversions by their keys, and partners."""
+
+    conversions: list[Key] = field(default_factory=list)
+    partners: set[Ledger] = field(default_factory=set)
+
+
+def same_terms(held: Held, credit: Credit) -> bool:
+    """Return whether what was credited is what the source asked for."""
+    return held.destination == credit.at and all(
+        getattr(held.entry, name) == getattr(credit.entry, name) for name in _TERMS
+    )
 
 
 class Book:
     """Follows one ledger, entry by entry; `moves` counts the decisions and conclusions about each partner's."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, *, ignored: frozenset[Invariant] = frozenset()) -> None:
+        """Begin before the first entry; look away from the invariants `ignored`."""
         self.ledger = ledger
+        self._ignored = ignored
         self.outgoing: dict[Id, Held] = {}
         self.incoming: dict[Key, Credit] = {}
+        self.agreements: dict[tuple[Ledger, int], str] = {}
         self.moves: Counter[Ledger] = Counter()
+        self.stakes = Stakes(ledger, self._require)
+        self.relations = Relations(ledger, self.stakes, self._require)
         self._roots: list[Hash] = []
         self._tree = CompactRange()
         self._head = Head(leaf=ZERO_DIGEST)
@@ -74,15 +99,17 @@ class Book:
         """Return the root over the first `size` entries, or None where the log does not reach."""
         return self._roots[size - 1] if 1 <= size <= len(self._roots) else None
 
-    def follow(self, state: State) -> list[Key]:
-        """Take in what is new and return the conversions that it is about, or raise `Violation`."""
-        new = state.entries[self.size :]
-        touched = [key for sealed in new for key in self._take(sealed)]
-        if new:
-            self._compare(state)
-        return touched
+    def follow(self, state: State) -> News:
+        """Take in what is new and return what it is about, or raise `Violation`."""
+        news = News()
+        if len(state.entries) == self.size:
+            return news
+        for sealed in state.entries[self.size :]:
+            self._take(sealed, news)
+        self._compare(state)
+        return news
 
-    def _take(self, sealed: Sealed) -> Iterator[Key]:
+    def _take(self, sealed: Sealed, news: News) -> None:
         entry = sealed.entry
         self._require(unseal(sealed.data) == sealed, Invariant.CHAIN, f"entry {entry.seq} is not what its bytes say")
         place = (entry.seq, entry.prev)
@@ -97,7 +124,7 @@ class Book:
         self._roots.append(self._tree.root())
         self._post(entry)
         self._outstanding += _points_made(entry, self.outgoing)
-        yield from self._convert(entry)
+        self._convert(entry, news)
 
     def _post(self, entry: AnyEntry) -> None:
         sums: Counter[Asset] = Counter()
@@ -108,36 +135,62 @@ class Book:
             not any(sums.values()), Invariant.ZERO_SUM, f"the postings of entry {entry.seq} do not sum to zero"
         )
 
-    def _convert(self, entry: AnyEntry) -> Iterator[Key]:
+    def _convert(self, entry: AnyEntry, news: News) -> None:
         match entry:
+            case entries.AgreementEntered():
+                agreement = entry.signed.agreement
+                other = agreement.other(self.ledger).ledger
+                self.agreements[other, agreement.number] = entry.id
+                self.stakes.agreed(entry)
+                news.partners.add(other)
             case entries.ConversionHeld():
-                held = Held(state=SourceState.HELD, destination=entry.destination, terms=_terms(entry))
-                self.outgoing[Id(entry.conversion)] = held
-                yield self.ledger, Id(entry.conversion)
-            case entries.ConversionCaptured() | entries.ConversionReleased():
-                captured = isinstance(entry, entries.ConversionCaptured)
-                before = self.outgoing[Id(entry.conversion)]
-                self._require(
-                    before.state not in _ENDED, Invariant.CONCLUDED_TWICE, f"{entry.conversion} was concluded before"
-                )
-                after = SourceState.CAPTURED if captured else SourceState.RELEASED
-                self.outgoing[Id(entry.conversion)] = replace(before, state=after)
-                self.moves[before.destination] += 1
-                yield self.ledger, Id(entry.conversion)
+                self.outgoing[Id(entry.conversion)] = Held(state=SourceState.HELD, entry=entry)
+                self.stakes.held(entry)
+                news.conversions.append((self.ledger, Id(entry.conversion)))
+                news.partners.add(entry.destination)
+            case entries.ConversionCaptured() | entries.ConversionReleased() | entries.ConversionForced():
+                self._conclude(entry, news)
             case entries.ConversionCredited() | entries.ConversionRefused():
-                key = (entry.source, Id(entry.conversion))
-                self._require(
-                    key not in self.incoming, Invariant.DECIDED_TWICE, f"{entry.conversion} was decided before"
-                )
-                if isinstance(entry, entries.ConversionCredited):
-                    credit = Credit(state=DestinationState.CREDITED, at=self.ledger, terms=_terms(entry))
-                else:
-                    credit = Credit(state=DestinationState.REFUSED, at=self.ledger, terms=None)
-                self.incoming[key] = credit
-                self.moves[entry.source] += 1
-                yield key
+                self._decide(entry, news)
             case _:
-                return
+                if isinstance(partner := getattr(entry, "partner", None), str):
+                    news.partners.add(Ledger(partner))
+                self.relations.take(entry)
+
+    def _conclude(
+        self,
+        entry: entries.ConversionCaptured | entries.ConversionReleased | entries.ConversionForced,
+        news: News,
+    ) -> None:
+        conversion = Id(entry.conversion)
+        before = self.outgoing[conversion]
+        self._require(before.is_undecided, Invariant.CONCLUDED_TWICE, f"{conversion} was concluded before")
+        forced = before.state is SourceState.FORCED
+        if isinstance(entry, entries.ConversionForced):
+            after = SourceState.FORCED
+        elif isinstance(entry, entries.ConversionCaptured):
+            after = SourceState.FORCED_OWED if forced else SourceState.CAPTURED
+            self.relations.captured(entry, before.entry)
+        else:
+            after = SourceState.FORCED_CLEARED if forced else SourceState.RELEASED
+        self.outgoing[conversion] = Held(state=after, entry=before.entry)
+        self.stakes.concluded(before.entry, before.state, after)
+        self.moves[before.destination] += 1
+        news.conversions.append((self.ledger, conversion))
+        news.partners.add(before.destination)
+
+    def _decide(self, entry: ConversionCredited | entries.ConversionRefused, news: News) -> None:
+        key = (entry.source, Id(entry.conversion))
+        self._require(key not in self.incoming, Invariant.DECIDED_TWICE, f"{entry.conversion} was decided before")
+        if isinstance(entry, ConversionCredited):
+            self.incoming[key] = Credit(state=DestinationState.CREDITED, at=self.ledger, entry=entry)
+            self.stakes.credited(entry)
+            self.relations.credited(entry)
+        else:
+            self.incoming[key] = Credit(state=DestinationState.REFUSED, at=self.ledger, entry=None)
+        self.moves[entry.source] += 1
+        news.conversions.append(key)
+        news.partners.add(entry.source)
 
     def _compare(self, state: State) -> None:
         made = state.checkpoints[-1]
@@ -156,6 +209,9 @@ class Book:
             Invariant.BALANCES,
             "a balance is not the sum of its postings",
         )
+        money = Counter({key: amount for key, amount in found.items() if "/" in key[0]})
+        self.stakes.compare(state, money)
+        self.relations.compare(money)
 
     def _compare_holders(self, state: State) -> None:
         held: Counter[Account] = Counter()
@@ -182,23 +238,18 @@ class Book:
 
     def _check_hold(self, conversion: Id, remaining: int) -> None:
         held = self.outgoing[conversion]
-        wanted = held.terms.source_points + held.terms.fee_points if held.state is SourceState.HELD else 0
+        wanted = _points_of(held.entry) if held.state is SourceState.HELD else 0
         self._require(
             remaining == wanted, Invariant.HOLD_MOVED, f"the hold of {conversion} has {remaining} of {wanted} points"
         )
 
     def _require(self, condition: object, invariant: Invariant, detail: str) -> None:
-        if not condition:
+        if not condition and invariant not in self._ignored:
             raise Violation(invariant, f"{self.ledger}: {detail}")
 
 
-def _terms(entry: entries.ConversionHeld | entries.ConversionCredited) -> Terms:
-    return Terms(
-        source_points=entry.source_points,
-        destination_points=entry.destination_points,
-        fee_points=entry.fee_points,
-        value=entry.value,
-    )
+def _points_of(entry: ConversionHeld) -> int:
+    return entry.source_points + entry.fee_points
 
 
 def _points_made(entry: AnyEntry, outgoing: dict[Id, Held]) -> int:
@@ -209,8 +260,8 @@ def _points_made(entry: AnyEntry, outgoing: dict[Id, Held]) -> int:
         case entries.PointsRedeemed() | entries.HoldCaptured():
             return -entry.postings[1].amount
         case entries.ConversionCaptured():
-            terms = outgoing[Id(entry.conversion)].terms
-            return -(terms.source_points + terms.fee_points)
+            held = outgoing[Id(entry.conversion)]
+            return 0 if held.state is SourceState.FORCED else -_points_of(held.entry)
         case entries.ConversionCredited():
             return entry.destination_points
         case _:

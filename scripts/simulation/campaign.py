@@ -1,8 +1,10 @@
 """Many seeds, one after the other or in several processes, and what they add up to."""
 
+import gc
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing import get_context
@@ -36,7 +38,7 @@ class Totals:
 
 def run_seed(seed: int, *, settings: Settings, mutation: str | None = None) -> Outcome:
     """Run one seed; the lines of a clean one are dropped."""
-    with mutated(mutation):
+    with mutated(mutation), _collecting_afterwards():
         outcome = Simulation(seed, settings).run()
     return outcome if outcome.violation else replace(outcome, lines=())
 
@@ -52,6 +54,17 @@ def run_seeds(seeds: Iterable[int], *, settings: Settings, mutation: str | None,
             yield from pool.map(run, seeds, chunksize=_SEEDS_AT_ONCE)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _collecting_afterwards() -> Iterator[None]:
+    """Keep the garbage collector from looking at a world while it lives; then drop all of it, and nothing older."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.collect(0)
+        gc.enable()
 
 
 def shortest(failed: Outcome, *, settings: Settings, mutation: str | None) -> Outcome:

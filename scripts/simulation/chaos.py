@@ -2,12 +2,14 @@
 
 from typing import Final
 
+from protocol.fields import parse_time
+from scripts.simulation.asking import Asking
 from scripts.simulation.checker import Checker
 from scripts.simulation.clients import Clients
 from scripts.simulation.network import InFlight, Network
 from scripts.simulation.place import Place
 from scripts.simulation.store import Fate
-from scripts.simulation.world import World
+from scripts.simulation.world import BEGINNING, World
 
 POINTS: Final = (
     "commit.before",
@@ -21,6 +23,7 @@ POINTS: Final = (
 """The failure points of the shipped code."""
 
 _PAUSES_SECONDS: Final = (0.02, 0.06, 0.3, 1.0, 1.6, 4.0, 11.0)
+_NIGHTS_SECONDS: Final = (600, 3_600, 43_200, 90_000)
 _MISREAD_SECONDS: Final = (9, 90, 500)
 _CLOCK_STEPS_SECONDS: Final = (-4_000, -300, -90, -8, -2, 2, 8, 90, 300, 4_000)
 
@@ -29,11 +32,12 @@ class Chaos:
     """What befalls places and network."""
 
     def __init__(
-        self, world: World, places: list[Place], network: Network, *, clients: Clients, checker: Checker
+        self, world: World, places: list[Place], network: Network, *, asking: Asking, clients: Clients, checker: Checker
     ) -> None:
         self._world = world
         self._places = places
         self._network = network
+        self._asking = asking
         self._clients = clients
         self._checker = checker
         for place in places:
@@ -42,6 +46,11 @@ class Chaos:
     def wait(self) -> None:
         """Let time pass."""
         self._world.seconds += self._world.random.choice(_PAUSES_SECONDS) * self._world.random.random()
+
+    def pass_night(self) -> None:
+        """Let hours or days pass."""
+        self._world.seconds += self._world.random.choice(_NIGHTS_SECONDS)
+        self._world.say("time passes")
 
     def crash(self) -> None:
         """End a node's process."""
@@ -60,7 +69,7 @@ class Chaos:
             place.disk.state = self._world.random.choice(place.disk.copies)
             self._world.say(f"{place.name} is back at entry {len(place.disk.state.entries)}")
             self._checker.restored(place)
-            self._clients.forget(place)
+            self._asking.forget(place)
             place.start()
 
     def start(self) -> None:
@@ -177,15 +186,23 @@ class Chaos:
 
 
 def heal(world: World, places: list[Place], network: Network) -> None:
-    """End all faults: from here on everybody runs and everything arrives."""
+    """End all faults: from here on everybody runs, everything arrives, and clocks are right."""
     world.calm()
     network.heal()
+    for place in places:
+        place.clock.error_seconds = 0.0
     for place in places:
         place.doom = None
         if not place.is_up:
             world.say(f"{place.name} starts")
             place.start()
         place.running.node.confirm_clock()
+
+
+def catch_up(world: World, places: list[Place]) -> None:
+    """Let time go on until no log is ahead of it: what came from a wrong clock's future is past then."""
+    last = max(parse_time(place.disk.state.entries[-1].entry.time) for place in places)
+    world.seconds = max(world.seconds, (last - BEGINNING).total_seconds() + 1)
 
 
 def next_moment(places: list[Place]) -> float:

@@ -2,24 +2,31 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import is_
 from typing import Final
 
 from protocol.checkpoint import parse_checkpoint
 from protocol.conversion import DestinationState, SourceState
-from protocol.identifiers import Digest, Id, Ledger, partner_of
-from protocol.ledger.state import BALANCES
+from protocol.entries import AnyEntry
+from protocol.identifiers import Digest, Id, Ledger, program_of
+from protocol.ledger.state import AGREEMENTS
 from protocol.messages import body_digest
 from protocol.note import parse_note
-from scripts.simulation.book import Book, Credit
+from scripts.simulation.book import Book, Credit, same_terms
+from scripts.simulation.invariants import Invariant, Violation
 from scripts.simulation.network import look_at
+from scripts.simulation.pairs import check_pair
 from scripts.simulation.place import Place
-from scripts.simulation.world import Invariant, Violation, World
+from scripts.simulation.store import State
+from scripts.simulation.world import World
 
-_HELLO: Final = b'"kind":"hello"'
+_OF_THE_CHANNEL: Final = (b'"kind":"hello"', b'"kind":"returned')
 _NAMES: Final = re.compile(rb'"(?:kind|id)":"([a-z]+|[0-9a-f]{8})')
 _DECISIONS: Final = ("fulfil", "reject")
+_TAKEN: Final = (SourceState.CAPTURED, SourceState.FORCED_OWED)
+_GIVEN_BACK: Final = (SourceState.RELEASED, SourceState.FORCED_CLEARED)
 
 
 @dataclass(slots=True)
@@ -41,11 +48,13 @@ class Checker:
         self._world = world
         self._ignored = ignored
         self._places = list(places)
-        self._books: dict[Ledger, Book] = {place.ledger: Book(place.ledger) for place in self._places}
+        self._books = {place.ledger: Book(place.ledger, ignored=ignored) for place in self._places}
         self._decisions = {place.ledger: Decisions() for place in self._places}
         self._restored: set[Ledger] = set()
         self._behind: dict[tuple[Ledger, Ledger], int] = {}
+        self._looked_at: list[State] = [State() for _ in self._places]
         self._touched: dict[tuple[Ledger, Id], None] = {}
+        self._stirred: dict[frozenset[Ledger], None] = {}
         self.tainted: set[tuple[Ledger, Id]] = set()
         for place in self._places:
             self._books[place.ledger].follow(place.disk.state)
@@ -56,18 +65,29 @@ class Checker:
 
     def check(self) -> None:
         """Look at all that is new on every disk."""
+        states = [place.disk.state for place in self._places]
+        if all(map(is_, states, self._looked_at)):
+            return
+        self._looked_at = states
         for place in self._places:
             self._follow(place)
             self._check_decisions(place)
         touched, self._touched = self._touched, {}
         for source, conversion in touched:
-            self._check_pair(source, conversion)
-        if touched:
-            self._check_money()
+            self._check_conversion(source, conversion)
+        stirred, self._stirred = self._stirred, {}
+        for pair in stirred:
+            one, other = (place for place in self._places if place.ledger in pair)
+            self.check_pair(one, other)
+
+    def check_pair(self, one: Place, other: Place) -> None:
+        """Raise unless two places, if both are honest and have forgotten nothing, agree on what both have."""
+        if self._is_sound(one) and self._is_sound(other):
+            check_pair(self._books, one, other)
 
     def restored(self, place: Place) -> None:
         """Take an old copy of a place's store as the beginning; what it does not know of is tainted."""
-        before, after = self._books[place.ledger], Book(place.ledger)
+        before, after = self._books[place.ledger], Book(place.ledger, ignored=self._ignored)
         after.follow(place.disk.state)
         self._books[place.ledger] = after
         self._restored.add(place.ledger)
@@ -89,7 +109,7 @@ class Checker:
         if bodies:
             self._world.say(f"{place.name} says {', '.join(map(name_of, bodies))}")
         for body in bodies:
-            if _HELLO not in body and body_digest(body) not in state.sent_numbers:
+            if not any(kind in body for kind in _OF_THE_CHANNEL) and body_digest(body) not in state.sent_numbers:
                 raise Violation(
                     Invariant.LEFT_BEFORE_DURABLE, f"{place.name} sends a body that its store does not have"
                 )
@@ -102,13 +122,30 @@ class Checker:
                 )
 
     def undecided(self) -> list[str]:
-        """Return what the source still waits for, tainted conversions apart."""
+        """Return what a source still waits for, tainted conversions apart."""
         return [
             f"{ledger} waits for {held.destination} to decide {conversion}"
             for ledger, book in self._books.items()
             for conversion, held in book.outgoing.items()
-            if held.state is SourceState.HELD and (ledger, conversion) not in self.tainted
+            if held.is_undecided and (ledger, conversion) not in self.tainted
         ]
+
+    def unsettled(self) -> list[str]:
+        """Return which closed windows of honest pairs are not confirmed, and which agreements they have otherwise."""
+        return [line for place in self._places if self._is_sound(place) for line in self._unsettled(place)]
+
+    def _unsettled(self, place: Place) -> Iterator[str]:
+        sound = {other.ledger: other for other in self._places if self._is_sound(other)}
+        for partner, relation in self._books[place.ledger].relations.items():
+            if partner in sound and relation.unsettled:
+                yield f"{place.name} has not settled the windows {relation.unsettled} with {partner}"
+        for digest, record in place.disk.state.table(AGREEMENTS).items():
+            if record.partner not in sound:
+                continue
+            theirs = sound[record.partner].disk.state.row(AGREEMENTS, digest)
+            if theirs is None or theirs.ends_at != record.ends_at:
+                number = record.signed.agreement.number
+                yield f"{record.partner} does not have the agreement {number}, or its end, as {place.name} has it"
 
     def check_end(self) -> None:
         """Look once more at everything, and at the evidence that a hostile partner's word has left behind."""
@@ -116,9 +153,9 @@ class Checker:
         places = {place.ledger: place for place in self._places}
         for source, conversion in self.tainted:
             held = self._books[source].outgoing.get(conversion)
-            if held is None or places[source].hostile or held.state is SourceState.HELD:
+            if held is None or places[source].hostile or held.is_undecided:
                 continue
-            kind = "fulfil" if held.state is SourceState.CAPTURED else "reject"
+            kind = "fulfil" if held.state in _TAKEN else "reject"
             received = places[source].disk.state.received.values()
             if not any((each.conversion, each.kind) == (conversion, kind) for each in received):
                 raise Violation(Invariant.NO_EVIDENCE, f"{source} has concluded {conversion} on nobody's word")
@@ -130,13 +167,16 @@ class Checker:
     def _follow(self, place: Place) -> None:
         book = self._books[place.ledger]
         size = book.size
-        touched = book.follow(place.disk.state)
-        self._touched.update(dict.fromkeys(touched))
-        for sealed in place.disk.state.entries[size:] if touched else ():
-            conversion = getattr(sealed.entry, "conversion", None)
-            if conversion:
-                kind = type(sealed.entry).__name__.removeprefix("Conversion").lower()
-                self._world.say(f"{place.name} has {conversion[:8]} {kind}")
+        if len(place.disk.state.entries) == size:
+            return
+        news = book.follow(place.disk.state)
+        self._touched.update(dict.fromkeys(news.conversions))
+        pairs = (frozenset((place.ledger, partner)) for partner in sorted(news.partners) if partner in self._books)
+        self._stirred.update(dict.fromkeys(pairs))
+        for sealed in place.disk.state.entries[size:]:
+            told = tell(sealed.entry)
+            if told:
+                self._world.say(f"{place.name} has {told}")
 
     def check_behind(self) -> None:
         """Raise if a node has decided for a partner that had shown it to be behind its own words."""
@@ -163,17 +203,17 @@ class Checker:
                     )
         decisions.looked_at = len(sent)
 
-    def _check_pair(self, source: Ledger, conversion: Id) -> None:
+    def _check_conversion(self, source: Ledger, conversion: Id) -> None:
         held = self._books[source].outgoing.get(conversion) if source in self._books else None
         credited = self._credit(source, conversion)
         if (source, conversion) in self.tainted:
             return
         state = held.state if held else SourceState.NONE
-        if state is SourceState.RELEASED and credited is not None:
+        if state in _GIVEN_BACK and credited is not None:
             raise Violation(Invariant.RELEASED_AND_CREDITED, f"{conversion}: given back at {source}, and credited")
-        if state is SourceState.CAPTURED and credited is None:
+        if state in _TAKEN and credited is None:
             raise Violation(Invariant.CAPTURED_NOT_CREDITED, f"{conversion}: taken at {source}, and credited nowhere")
-        if credited is not None and (held is None or (held.terms, held.destination) != (credited.terms, credited.at)):
+        if credited is not None and (held is None or not same_terms(held, credited)):
             raise Violation(
                 Invariant.CREDITED_OTHERWISE, f"{conversion}: what was credited is not what {source} asked for"
             )
@@ -193,31 +233,18 @@ class Checker:
             raise Violation(Invariant.CREDITED_TWICE, f"{conversion} of {source} was credited by two ledgers")
         return credited[0] if credited else None
 
-    def _check_money(self) -> None:
-        """Raise unless one side owes what the other is owed, but for what is credited and not yet captured."""
-        places = {place.ledger: place for place in self._places if self._is_sound(place)}
-        for source, place in places.items():
-            open_values: Counter[Ledger] = Counter()
-            for conversion, held in self._books[source].outgoing.items():
-                if held.state is SourceState.HELD and self._credit(source, conversion) is not None:
-                    open_values[held.destination] += held.terms.value
-            for destination, other in places.items():
-                if destination == source:
-                    continue
-                owed = _money(place, f"payable/{partner_of(destination)}")
-                due = -_money(other, f"receivable/{partner_of(source)}")
-                if owed + open_values[destination] != due:
-                    detail = (
-                        f"{source} owes {owed}, {open_values[destination]} is on its way, {destination} is due {due}"
-                    )
-                    raise Violation(Invariant.PAYABLE_IS_NOT_RECEIVABLE, detail)
+
+def tell(entry: AnyEntry) -> str | None:
+    """Return what an entry about a conversion, a window or an agreement says, in short."""
+    kind = str(entry.__struct_config__.tag).replace("_", " ")
+    conversion, window, partner = (getattr(entry, name, None) for name in ("conversion", "window", "partner"))
+    if conversion is not None:
+        return f"{conversion[:8]} {kind.removeprefix('conversion ')}"
+    if window is not None:
+        return f"{kind}: window {window} with {program_of(Ledger(partner or '')).partition('.')[0]}"
+    return kind if kind.startswith("agreement") else None
 
 
 def name_of(body: bytes) -> str:
     """Return kind and conversion of a body, in short."""
     return " ".join(found.decode() for found in reversed(_NAMES.findall(body)))
-
-
-def _money(place: Place, account: str) -> int:
-    rows = place.disk.state.table(BALANCES).items()
-    return sum(row.amount for (name, _), row in rows if name == account)

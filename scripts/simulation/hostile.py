@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from node.engine.work import Desk
-from node.store.rows import Answered, ReceivedBody, SentBody
+from node.store.rows import Answered, SentBody
 from protocol.errors import TallystickError
 from protocol.identifiers import Digest, Id, Ledger, id_from_random
 from protocol.ledger.view import Need, Overlay
@@ -243,7 +243,7 @@ class Hostile:
         return self._one_of(sent)
 
     def _received_prepare(self, place: Place) -> Prepare | None:
-        received: list[ReceivedBody] = list(place.disk.state.received.values())
+        received = place.disk.state.received.values()
         return self._one_of([each.body for each in received if each.kind == "prepare"])
 
     def _one_of(self, bodies: list[bytes]) -> Prepare | None:

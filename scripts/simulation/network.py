@@ -78,6 +78,7 @@ class Network:
         self.meanwhile: Callable[[], None] = _nothing
         for place in self._places.values():
             place.transport = Line(self, place)
+            place.logs = PublicLogs(self, place)
 
     def cut(self, one: Place, other: Place) -> None:
         """Separate two places, or connect them again."""
@@ -113,6 +114,17 @@ class Network:
             raise TransportFailed("no answer in time")
         self._pause(sender, start)
         return answer
+
+    def fetch(self, reader: Place, url: str, path: str) -> bytes | None:
+        """Let a place read a file of the log of the node at `url`; a restarted reader reads no more."""
+        start, other = reader.starts, self._by_url[url]
+        if self.is_cut(reader, other) or self._world.strikes("lost_request"):
+            raise TransportFailed("no connection")
+        served, data = other.published(path)
+        reader.check_alive(start)
+        if not served or self._world.strikes("lost_answer"):
+            raise TransportFailed("no answer")
+        return data
 
     def arrive(self, place: int) -> None:
         """Let one of the parcels in flight arrive."""
@@ -152,6 +164,18 @@ class Network:
         if self._world.strikes("meanwhile"):
             self.meanwhile()
         sender.check_alive(start)
+
+
+class PublicLogs:
+    """What partners publish of their logs, as one place reads it over the network."""
+
+    def __init__(self, network: Network, place: Place) -> None:
+        self._network = network
+        self._place = place
+
+    def fetch(self, url: str, path: str) -> bytes | None:
+        """Return the file at `path` of the log of the node at `url`, or None; or raise `TransportFailed`."""
+        return self._network.fetch(self._place, url, path)
 
 
 class Line:

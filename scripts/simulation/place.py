@@ -10,10 +10,13 @@ from node.app.system import SeedKeyring
 from node.engine.engine import Engine
 from node.engine.work import Work
 from node.engine.writer import WriterQueue
-from node.ports import Keyring, Papers, Transport
+from node.ports import Keyring, Logs, Papers, Transport
 from node.services.node import Node, Ports
+from node.services.refusals import NodeRefusal
 from node.store.rows import Pending
+from node.workers.close_windows import CloseWindows
 from node.workers.expire_holds import ExpireHolds
+from node.workers.send_papers import SendPapers
 from protocol.errors import TallystickError
 from protocol.identifiers import Ledger
 from scripts.alliance.brands import Brand
@@ -83,8 +86,16 @@ class CrashPoints:
             raise Crashed(self._place.name, self._start)
 
 
+_FREE: Final = frozenset({"prepare", "cancel", "fulfil", "reject", "query", "error"})
+_IN_TURN: Final = frozenset({"close"})
+
+
 class ReorderingReader(MemoryReader):
-    """A reader whose outbox comes in another order now and then: what a partner's own software may do."""
+    """A reader whose outbox comes in another order now and then: what a partner's own software may do.
+
+    Bodies about conversions come in any order, before closes or after them, whose own order stays. What refers to
+    lines, statements or payments comes after what it refers to.
+    """
 
     def __init__(self, disk: Disk, world: World) -> None:
         super().__init__(disk)
@@ -93,8 +104,18 @@ class ReorderingReader(MemoryReader):
     def pending_outbox(self, partner: Ledger, after_number: int = -1, limit: int = 100) -> list[Pending]:
         """Return bodies that still want an answer from `partner`."""
         pending = super().pending_outbox(partner, after_number, limit)
-        if len(pending) > 1 and len(pending) < limit and self._world.strikes("other_order"):
-            self._world.random.shuffle(pending)
+        if 1 < len(pending) < limit and self._world.strikes("other_order"):
+            kinds = [self._disk.state.sent[each.number].kind for each in pending]
+            end = next((place for place, kind in enumerate(kinds) if kind not in _FREE | _IN_TURN), len(pending))
+            pending[:end] = self._shuffled(pending[:end])
+        return pending
+
+    def _shuffled(self, pending: list[Pending]) -> list[Pending]:
+        self._world.random.shuffle(pending)
+        closes = [place for place, each in enumerate(pending) if self._disk.state.sent[each.number].kind in _IN_TURN]
+        in_turn = sorted((pending[place] for place in closes), key=lambda each: each.number)
+        for place, each in zip(closes, in_turn, strict=True):
+            pending[place] = each
         return pending
 
 
@@ -106,17 +127,8 @@ class Running:
     writer: InlineWriter
     engine: Engine
     expire_holds: ExpireHolds
-
-
-class NoPapers:
-    """Agreements are made before the world begins: no paper is ever carried."""
-
-    def send(self, url: str, document: bytes) -> None:
-        """Refuse."""
-        raise AssertionError(f"{len(document)} bytes of paper for {url}")
-
-
-_NO_PAPERS: Final[Papers] = NoPapers()
+    close_windows: CloseWindows
+    send_papers: SendPapers
 
 
 class Place:
@@ -139,6 +151,8 @@ class Place:
         self.doom: str | None = None
         self.starts = 0
         self.transport: Transport | None = None
+        self.papers: Papers | None = None
+        self.logs: Logs | None = None
         self._running: Running | None = None
 
     @property
@@ -202,6 +216,31 @@ class Place:
                 answers[position] = None if applied is None else self._reply(running.node, *applied)
         return answers
 
+    def published(self, path: str) -> tuple[bool, bytes | None]:
+        """Return whether the node serves anything now, and what its public log has at `path`."""
+        with self.process():
+            log = self.running.node.log
+            try:
+                return True, log.tile(path)
+            except NodeRefusal:
+                return True, None
+        return False, None
+
+    def take_paper(self, document: bytes, *, complete: bool) -> bool:
+        """Let the node take a partner's paper in, as its routes do, and return whether it has taken it."""
+        with self.process():
+            agreements = self.running.node.agreements
+            try:
+                if complete:
+                    agreements.receive_complete(document).result()
+                else:
+                    agreements.receive_proposal(document).result()
+            except TallystickError as failure:
+                self.world.say(f"{self.name} does not take a paper: {failure.code}")
+                return False
+            return True
+        return False
+
     def deliver(self) -> None:
         """Send to every partner to whom something is due, as the delivery worker does."""
         with self.process():
@@ -230,6 +269,8 @@ class Place:
     def _start(self) -> None:
         start = self.starts
         assert self.transport is not None, "the network comes first"
+        assert self.logs is not None, "the network comes first"
+        assert self.papers is not None, "the post comes first"
         randomness = SimulatedRandomness(self.world)
         faults = CrashPoints(self)
         engine = Engine(MemoryWriter(self.disk), keyring=self.keyring, randomness=randomness, faults=faults)
@@ -239,12 +280,20 @@ class Place:
             clock=self.clock,
             randomness=randomness,
             transport=self.transport,
-            papers=_NO_PAPERS,
+            papers=self.papers,
             faults=faults,
+            logs=self.logs,
         )
         node = Node(reader=ReorderingReader(self.disk, self.world), writer=writer, ports=ports, url=self.url)
         node.exchange.open()
-        self._running = Running(node=node, writer=writer, engine=engine, expire_holds=ExpireHolds(node.points))
+        self._running = Running(
+            node=node,
+            writer=writer,
+            engine=engine,
+            expire_holds=ExpireHolds(node.points),
+            close_windows=CloseWindows(node.settlement),
+            send_papers=SendPapers(node.agreements, self.papers, self.clock),
+        )
 
     def _check_current(self, start: int) -> None:
         if start != self.starts:

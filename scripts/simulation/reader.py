@@ -1,10 +1,17 @@
 """The reader of the fake store: what services and workers of a running node read."""
 
+from bisect import bisect_left
 from collections.abc import Collection, Sequence
-from typing import TypeVar
 
-from node.store.reader import StoreReader
-from node.store.rows import ChannelState, Pending, SentMessage, SignedCheckpoint, StoredPartnerCheckpoint
+from node.store.rows import (
+    ChannelState,
+    Pending,
+    Proposal,
+    ReceivedMessage,
+    SentMessage,
+    SignedCheckpoint,
+    StoredPartnerCheckpoint,
+)
 from protocol.conversion import SourceState
 from protocol.identifiers import Account, Asset, Digest, Id, Ledger, Network
 from protocol.ledger.state import (
@@ -24,49 +31,57 @@ from protocol.ledger.state import (
     Lot,
     OutgoingRecord,
     PartnerRecord,
-    Table,
 )
-from scripts.simulation.store import Disk
+from scripts.simulation.settlement_reader import SettlementReader
 
-_K = TypeVar("_K")
-_R = TypeVar("_R")
 _PAGE_ROWS = 100
+_OF_THE_CHANNEL = ("hello", "returned", "returned_agreement")
 
 
-class MemoryReader(StoreReader):
+class MemoryReader(SettlementReader):
     """Reads what was committed last; the reads of operators and auditors are not here."""
-
-    def __init__(self, disk: Disk) -> None:
-        self._disk = disk
-
-    def record(self, table: Table[_K, _R], key: _K) -> _R | None:
-        """Return one row of the ledger's state, or None."""
-        return self._disk.state.row(table, key)
 
     # --- The log.
 
     def entry(self, seq: int) -> bytes | None:
         """Return the bytes of entry `seq`, or None."""
-        found = self.entries(seq, 1)
-        return found[0] if found else None
+        found = self._disk.state.entry(seq)
+        return None if found is None else found.data
 
     def entries(self, start: int, count: int) -> list[bytes]:
         """Return the bytes of up to `count` entries from entry `start` on."""
-        return [sealed.data for sealed in self._disk.state.entries[start : start + count]]
+        stored = self._disk.state.entries
+        first = bisect_left(stored, start, key=lambda sealed: sealed.entry.seq)
+        last = bisect_left(stored, start + count, key=lambda sealed: sealed.entry.seq)
+        return [sealed.data for sealed in stored[first:last]]
 
     def entry_seq_of_id(self, entry_id: Id) -> int | None:
         """Return which entry has taken `entry_id`, or None."""
         found = self.record(IDS, entry_id)
         return None if found is None else found.seq
 
-    def tile(self, level: int, index: int) -> bytes:
-        """Return the hashes of a tile, or nothing where there is none."""
-        return self._disk.state.tiles.get((level, index), b"")
+    def tile(self, level: int, index: int, *, generation: int = 1) -> bytes:
+        """Return the hashes of a tile of one of the ledger's logs, or nothing where there is none."""
+        return self._disk.state.tiles.get((generation, level, index), b"")
 
     def latest_checkpoint(self) -> SignedCheckpoint | None:
         """Return our last signed checkpoint, or None while the log is empty."""
         made = self._disk.state.checkpoints
         return made[-1] if made else None
+
+    def checkpoint_covering(self, size: int, *, generation: int = 1) -> SignedCheckpoint | None:
+        """Return our first checkpoint of at least `size` entries of one of our logs, or None."""
+        made = self._disk.state.checkpoints
+        return next((each for each in made if each.generation == generation and each.size >= size), None)
+
+    def checkpoint_of(self, generation: int) -> SignedCheckpoint | None:
+        """Return our last checkpoint of one of our logs, or None."""
+        made = self._disk.state.checkpoints
+        return next((each for each in reversed(made) if each.generation == generation), None)
+
+    def published(self, origin: str) -> None:  # noqa: ARG002 - of a method that is replaced
+        """Return that nothing was published with cosignatures: there are no witnesses here."""
+        return
 
     # --- The ledger's state.
 
@@ -180,9 +195,73 @@ class MemoryReader(StoreReader):
         received = self._disk.state.received
         return {digest for digest in digests if (partner, digest) in received}
 
-    def latest_partner_checkpoint(self, ledger: Ledger) -> StoredPartnerCheckpoint | None:
-        """Return the largest checkpoint that we have of a partner's log, or None."""
-        return self._disk.state.latest.get(ledger)
+    def received_places(
+        self, partner: Ledger, *, epoch: int, epoch_nonce: str, first_seq: int, last_seq: int
+    ) -> dict[int, Digest]:
+        """Return which bodies were first received in these frames of the partner's stream, by the frames' `seq`."""
+        kept = self._disk.state.frames
+        places = ((seq, kept.get((partner, epoch, epoch_nonce, seq))) for seq in range(first_seq, last_seq + 1))
+        return {seq: digest for seq, digest in places if digest is not None}
+
+    def is_accused(self, partner: Ledger, subject: str, name: str) -> bool:  # noqa: ARG002 - of a method that is replaced
+        """Return that there is no evidence against `partner` about anything: none is kept here."""
+        return False
+
+    def partner_checkpoint(self, ledger: Ledger, size: int, *, generation: int = 1) -> StoredPartnerCheckpoint | None:
+        """Return the first checkpoint that we have of a partner's log when it had `size` entries, or None."""
+        wanted = (ledger, size, generation)
+        kept = self._disk.state.partner_checkpoints
+        return next((each for each in kept if (each.ledger, each.size, each.generation) == wanted), None)
+
+    def latest_partner_checkpoint(
+        self, ledger: Ledger, *, generation: int | None = None
+    ) -> StoredPartnerCheckpoint | None:
+        """Return the largest checkpoint that we have of a partner's log, or None: of one generation, or of its last."""
+        latest = self._disk.state.latest.get(ledger)
+        if generation is None or latest is None or latest.generation == generation:
+            return latest
+        kept = [each for each in self._disk.state.partner_checkpoints if each.ledger == ledger]
+        return max((each for each in kept if each.generation == generation), key=lambda each: each.size, default=None)
+
+    # --- Words by their places.
+
+    def sent_place(self, partner: Ledger, digest: Digest) -> int | None:
+        """Return the place of a body of ours among all to `partner`, or None for one that we have not made."""
+        made = (each.digest for each in self._sent_to(partner))
+        return next((place for place, each in enumerate(made) if each == digest), None)
+
+    def sent_number(self, partner: Ledger, place: int) -> int | None:
+        """Return the number under which the body of ours at `place` is kept, or None where we have made no so many."""
+        return next((each.number for each in self._sent_to(partner)[place:]), None)
+
+    def sent_numbers(self, digests: list[Digest]) -> dict[Digest, int]:
+        """Return the numbers of those of `digests` that are bodies of ours."""
+        known = self._disk.state.sent_numbers
+        return {digest: known[digest] for digest in digests if digest in known}
+
+    def sent_since(self, partner: Ledger, number: int, limit: int) -> list[SentMessage]:
+        """Return our bodies to `partner` from `number` on, whether they still stand or not, in their order."""
+        return [each for each in self._sent_to(partner) if each.number >= number][:limit]
+
+    def stands_no_more(self, partner: Ledger, number: int) -> bool:
+        """Return whether any of our bodies to `partner` from `number` on is not in the outbox."""
+        standing = self._disk.state.outbox
+        return any(each.number >= number and each.number not in standing for each in self._sent_to(partner))
+
+    def words_received(self, partner: Ledger, place: int, limit: int) -> list[ReceivedMessage]:
+        """Return the words of `partner` from `place` on, with their envelopes, in the order of receipt."""
+        return self._words_of(partner)[place : place + limit]
+
+    def words_received_after(self, partner: Ledger, number: int, limit: int) -> list[ReceivedMessage]:
+        """Return the words of `partner` that were kept after the message `number`, with their envelopes."""
+        return [each for each in self._words_of(partner) if each.number > number][:limit]
+
+    def _sent_to(self, partner: Ledger) -> list[SentMessage]:
+        return [each for each in self._disk.state.sent if each.partner == partner]
+
+    def _words_of(self, partner: Ledger) -> list[ReceivedMessage]:
+        words = self._disk.state.words
+        return [each for each in words if each.partner == partner and each.kind not in _OF_THE_CHANNEL]
 
     def channel(self, partner: Ledger) -> ChannelState | None:
         """Return where the streams with `partner` stand, or None before the first epoch."""
@@ -205,6 +284,14 @@ class MemoryReader(StoreReader):
     def setting(self, name: str) -> str | None:
         """Return a named text, or None."""
         return self._disk.state.settings.get(name)
+
+    def proposals(self) -> list[Proposal]:
+        """Return the agreements that are proposed and not yet entered, oldest first."""
+        return sorted(self._disk.state.proposals.values(), key=lambda each: (each.received_at, each.digest))
+
+    def proposal(self, digest: Digest) -> Proposal | None:
+        """Return a proposed agreement, or None."""
+        return self._disk.state.proposals.get(digest)
 
 
 def _first(row: tuple[str, object]) -> str:

@@ -3,20 +3,29 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from itertools import accumulate
 from random import Random
 from typing import Final
 
 from scripts.simulation.alliance import make_places
-from scripts.simulation.chaos import Chaos, heal, next_moment
+from scripts.simulation.asking import Asking
+from scripts.simulation.chaos import Chaos, catch_up, heal, next_moment
 from scripts.simulation.checker import Checker
 from scripts.simulation.clients import Clients
+from scripts.simulation.courier import Courier
 from scripts.simulation.hostile import Hostile
+from scripts.simulation.invariants import Invariant, Violation
+from scripts.simulation.life import Life
 from scripts.simulation.logs import bugs_of
 from scripts.simulation.network import Network
-from scripts.simulation.world import Invariant, Violation, Weather, World
+from scripts.simulation.operators import Operators
+from scripts.simulation.treaties import Post, Treaties
+from scripts.simulation.world import Weather, World
 
 STEPS: Final = 300
 _ROUNDS_MAX: Final = 400
+_PATIENT_ROUNDS: Final = 15
 _ROUNDS_EXCUSED: Final = 20
 _NESTED_MAX: Final = 2
 _HOSTILE_SEEDS: Final = 0.25
@@ -28,7 +37,7 @@ _HABITS: Final = (0.3, 1.0, 1.0, 3.0)
 class Settings:
     """What all seeds have in common: how many steps, whether old copies of stores are put back, and what is ignored.
 
-    Of the invariants, `two-decisions` and `not-live` can be ignored, to see what else follows.
+    Of the invariants, `two-decisions`, `not-live` and those of one ledger can be ignored, to see what else follows.
     """
 
     steps: int = STEPS
@@ -46,8 +55,12 @@ class Outcome:
     conversions: Counter[str]
     entries: int
     lines: Sequence[str]
-    digest: str
     violation: Violation | None
+
+    @property
+    def digest(self) -> str:
+        """Return the digest of all that was recorded."""
+        return sha256("\n".join(self.lines).encode()).hexdigest()
 
 
 class Simulation:
@@ -63,26 +76,24 @@ class Simulation:
         self._keys = [each for each in keys if chosen is None or each[0] in chosen]
         weather = Weather.draw(random)
         hostile = random.randrange(3) if random.random() < _HOSTILE_SEEDS else None
+        self.life = Life.draw(random)
         self._position = 0
         self._depth = 0
         self.world = World(random, weather)
-        self.places = make_places(self.world)
+        self.places = make_places(self.world, self.life.terms)
         if hostile is not None:
             self.places[hostile].hostile = True
         self.checker = Checker(self.world, self.places, ignored=settings.ignored)
         self.network = Network(self.world, self.places, self.checker)
         self.network.meanwhile = self._meanwhile
-        clients = Clients(self.world, self.places)
         self._hostile = Hostile(self.world, self.places, self.checker)
-        chaos = Chaos(self.world, self.places, self.network, clients=clients, checker=self.checker)
-        actions = _actions(clients, chaos, self._hostile)
-        if settings.restores:
-            actions.append((1, chaos.restore))
-            for place in self.places:
-                place.disk.copies_max = _COPIES_MAX
+        self._asking = Asking(self.world)
+        self._operators = Operators(self.world, self.places, self._asking)
+        self._courier = Courier(self.world, self.places, self.checker)
+        actions = self._actions(settings)
         self._acts = [act for _, act in actions]
         # Each seed has habits of its own, so that rare sequences are common somewhere.
-        self._weights = [weight * random.choice(_HABITS) for weight, _ in actions]
+        self._weights = list(accumulate(weight * random.choice(_HABITS) for weight, _ in actions))
 
     def run(self) -> Outcome:
         """Run all steps, then heal, and return what came of it."""
@@ -99,7 +110,6 @@ class Simulation:
             conversions=self.checker.conversions(),
             entries=sum(len(place.disk.state.entries) for place in self.places),
             lines=self.world.lines,
-            digest=self.world.digest(),
             violation=violation,
         )
 
@@ -115,7 +125,7 @@ class Simulation:
         self.world.step, key = self._keys[self._position]
         self._position += 1
         self.world.random.seed(key)
-        (act,) = self.world.random.choices(self._acts, self._weights)
+        (act,) = self.world.random.choices(self._acts, cum_weights=self._weights)
         self._watched(act)
 
     def _watched(self, action: Callable[[], None]) -> None:
@@ -145,21 +155,53 @@ class Simulation:
         self.world.say("all faults end")
         self._watched(lambda: heal(self.world, self.places, self.network))
         self._watched(self._hostile.leave)
+        if self.life.closes_all:
+            self._watched(self._operators.close_all)
         # A store that is behind stays so: giving its words back to it is not in the shipped code yet.
         excused = self.checker.any_restored or Invariant.NOT_LIVE in self._ignored
-        for _ in range(_ROUNDS_EXCUSED if excused else _ROUNDS_MAX):
-            for place in self.places:
-                self._watched(place.deliver)
-                self._watched(place.running.expire_holds.step)
+        for number in range(_ROUNDS_EXCUSED if excused else _ROUNDS_MAX):
+            self._settle_down()
             if not self._waiting():
                 break
+            if number == _PATIENT_ROUNDS:
+                catch_up(self.world, self.places)
             self.world.seconds += next_moment(self.places)
         self.checker.check_end()
         if (waiting := self._waiting()) and not excused:
             raise Violation(Invariant.NOT_LIVE, "; ".join(waiting[:5]))
 
+    def _settle_down(self) -> None:
+        """Let everybody do what there is to do now."""
+        for place in self.places:
+            self._watched(place.deliver)
+            self._watched(place.running.expire_holds.step)
+            if self.life.settles:
+                self._watched(place.running.close_windows.step)
+            if self.life.treats:
+                self._watched(place.running.send_papers.step)
+        self._watched(self._courier.serve)
+        if self.life.settles:
+            self._watched(self._operators.settle)
+
+    def _actions(self, settings: Settings) -> list[tuple[float, Callable[[], None]]]:
+        """Return what can happen in this seed, each with how often it does."""
+        clients = Clients(self.world, self.places, self._asking, self.life)
+        chaos = Chaos(self.world, self.places, self.network, asking=self._asking, clients=clients, checker=self.checker)
+        post = Post(self.world, self.places, self.network)
+        treaties = Treaties(self.world, self.places, self._asking)
+        actions = [*_always(clients, chaos, self._hostile), *_sometimes(self.life, clients, chaos, self._operators)]
+        if self.life.treats:
+            actions += _treating(treaties, post)
+        if self.life.treats or self.life.terms:
+            actions += [(6, self._courier.write), (8, self._courier.bring)]
+        if settings.restores:
+            actions.append((1, chaos.restore))
+            for place in self.places:
+                place.disk.copies_max = _COPIES_MAX
+        return actions
+
     def _waiting(self) -> list[str]:
-        waiting = self.checker.undecided()
+        waiting = self.checker.undecided() + self.checker.unsettled()
         for place in self.places:
             if place.disk.state.outbox:
                 waiting.append(f"{place.name} still wants answers to {len(place.disk.state.outbox)} bodies")
@@ -169,7 +211,7 @@ class Simulation:
         return waiting
 
 
-def _actions(clients: Clients, chaos: Chaos, hostile: Hostile) -> list[tuple[float, Callable[[], None]]]:
+def _always(clients: Clients, chaos: Chaos, hostile: Hostile) -> list[tuple[float, Callable[[], None]]]:
     return [
         (26, chaos.deliver),
         (18, chaos.wait),
@@ -181,7 +223,7 @@ def _actions(clients: Clients, chaos: Chaos, hostile: Hostile) -> list[tuple[flo
         (6, chaos.start),
         (1, chaos.cut),
         (2, chaos.step_clock),
-        (1, chaos.misread_clock),
+        (2, chaos.misread_clock),
         (2, chaos.confirm_clock),
         (2, chaos.replay),
         (12, clients.order),
@@ -194,4 +236,32 @@ def _actions(clients: Clients, chaos: Chaos, hostile: Hostile) -> list[tuple[flo
         (1, clients.settle_conversion),
         (0.5, clients.close_account),
         (3, hostile.lie),
+    ]
+
+
+def _sometimes(
+    life: Life, clients: Clients, chaos: Chaos, operators: Operators
+) -> list[tuple[float, Callable[[], None]]]:
+    parts: list[tuple[bool, float, Callable[[], None]]] = [
+        (life.nights, 1.5, chaos.pass_night),
+        (life.settles, 5, operators.work),
+        (life.settles, 2, operators.close_early),
+        (life.settles, 2, operators.dispute),
+        (life.settles, 2, operators.sign),
+        (life.settles, 3, operators.pay),
+        (life.settles, 3, operators.confirm),
+        (life.settles, 1, operators.send_back),
+        (life.refunds, 3, clients.refund),
+        (life.forces, 1, operators.force),
+    ]
+    return [(weight, act) for wanted, weight, act in parts if wanted]
+
+
+def _treating(treaties: Treaties, post: Post) -> list[tuple[float, Callable[[], None]]]:
+    return [
+        (4, treaties.work),
+        (1.5, treaties.propose),
+        (4, treaties.accept),
+        (0.3, treaties.end),
+        (0.5, post.replay),
     ]

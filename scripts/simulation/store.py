@@ -4,6 +4,7 @@ A commit makes a new `State` and leaves the one before it as it was, so that a c
 crash loses nothing that was committed, and an old copy is just an old state put back.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum, auto
@@ -19,12 +20,14 @@ from node.store.rows import (
     EraseMetadata,
     PartnerCheckpoint,
     PartnerUrl,
+    Proposal,
     PutCredential,
     PutMetadata,
     PutProposal,
     PutSetting,
     ReceivedBody,
     ReceivedEnvelope,
+    ReceivedMessage,
     Requeue,
     RevokeCredential,
     SentBody,
@@ -34,6 +37,7 @@ from node.store.rows import (
     StoredPartnerCheckpoint,
     Write,
 )
+from node.store.rows_accusations import Accusation
 from node.store.writer import StoreWriter
 from protocol.checkpoint import parse_checkpoint
 from protocol.entries import Sealed
@@ -46,7 +50,7 @@ _K = TypeVar("_K")
 _R = TypeVar("_R")
 _Family: TypeAlias = Table[object, object]
 _Frame: TypeAlias = tuple[Ledger, int, str, int]
-_NOT_SIMULATED: Final = (PutProposal, DeleteProposal, PutCredential, RevokeCredential, PutMetadata, EraseMetadata)
+_NOT_SIMULATED: Final = (PutCredential, RevokeCredential, PutMetadata, EraseMetadata, Accusation)
 
 
 @dataclass(slots=True)
@@ -54,23 +58,32 @@ class State:
     """All that one ledger's store holds after one commit; never changed once it is committed."""
 
     entries: list[Sealed] = field(default_factory=list)
-    tiles: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    tiles: dict[tuple[int, int, int], bytes] = field(default_factory=dict)
     checkpoints: list[SignedCheckpoint] = field(default_factory=list)
     tables: dict[str, dict[object, object]] = field(default_factory=dict)
     sent: list[SentMessage] = field(default_factory=list)
     sent_numbers: dict[Digest, int] = field(default_factory=dict)
     received: dict[tuple[Ledger, Digest], ReceivedBody] = field(default_factory=dict)
-    frames: set[_Frame] = field(default_factory=set)
+    words: list[ReceivedMessage] = field(default_factory=list)
+    envelopes: list[bytes] = field(default_factory=list)
+    frames: dict[_Frame, Digest] = field(default_factory=dict)
     partner_checkpoints: list[StoredPartnerCheckpoint] = field(default_factory=list)
     latest: dict[Ledger, StoredPartnerCheckpoint] = field(default_factory=dict)
     outbox: dict[int, Ledger] = field(default_factory=dict)
     channels: dict[Ledger, ChannelState] = field(default_factory=dict)
     urls: dict[Ledger, str] = field(default_factory=dict)
+    proposals: dict[Digest, Proposal] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
 
     def copy(self) -> Self:
         """Return an independent state with the same rows, which themselves never change; nor do its tables."""
         return type(self)(*(getattr(self, each.name).copy() for each in fields(self)))
+
+    def entry(self, seq: int) -> Sealed | None:
+        """Return the entry `seq`, or None: a successor leaves out what the log before had lost."""
+        place = bisect_left(self.entries, seq, key=lambda sealed: sealed.entry.seq)
+        found = self.entries[place] if 0 <= place < len(self.entries) else None
+        return found if found is not None and found.entry.seq == seq else None
 
     def row(self, table: Table[_K, _R], key: _K) -> _R | None:
         """Return one row of the ledger's state, or None."""
@@ -143,6 +156,8 @@ class MemoryWriter(StoreWriter):
         last = state.entries[-1]
         return StoredHead(
             size=made.size,
+            generation=made.generation,
+            first_seq=last.entry.seq + 1 - made.size,
             checkpoint=parse_checkpoint(parse_note(made.note).text),
             checkpoint_number=made.number,
             note=made.note,
@@ -160,14 +175,14 @@ class MemoryWriter(StoreWriter):
             else:
                 overlay.load(each.table, each.key, state.row(each.table, each.key))
 
-    def tile(self, level: int, index: int) -> bytes:
-        """Return the hashes of a stored tile, or nothing where there is none."""
-        return self._disk.state.tiles.get((level, index), b"")
+    def tile(self, level: int, index: int, *, generation: int = 1) -> bytes:
+        """Return the hashes of a stored tile of one of the ledger's logs, or nothing where there is none."""
+        return self._disk.state.tiles.get((generation, level, index), b"")
 
     def entries(self, seqs: Iterable[int]) -> dict[int, bytes]:
         """Return the bytes of those of the entries `seqs` that exist."""
-        stored = self._disk.state.entries
-        return {seq: stored[seq].data for seq in seqs if 0 <= seq < len(stored)}
+        wanted = ((seq, self._disk.state.entry(seq)) for seq in seqs)
+        return {seq: sealed.data for seq, sealed in wanted if sealed is not None}
 
     def commit(self, record: CommitRecord) -> None:
         """Write all of `record`, or raise a `StoreFailed`."""
@@ -175,11 +190,14 @@ class MemoryWriter(StoreWriter):
 
 
 def _write(state: State, record: CommitRecord) -> None:
-    number, size = (state.checkpoints[-1].number, state.checkpoints[-1].size) if state.checkpoints else (-1, 0)
-    if size != record.old_size or (record.checkpoint and record.checkpoint.number != number + 1):
-        raise ForkRefused(f"the stored log has {size} entries under checkpoint {number}")
+    last = state.checkpoints[-1] if state.checkpoints else None
+    number, place = (last.number, (last.generation, last.size)) if last else (-1, (record.old_generation, 0))
+    if place != (record.old_generation, record.old_size) or (
+        record.checkpoint and record.checkpoint.number != number + 1
+    ):
+        raise ForkRefused(f"the stored log {place[0]} has {place[1]} entries under checkpoint {number}")
     state.entries += record.sealed
-    state.tiles.update({(tile.level, tile.index): tile.hashes for tile in record.tiles})
+    state.tiles.update({(record.generation, tile.level, tile.index): tile.hashes for tile in record.tiles})
     if record.checkpoint:
         state.checkpoints.append(record.checkpoint)
     _change(state, record.changes)
@@ -205,7 +223,7 @@ def _change(state: State, changes: Mapping[tuple[_Family, object], object]) -> N
 def _apply(state: State, write: Write, *, carried: bool) -> None:
     match write:
         case ReceivedEnvelope():
-            pass
+            state.envelopes.append(write.envelope)
         case ReceivedBody():
             _receive(state, write, carried=carried)
         case SentBody():
@@ -217,16 +235,31 @@ def _apply(state: State, write: Write, *, carried: bool) -> None:
                 state.outbox.pop(state.sent_numbers.get(digest, -1), None)
         case PartnerCheckpoint():
             kept = StoredPartnerCheckpoint(
-                number=len(state.partner_checkpoints), ledger=write.ledger, size=write.size, note=write.note
+                number=len(state.partner_checkpoints),
+                ledger=write.ledger,
+                generation=write.generation,
+                size=write.size,
+                note=write.note,
             )
             state.partner_checkpoints.append(kept)
             known = state.latest.get(write.ledger)
-            if known is None or known.size < write.size:
+            if known is None or (known.generation, known.size) < (write.generation, write.size):
                 state.latest[write.ledger] = kept
+        case _:
+            _operate(state, write)
+
+
+def _operate(state: State, write: Write) -> None:
+    """Apply a write that changes what operators keep."""
+    match write:
         case ChannelState():
             state.channels[write.partner] = write
         case PartnerUrl():
             state.urls[write.partner] = write.url
+        case PutProposal():
+            state.proposals[write.digest] = Proposal(write.digest, write.partner, write.document, write.received_at)
+        case DeleteProposal():
+            state.proposals.pop(write.digest, None)
         case PutSetting():
             state.settings[write.name] = write.value
         case _:
@@ -239,8 +272,15 @@ def _receive(state: State, write: ReceivedBody, *, carried: bool) -> None:
     frame = (write.partner, write.epoch, write.epoch_nonce, write.frame_seq)
     if frame in state.frames:
         raise StoreFailed(f"the frame {frame} is kept already")
-    state.frames.add(frame)
+    state.frames[frame] = write.digest
     state.received.setdefault((write.partner, write.digest), write)
+    said = {each.name: getattr(write, each.name) for each in fields(write)}
+    envelope_number = len(state.envelopes) - 1
+    state.words.append(
+        ReceivedMessage(
+            number=len(state.words), envelope_number=envelope_number, envelope=state.envelopes[envelope_number], **said
+        )
+    )
 
 
 def _send(state: State, write: SentBody) -> None:

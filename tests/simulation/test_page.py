@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from scripts.simulation.__main__ import parse_arguments
+from scripts.simulation.invariants import Invariant
 from scripts.simulation.mutations import MUTATIONS, UNAVAILABLE
-from scripts.simulation.world import Invariant
 
 PAGE = (Path(__file__).resolve().parents[2] / "specs" / "simulation.md").read_text(encoding="utf-8")
 

@@ -127,7 +127,9 @@ class Api:
 
 
 @contextmanager
-def api_of(directory: Path, database_url: str | None = None) -> Iterator[Api]:
+def api_of(
+    directory: Path, database_url: str | None = None, *, settings: Mapping[str, object] | None = None
+) -> Iterator[Api]:
     """Lend the application of a new node of Aurora in `directory`, which must not exist yet."""
     clock, randomness, papers = FakeClock(), SeededRandomness("api"), KeptPapers()
     created = create_node_directory(
@@ -137,7 +139,7 @@ def api_of(directory: Path, database_url: str | None = None) -> Iterator[Api]:
         points_name="Aurora Miles",
         url="http://aurora.example:8420",
         currencies=("USD",),
-        settings={"database_url": database_url or ""},
+        settings={"database_url": database_url or "", **(settings or {})},
         clock=clock,
         randomness=randomness,
     )

@@ -2,23 +2,29 @@
 
 `python -m tests.support.crashing_node` imports the node once and then forks one process for each line that it is told,
 so that a node starts in a moment. A node counts the passings of its point once the file `armed` is in its directory,
-and at the last of them it is gone as by `kill -9`.
+and at the last of them it is gone as by `kill -9`. Its clock can be ahead, and its files be kept from growing.
 """
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeVar
 
+import msgspec
+
 from node.app.open import PortOverrides
 from node.app.serve import serve
+from node.app.system import SystemClock
 
 ARMED: Final = "armed"
 READY: Final = "ready"
@@ -34,6 +40,25 @@ class Kill:
 
     point: str
     count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a node's process is given: where it is to end, its clock, and how long its files may get."""
+
+    kill: Kill | None = None
+    ahead_seconds: float = 0.0
+    file_bytes_max: int | None = None
+
+
+class AheadClock(SystemClock):
+    """This machine's clock, so many seconds ahead."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self._seconds)
 
 
 class KillPoint:
@@ -72,8 +97,8 @@ class NodeProcess:
         status = self._nursery.wait(self._pid, seconds)
         if status is None:
             return False
-        assert os.WIFSIGNALED(status), f"{self.directory.name} ended by itself: {self._log()}"
-        assert os.WTERMSIG(status) == signal.SIGKILL, self._log()
+        assert os.WIFSIGNALED(status), f"{self.directory.name} ended by itself: {self.log()}"
+        assert os.WTERMSIG(status) == signal.SIGKILL, self.log()
         (self.directory / ARMED).unlink()
         return True
 
@@ -81,14 +106,25 @@ class NodeProcess:
         """Tell the node to end, as an operator does."""
         os.kill(self._pid, signal.SIGTERM)
 
+    def kill(self) -> None:
+        """End the process at once, if it runs."""
+        with suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+        self._nursery.wait(self._pid, SECONDS_MAX)
+
     def wait_for_end(self) -> None:
         """Return once the process is gone; fail unless it ended well."""
-        status = self._nursery.wait(self._pid, SECONDS_MAX)
-        assert status is not None, f"{self.directory.name} does not stop: {self._log()}"
-        assert os.WIFEXITED(status), self._log()
-        assert os.WEXITSTATUS(status) == 0, self._log()
+        assert self.exit_status() == 0, self.log()
 
-    def _log(self) -> str:
+    def exit_status(self) -> int:
+        """Return the exit status of a process that ends by itself; fail if it does not."""
+        status = self._nursery.wait(self._pid, SECONDS_MAX)
+        assert status is not None, f"{self.directory.name} does not stop: {self.log()}"
+        assert os.WIFEXITED(status), self.log()
+        return os.WEXITSTATUS(status)
+
+    def log(self) -> str:
+        """Return the end of what the process has said."""
         return (self.directory / LOG).read_text()[-4_000:]
 
 
@@ -98,10 +134,10 @@ class Nursery:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
-    def start(self, directory: Path, *, port: int, kill: Kill | None = None) -> NodeProcess:
+    def start(self, directory: Path, *, port: int, kill: Kill | None = None, world: World | None = None) -> NodeProcess:
         """Start the node in `directory`; its output is added to `node.log` there."""
         (directory / READY).unlink(missing_ok=True)
-        order = {"directory": str(directory), "port": port, "kill": asdict(kill) if kill else None}
+        order = {"directory": str(directory), "port": port, "world": asdict(world or World(kill=kill))}
         return NodeProcess(directory, self._ask(order), self)
 
     def wait(self, pid: int, seconds: float) -> int | None:
@@ -151,23 +187,31 @@ def poll(ask: Callable[[], _T | None], what: str) -> _T:
     raise AssertionError(f"waited in vain for {what}")
 
 
-def _run_node(directory: Path, port: int, kill: Kill | None) -> None:
+def _run_node(directory: Path, port: int, world: World) -> None:
     log = os.open(directory / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    ports = PortOverrides(faults=KillPoint(directory, kill) if kill else None)
+    if world.file_bytes_max is not None:
+        # Python ignores the signal that comes with it, so that a write beyond fails as on a full disk.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (world.file_bytes_max, world.file_bytes_max))
+    ports = PortOverrides(
+        faults=KillPoint(directory, world.kill) if world.kill else None,
+        clock=AheadClock(world.ahead_seconds) if world.ahead_seconds else None,
+    )
     serve(directory, settings={"port": port}, ports=ports, on_ready=lambda _: (directory / READY).touch())
 
 
-def _fork(directory: Path, port: int, kill: Kill | None) -> int:
+def _fork(directory: Path, port: int, world: World) -> int:
     pid = os.fork()
     if pid:
         return pid
     status = 1
     try:
-        _run_node(directory, port, kill)
+        _run_node(directory, port, world)
         status = 0
+    except Exception:  # noqa: BLE001 - whatever it is, it is told as a program tells it, and ends this process alone
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -188,8 +232,7 @@ def main() -> None:
             answer = _status(order["wait"])
             running -= {order["wait"]} if answer >= 0 else set()
         else:
-            kill = Kill(**order["kill"]) if order["kill"] else None
-            answer = _fork(Path(order["directory"]), order["port"], kill)
+            answer = _fork(Path(order["directory"]), order["port"], msgspec.convert(order["world"], World))
             running.add(answer)
         sys.stdout.write(f"{answer}\n")
         sys.stdout.flush()

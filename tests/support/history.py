@@ -7,8 +7,10 @@ from protocol.entries import AnyEntry, Sealed
 from protocol.fields import later
 from protocol.identifiers import Account
 from protocol.ledger import commands, names
+from protocol.messages import Succeeded
 from protocol.points import Step
 from tests.support.documents import (
+    COPPER,
     YESTERDAY,
     agreement,
     digest,
@@ -20,7 +22,9 @@ from tests.support.documents import (
 from tests.support.ledger import (
     MemoryLedger,
     Pair,
+    add_partner,
     ask_cancel,
+    convert,
     force,
     give_notice,
     issue,
@@ -30,6 +34,7 @@ from tests.support.ledger import (
     receive,
 )
 from tests.support.settled import settle_windows
+from tests.support.succession import begin, end, give_back, succeed, take_back, take_succession, waive
 
 FEE = Fee(points_per_conversion=5, points_per_step=1)
 LIMITS = MemberLimits(
@@ -50,10 +55,35 @@ def history() -> Pair:
 
 
 @cache
+def succession() -> tuple[MemoryLedger, MemoryLedger]:
+    """Return a ledger that succeeds itself, with a third brand that is gone, and the partner who gives its words back.
+
+    What it had credited in the gap it credits again; do not execute commands on them.
+    """
+    pair = pair_of()
+    lost, partner = pair.destination, pair.source
+    add_partner(lost, COPPER)
+    size = len(lost.sealed)
+    convert(partner, lost, pair.sender, 1_200, name="lost")
+    open_holder(lost, "dot")
+    ledger = succeed(lost, size)
+    waive(ledger, COPPER.ledger)
+    asked = ledger.body(begin(ledger, partner.name))
+    assert isinstance(asked, Succeeded)
+    take_succession(partner, asked)
+    take_back(ledger, partner, give_back(lost, size, partner))
+    end(ledger, partner.name, words=1)
+    name = uuid("override")
+    ledger.execute(commands.OverrideStart(id=name, partners=(COPPER.ledger,), reason="partner_gone"))
+    return ledger, partner
+
+
+@cache
 def examples() -> dict[str, Sealed]:
-    """Return an entry of each kind by its tag, from either log."""
+    """Return an entry of each kind by its tag, from one log or another."""
     pair = history()
-    found = {tag_of(sealed.entry): sealed for sealed in (*pair.source.sealed, *pair.destination.sealed)}
+    ledgers = (*succession(), pair.source, pair.destination)
+    found = {tag_of(sealed.entry): sealed for ledger in ledgers for sealed in ledger.sealed}
     return dict(sorted(found.items()))
 
 

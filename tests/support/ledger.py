@@ -7,6 +7,7 @@ the test as `NotLoaded`. Use it wherever a command is executed; the rows compare
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from random import Random
 from typing import Final, cast
 
@@ -38,6 +39,8 @@ from tests.support.documents import (
 )
 
 Rows = dict[str, dict[object, object]]
+_TICKS: Final = count()
+"""Every entry of every ledger has its tick, so that the entries of two ledgers can be put in one order."""
 
 
 def rows_of(view: Overlay) -> Rows:
@@ -55,6 +58,7 @@ class MemoryLedger:
         self.name = side.ledger
         self.state = Overlay(complete=True)
         self.sealed: list[Sealed] = []
+        self.ticks: dict[int, int] = {}
         self.wall = time
         self._random = Random(f"{side.ledger} {seed}")
 
@@ -63,7 +67,7 @@ class MemoryLedger:
         view = self._open(command)
         seq = rules.prior(view, command)
         if seq is not None:
-            return self.sealed[seq]
+            return self.entry(seq)
         moment = self._moment()
         try:
             with _savepoint(view):
@@ -77,7 +81,7 @@ class MemoryLedger:
                 sealed = self._place(draft, moment)
                 rules.apply(view, sealed)
         self._keep(view)
-        self.sealed.append(sealed)
+        self._append(sealed)
         return sealed
 
     def judge(self, draft: AnyEntry) -> Sealed:
@@ -86,8 +90,16 @@ class MemoryLedger:
         with _savepoint(self.state):
             rules.apply(self.state, sealed)
         self._keep(self.state)
-        self.sealed.append(sealed)
+        self._append(sealed)
         return sealed
+
+    def _append(self, sealed: Sealed) -> None:
+        self.sealed.append(sealed)
+        self.ticks[sealed.entry.seq] = next(_TICKS)
+
+    def entry(self, seq: int) -> Sealed:
+        """Return the entry `seq`, which the log has."""
+        return next(sealed for sealed in self.sealed if sealed.entry.seq == seq)
 
     def stamped(self, draft: AnyEntry) -> Sealed:
         """Return `draft` as the next entry of the log, read back from its bytes."""
@@ -131,7 +143,8 @@ class MemoryLedger:
 
     def _place(self, draft: AnyEntry, moment: Moment) -> Sealed:
         nonce = self._random.randbytes(16).hex()
-        entry = stamp(draft, seq=self.head.size, prev=self.head.leaf, time=moment.time, nonce=nonce)
+        seq, prev = rules.place_of(self.state, draft)
+        entry = stamp(draft, seq=seq, prev=prev, time=moment.time, nonce=nonce)
         try:
             return seal(entry)
         except EntryInvalid as error:

@@ -22,7 +22,7 @@ from node.store.database import Database
 from node.store.reader import StoreReader
 from node.store.rows import PartnerUrl, Write
 from node.store.writer import StoreWriter
-from protocol.agreement import Transport, WindowCalendar, agreement_digest
+from protocol.agreement import Agreement, Transport, WindowCalendar, agreement_digest
 from protocol.entries import AnyEntry, decode_entry, unseal
 from protocol.errors import TallystickError
 from protocol.fields import format_time, later
@@ -55,6 +55,7 @@ LONG_AGO: Final = "2020-01-01T00:00:00.000000Z"
 WINDOWS: Final = WindowCalendar(starts_at=LONG_AGO, hours=24, due_days=5, minor_unit=10_000)
 TICK_SECONDS: Final = 0.001
 RESULT_SECONDS_MAX: Final = 20
+ENTRIES_MAX: Final = 100_000
 _T = TypeVar("_T")
 
 
@@ -236,9 +237,8 @@ class LocalNode:
         return len(due)
 
     def entries(self) -> list[AnyEntry]:
-        """Return the whole log."""
-        size = self.engine.size
-        return [decode_entry(data) for data in self.reader.entries(0, size)]
+        """Return all entries, of this log and of those before it."""
+        return [decode_entry(data) for data in self.reader.entries_from(0, ENTRIES_MAX)]
 
     def outgoing(self, conversion: Id) -> OutgoingRecord:
         """Return a conversion that this node has ordered."""
@@ -265,7 +265,7 @@ class LocalNode:
     def replay(self) -> Rows:
         """Return the rows to which this node's log leads an auditor, who refuses what breaks a rule."""
         view = Overlay(complete=True)
-        for data in self.reader.entries(0, self.engine.size):
+        for data in self.reader.entries_from(0, ENTRIES_MAX):
             rules.apply(view, unseal(data))
         return rows_of(view)
 
@@ -318,11 +318,13 @@ def cancel(source: LocalNode, conversion: Id) -> None:
     source.do(commands.CancelConversion(id=names.cancel_id(conversion), conversion=conversion))
 
 
-def introduce(node: LocalNode, partner: LocalNode, *, transport: Transport = HTTPS) -> None:
+def introduce(
+    node: LocalNode, partner: LocalNode, *, transport: Transport = HTTPS, document: Agreement | None = None
+) -> None:
     """Make `partner` known to `node`, with an agreement and links of ann's accounts both ways."""
     parties = sorted((node.side, partner.side), key=lambda side: side.ledger)
-    document = agreement(*parties, valid_from=LONG_AGO, windows=WINDOWS, transport=transport)
-    signed = signed_agreement(document, signers=parties)
+    usual = agreement(*parties, valid_from=LONG_AGO, windows=WINDOWS, transport=transport)
+    signed = signed_agreement(document or usual, signers=parties)
     alias, theirs = Alias(hex_16(f"{node.ledger} {partner.ledger}")), Alias(hex_16(f"{partner.ledger} {node.ledger}"))
     node.do(
         commands.AddPartner(

@@ -1,6 +1,7 @@
 """A partner played by hand: it signs with a brand's keys, and says whatever a test wants said."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -16,27 +17,43 @@ from protocol.envelope import (
     seal_envelope,
     verify_envelope,
 )
+from protocol.identifiers import Digest, Ledger
 from protocol.keys import Role, SigningKey
 from protocol.messages import Body, Hello, body_digest, decode_body, encode_body
 from tests.support.documents import NETWORK, Side, hex_16
-from tests.support.nodes import LocalNode
+
+
+class Speaking(Protocol):
+    """A node that answers parcels: one of this process, or one behind a socket."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """Return the node's ledger."""
+
+    @property
+    def side(self) -> Side:
+        """Return the brand that the node is run by."""
+
+    def answer(self, parcel: bytes) -> bytes:
+        """Return the parcel that answers `parcel`."""
 
 
 class Puppet:
     """Speaks as `side` with one node, in an epoch far above any that the brand's own node has opened."""
 
-    def __init__(self, side: Side, node: LocalNode, *, epoch: int = 100) -> None:
+    def __init__(self, side: Side, node: Speaking, *, epoch: int = 100) -> None:
         self.side = side
         self.node = node
         self.incoming = Incoming()
         self.heard: list[Body] = []
         self.checkpoint: str | None = None
+        self.said: set[Digest] = set()
         self.open(epoch)
 
     def open(self, epoch: int) -> None:
         """Open an epoch of this side's stream; its HELLO goes out with the next parcel."""
         nonce = hex_16(f"{self.side.ledger} puppet {epoch}")
-        self.outgoing = Outgoing(epoch=epoch, epoch_nonce=nonce, bodies_sent=0)
+        self.outgoing = Outgoing(epoch=epoch, epoch_nonce=nonce, bodies_sent=len(self.said))
         self.offer(
             Hello(
                 network=NETWORK,
@@ -44,7 +61,7 @@ class Puppet:
                 receiver=self.node.ledger,
                 epoch=epoch,
                 epoch_nonce=nonce,
-                bodies_sent=0,
+                bodies_sent=len(self.said),
             )
         )
 
@@ -53,6 +70,7 @@ class Puppet:
         for body in bodies:
             data = encode_body(body)
             self.outgoing.offer(body_digest(data), data)
+            self.said |= set() if isinstance(body, Hello) else {body_digest(data)}
 
     def greet(self) -> None:
         """Exchange HELLOs, so that both sides have answered the other's."""
@@ -80,6 +98,11 @@ class Puppet:
             heard += [] if is_hello else [body]
         self.heard += heard
         return heard
+
+    def overhear(self, data: bytes) -> list[Body]:
+        """Return the bodies in a parcel of the node, HELLOs apart, and take nothing of it in."""
+        bodies = (decode_body(body) for body in self.read(data).bodies)
+        return [body for body in bodies if not isinstance(body, Hello)]
 
     def read(self, data: bytes) -> Parcel:
         """Return a parcel of the node, its signature verified."""

@@ -1,14 +1,37 @@
 """Settlement at the nodes of one process: their services and workers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from node.ports import TransportFailed
 from node.services.context import Context
+from node.services.log import LogService
+from node.services.refusals import NodeRefusal
 from node.services.request_digest import RequestDigests
 from node.services.settlement import SettlementService
 from node.workers.close_windows import CloseWindows
 from protocol.identifiers import Ledger
 from protocol.ledger.state import LEDGER, ONLY
-from tests.support.nodes import Alliance, LocalNode, SeededRandomness, SideKeyring
+from tests.support.nodes import Alliance, LocalNetwork, LocalNode, SeededRandomness, SideKeyring
+
+
+class LocalLogs:
+    """The logs of nodes of this process, as they publish them; `changed` is called with what a node serves."""
+
+    def __init__(self, network: LocalNetwork) -> None:
+        self._network = network
+        self.asked: list[str] = []
+        self.changed: Callable[[bytes], bytes | None] = lambda data: data
+
+    def fetch(self, url: str, path: str) -> bytes | None:
+        self.asked.append(path)
+        node = self._network.nodes.get(url)
+        if node is None or not node.is_up:
+            raise TransportFailed("connection refused")
+        try:
+            return self.changed(LogService(context_of(node)).tile(path))
+        except NodeRefusal:
+            return None
 
 
 @dataclass(frozen=True)
@@ -18,6 +41,7 @@ class Settler:
     node: LocalNode
     service: SettlementService
     worker: CloseWindows
+    logs: LocalLogs
 
 
 def context_of(node: LocalNode) -> Context:
@@ -37,8 +61,9 @@ def context_of(node: LocalNode) -> Context:
 
 def settler(node: LocalNode) -> Settler:
     """Return a node's settlement."""
-    service = SettlementService(context_of(node))
-    return Settler(node, service, CloseWindows(service))
+    logs = LocalLogs(node.network)
+    service = SettlementService(context_of(node), logs)
+    return Settler(node, service, CloseWindows(service), logs)
 
 
 def settlers(nodes: Alliance) -> tuple[Settler, Settler]:

@@ -10,10 +10,12 @@ from sqlalchemy import Connection, Table, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from node.engine.work import Desk
+from node.services.misconduct import accuse
 from node.store.columns import METADATA
 from node.store.database import Database
 from node.store.rows import PutMetadata, ReceivedBody, ReceivedEnvelope, SentBody, Write
 from protocol.agreement import Agreement, MemberLimits
+from protocol.audit.known import PartnerKeys
 from protocol.entries import body_of
 from protocol.envelope import encode_envelope
 from protocol.identifiers import Account, Digest, Ledger
@@ -27,6 +29,7 @@ from tests.support.documents import (
     AURORA,
     BACK,
     BLUEBIRD,
+    NETWORK,
     YESTERDAY,
     agreement,
     digest,
@@ -38,6 +41,7 @@ from tests.support.documents import (
     signed_agreement,
     uuid,
 )
+from tests.support.evidence import EVERY_KIND
 from tests.support.ledger import convert as convert_at_once
 from tests.support.ledger import pair_of
 from tests.support.nodes import ANN, Alliance, LocalNode, alliance, cancel, convert, make_alliance
@@ -48,6 +52,7 @@ Value: TypeAlias = str | int | bytes | None
 Row: TypeAlias = tuple[Value, ...]
 
 SIDES: Final = (AURORA, BLUEBIRD)
+MISCONDUCT: Final = ("FULFIL and REJECT", "two bodies at one position", "another leaf at the promised place")
 LATE_SECONDS: Final = 700
 
 FILLERS: Final = 280
@@ -56,7 +61,7 @@ FILLERS: Final = 280
 
 @dataclass(frozen=True, slots=True)
 class _Say:
-    """Stages what no entry makes: a question to the partner, and erasable metadata."""
+    """Stages what no entry makes: a question to the partner, erasable metadata, and evidence against the partner."""
 
     node: LocalNode
     partner: LocalNode
@@ -78,6 +83,9 @@ class _Say:
         )
         desk.stage(body)
         desk.stage(PutMetadata(Digest(digest("metadata")), b"salt", b"data"))
+        partner = PartnerKeys(ledger=self.partner.ledger, network=NETWORK, keys=self.partner.side.keys)
+        for what in MISCONDUCT:
+            assert accuse(desk, self.node.reader, EVERY_KIND[what], keys=partner)
 
 
 def live(made: Alliance) -> None:

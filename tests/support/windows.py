@@ -7,7 +7,18 @@ from protocol.entries import Sealed
 from protocol.identifiers import Account, Asset, Digest, Ledger, partner_of
 from protocol.keys import Role
 from protocol.ledger import commands, names, settling, statements
-from protocol.ledger.state import BALANCES, LINES, STATEMENTS, WINDOWS, LineRecord, StatementRecord, Way, WindowRecord
+from protocol.ledger.state import (
+    BALANCES,
+    LEDGER,
+    LINES,
+    ONLY,
+    STATEMENTS,
+    WINDOWS,
+    LineRecord,
+    StatementRecord,
+    Way,
+    WindowRecord,
+)
 from protocol.merkle import Hash, root_of
 from protocol.messages import Body, StatementSigned
 from protocol.settlement.states import WindowState
@@ -84,8 +95,10 @@ def close_both(one: MemoryLedger, other: MemoryLedger, number: int, *, early: bo
 
 def checkpoint(ledger: MemoryLedger) -> CheckpointReference:
     """Return the whole log as a statement names it."""
-    root = root_of(Hash(bytes.fromhex(sealed.leaf)) for sealed in ledger.sealed)
-    return CheckpointReference(origin=ledger.name, size=len(ledger.sealed), root=Digest(root.hex()))
+    record = ledger.state.get(LEDGER, ONLY)
+    assert record is not None
+    leaves = [Hash(bytes.fromhex(one.leaf)) for one in ledger.sealed if one.entry.seq >= record.first_seq]
+    return CheckpointReference(origin=record.log, size=len(leaves), root=Digest(root_of(leaves).hex()))
 
 
 def compute(

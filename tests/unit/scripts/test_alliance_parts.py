@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from protocol.audit.figures import Figures, RollForward
+from protocol.audit.figures import RollForward
 from protocol.audit.findings import Finding, Verdict, worst
-from protocol.audit.matching import DirectionReport, MoneyMatch, PairReport
+from protocol.audit.matching import PairReport
 from protocol.audit.report import LogReport, Report
-from protocol.identifiers import Asset, Ledger
+from protocol.identifiers import Asset
 from scripts.alliance.__main__ import parse_arguments
 from scripts.alliance.alliance import _choose_ports, stable_id
 from scripts.alliance.brands import AURORA, BLUEBIRD, BRANDS, CEDAR
@@ -23,6 +23,7 @@ from scripts.alliance.process import (
     find_free_ports,
 )
 from scripts.alliance.report import report_lines, summarise
+from tests.support.reports import direction_report, log_report, pair_report
 
 ROLLED = RollForward(
     points=Asset("AUR"),
@@ -41,42 +42,13 @@ FINDING = Finding(verdict=Verdict.BROKEN, code="forked", place="checkpoint", det
 
 
 def log(ledger: str, verdict: Verdict = Verdict.HELD) -> LogReport:
-    return LogReport(
-        source="http://x",
-        ledger=Ledger(ledger),
-        verdict=verdict,
-        size=12,
-        root="ab" * 32,
-        last_time=None,
-        key_given=False,
-        messages=3,
-        figures=Figures(roll_forward=ROLLED, trial_balance=(), money=(), conversions=()),
-        findings=(),
-        finding_count=0,
-        accusations=(),
-    )
+    return log_report(ledger, ROLLED, verdict=verdict)
 
 
 def pair(verdict: Verdict = Verdict.HELD) -> PairReport:
-    money = MoneyMatch(currency=Asset("USD"), payable="6000000", receivable="6000000")
-    there = DirectionReport(
-        source=Ledger(AURORA.ledger),
-        destination=Ledger(BLUEBIRD.ledger),
-        completed=5,
-        returned=2,
-        pending=0,
-        money=(money,),
-    )
+    there = direction_report(AURORA.ledger, BLUEBIRD.ledger, completed=5, returned=2, value=6_000_000)
     findings = () if verdict is Verdict.HELD else (FINDING,)
-    return PairReport(
-        first=AURORA.ledger,
-        second=BLUEBIRD.ledger,
-        verdict=verdict,
-        agreements=1,
-        directions=(there,),
-        findings=findings,
-        finding_count=len(findings),
-    )
+    return pair_report(AURORA.ledger, BLUEBIRD.ledger, [there], verdict=verdict, findings=findings)
 
 
 def report(*logs: LogReport, pairs: tuple[PairReport, ...]) -> Report:

@@ -4,16 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from protocol.audit.figures import Figures, RollForward
+from protocol.audit.figures import RollForward
 from protocol.audit.findings import Verdict
-from protocol.audit.matching import DirectionReport, PairReport
+from protocol.audit.matching import PairReport
 from protocol.audit.report import LogReport, Report
-from protocol.identifiers import Asset, Ledger
+from protocol.identifiers import Asset
 from scripts.alliance.brands import AURORA, BLUEBIRD, CEDAR, Brand
 from scripts.alliance.report import audit_summary
 from scripts.purchases.__main__ import Summary, compare, lines_of, parse_arguments
 from scripts.purchases.recount import Recount
 from scripts.purchases.replay import Replayed
+from tests.support.reports import direction_report, log_report, pair_report
 
 EXPECTED = Recount(
     baskets=10,
@@ -34,21 +35,7 @@ REPLAYED = Replayed(transactions=9, transaction_seconds=0.5, conversions=3, conv
 def log(brand: Brand, **flows: int) -> LogReport:
     names = RollForward.__struct_fields__[1:]
     rolled = RollForward(points=Asset(brand.points), **{name: str(flows.get(name, 0)) for name in names})
-    figures = Figures(roll_forward=rolled, trial_balance=(), money=(), conversions=())
-    return LogReport(
-        source="x",
-        ledger=Ledger(brand.ledger),
-        verdict=Verdict.HELD,
-        size=1,
-        root=None,
-        last_time=None,
-        key_given=True,
-        messages=0,
-        figures=figures,
-        findings=(),
-        finding_count=0,
-        accusations=(),
-    )
+    return log_report(brand.ledger, rolled)
 
 
 def report(issued: int = 5_000, completed: int = 2) -> Report:
@@ -62,23 +49,8 @@ def report(issued: int = 5_000, completed: int = 2) -> Report:
 
 
 def pair(source: Brand, destination: Brand, completed: int) -> PairReport:
-    there = DirectionReport(
-        source=Ledger(source.ledger),
-        destination=Ledger(destination.ledger),
-        completed=completed,
-        returned=0,
-        pending=0,
-        money=(),
-    )
-    return PairReport(
-        first=source.ledger,
-        second=destination.ledger,
-        verdict=Verdict.HELD,
-        agreements=1,
-        directions=(there,),
-        findings=(),
-        finding_count=0,
-    )
+    there = direction_report(source.ledger, destination.ledger, completed=completed, returned=0, value=0)
+    return pair_report(source.ledger, destination.ledger, [there])
 
 
 def test_equal_totals_leave_nothing_to_say() -> None:
