@@ -2,23 +2,20 @@
 
 import os
 import random
-import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import permutations
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 from uuid import UUID
 
 import msgspec
-import psycopg
-from psycopg import sql
 
 from node.cli.api_client import NodeClient, NodeUnreachable, RequestRefused
 from node.workers.keep_state import read_state
@@ -27,7 +24,8 @@ from scripts.alliance.alliance import AUDITOR, OPERATOR, Alliance, running_allia
 from scripts.alliance.brands import Brand, rate
 from scripts.alliance.members import Clients, Person, link, open_account
 from scripts.alliance.process import ROOT
-from tests.support.postgres import PORT, SUPERUSER, PostgresServer, conninfo, find_binaries
+from tests.support.copied_stores import PostgresStore, SqliteStore, Store
+from tests.support.postgres import PostgresServer
 
 CLIENTS: Final = 3
 """Clients of each node; all are at work at the same time."""
@@ -36,7 +34,6 @@ PEOPLE: Final = 5
 POINTS: Final = 1_000_000
 WAIT_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 0.05
-DATABASE: Final = "ledger.sqlite"
 
 
 def poll(look: Callable[[], bool], what: str) -> None:
@@ -45,61 +42,6 @@ def poll(look: Callable[[], bool], what: str) -> None:
     while not look():
         assert time.monotonic() < deadline, f"waited {WAIT_SECONDS:.0f} s for {what}"
         time.sleep(LOOK_SECONDS)
-
-
-# --- Stores.
-
-
-class Store(Protocol):
-    """Where a node keeps its ledger: it can be copied while the node runs, and put back while it does not."""
-
-    def copy(self, to: Path) -> None:
-        """Write a copy of the store as it is now."""
-
-    def put_back(self, copy: Path) -> None:
-        """Put a copy in the store's place."""
-
-
-@dataclass(frozen=True, slots=True)
-class SqliteStore:
-    """A file in the node's directory."""
-
-    directory: Path
-
-    def copy(self, to: Path) -> None:
-        with (
-            closing(sqlite3.connect(f"file:{self.directory / DATABASE}?mode=ro", uri=True)) as source,
-            closing(sqlite3.connect(to)) as target,
-        ):
-            source.backup(target)
-
-    def put_back(self, copy: Path) -> None:
-        for beside in self.directory.glob(f"{DATABASE}-*"):
-            beside.unlink()
-        place = self.directory / DATABASE
-        place.write_bytes(copy.read_bytes())
-        place.chmod(0o600)
-
-
-@dataclass(frozen=True, slots=True)
-class PostgresStore:
-    """A database of a cluster."""
-
-    server: PostgresServer
-    name: str
-
-    def copy(self, to: Path) -> None:
-        self._run("pg_dump", "--format=custom", f"--file={to}", self.name)
-
-    def put_back(self, copy: Path) -> None:
-        self.server.drop_database(self.name)
-        with psycopg.connect(conninfo(self.server.directory), autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self.name)))
-        self._run("pg_restore", "--exit-on-error", f"--dbname={self.name}", str(copy))
-
-    def _run(self, program: str, *words: str) -> None:
-        place = [f"--host={self.server.directory}", f"--port={PORT}", f"--username={SUPERUSER}"]
-        subprocess.run([str(find_binaries() / program), *place, *words], check=True, capture_output=True)
 
 
 # --- Load.
@@ -324,7 +266,7 @@ class World:
 
     def pending(self, brand: Brand) -> bool:
         """Return whether anything is undecided."""
-        query = {"state": "pending", "limit": 1}
+        query: dict[str, str | int | None] = {"state": "pending", "limit": 1}
         return bool(self.clients[brand].get("/v1/conversions", query).read(_SentList).conversions)
 
     def check_conversions(self) -> Mapping[tuple[str, str], tuple[int, int]]:

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from protocol.errors import Code
+from protocol.ledger.lines import line_from, record_from
 from protocol.ledger.state import IN, LINES, OUT, SETTLEMENTS, WINDOW_TOTALS, SettlementRecord
 from protocol.ledger.windows import stated
 from protocol.messages import Body, Fulfil
@@ -114,3 +115,12 @@ def test_a_line_that_comes_after_the_statement_changes_nothing_that_is_signed() 
     assert isinstance(body, Fulfil)
     receive(one, msgspec.structs.replace(body, window=1))
     assert state(one, other, 1) == WindowState.AGREED
+
+
+def test_a_line_is_stated_as_its_row_has_it_and_read_back() -> None:
+    pair = pair_of()
+    convert(pair.source, pair.destination, pair.sender, 400, name="line 1")
+    record = line_record(pair.source, pair.destination, OUT, 1)
+    stated_line = line_from(record, source=pair.source.name, destination=pair.destination.name, dec_seq=1)
+    assert stated_line == listed(pair, 1)
+    assert record_from(stated_line) == record
