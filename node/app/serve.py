@@ -17,6 +17,7 @@ from node.api.app import create_app
 from node.app.directory import STATE_NAME
 from node.app.open import OpenedNode, PortOverrides, open_node
 from node.config import NodeConfig
+from node.services.node import Node
 from node.telemetry import configure_logging
 from node.workers import close_windows, expire_holds, gather_evidence, keep_state, send_papers
 from node.workers import cosign as cosign_worker
@@ -26,7 +27,7 @@ from node.workers.deliver import Deliver
 from node.workers.expire_holds import ExpireHolds
 from node.workers.gather_evidence import GatherEvidence
 from node.workers.keep_state import KeepState
-from node.workers.runner import Runner
+from node.workers.runner import Runner, Step
 from node.workers.send_papers import SendPapers
 from protocol.errors import TallystickError
 
@@ -121,12 +122,23 @@ class NodeServer:
         runner.run("deliver", deliver.step, every_seconds=DELIVER_SECONDS, wait=deliver.wait)
         runner.run("cosign", cosign.step, every_seconds=cosign_worker.INTERVAL_SECONDS, wait=cosign.wait)
         runner.run("papers", papers.step, every_seconds=send_papers.INTERVAL_SECONDS, wait=papers.wait)
-        runner.run("expire_holds", ExpireHolds(node.points).step, every_seconds=expire_holds.INTERVAL_SECONDS)
-        runner.run("close_windows", CloseWindows(node.settlement).step, every_seconds=close_windows.INTERVAL_SECONDS)
+        expire, close = ExpireHolds(node.points), CloseWindows(node.settlement)
+        runner.run("expire_holds", _while_open(node, expire.step), every_seconds=expire_holds.INTERVAL_SECONDS)
+        runner.run("close_windows", _while_open(node, close.step), every_seconds=close_windows.INTERVAL_SECONDS)
         gather = GatherEvidence(node.accusations)
         runner.run("gather_evidence", gather.step, every_seconds=gather_evidence.INTERVAL_SECONDS)
         runner.run("keep_state", state.step, every_seconds=keep_state.INTERVAL_SECONDS)
         return runner
+
+
+def _while_open(node: Node, step: Step) -> Step:
+    """Return a step that is passed over while the ledger may not be written."""
+
+    def run() -> None:
+        if node.may_write():
+            step()
+
+    return run
 
 
 def serve(

@@ -139,7 +139,7 @@ class Exchange:
         outcome: Future[int] = Future()
         outcome.set_running_or_notify_cancel()
         submitted = self._writer.submit(work)
-        submitted.add_done_callback(partial(self._conclude, peer, outcome, work, carried=bool(bodies)))
+        submitted.add_done_callback(partial(self._conclude, peer, outcome, work, before=0))
         return parcel.header.sender, outcome
 
     def _verify(self, parcel: Parcel) -> tuple[Peer, list[Body]]:
@@ -213,24 +213,28 @@ class Exchange:
         return digest in self._reader.sent_kinds([digest])
 
     def _conclude(
-        self, peer: Peer, outcome: "Future[int]", work: IntakeWork, done: "Future[Taken]", *, carried: bool
+        self, peer: Peer, outcome: "Future[int]", work: IntakeWork, done: "Future[Taken]", *, before: int
     ) -> None:
-        """Note what is durable now, then tell the caller; runs on the writer's thread."""
+        """Note what is durable now, then tell the caller; runs on the writer's thread.
+
+        `before` is how many frames of the parcel were applied in earlier commits.
+        """
         failure = done.exception()
         with peer.lock:
             peer.last_contact = format_time(self._clock.now())
             if failure is None:
                 taken = done.result()
                 peer.wants_epoch = peer.wants_epoch or taken.restored
-                if carried and peer.acknowledge_at is None:
+                if work.carries and peer.acknowledge_at is None:
                     peer.acknowledge_at = self._clock.monotonic() + ACKNOWLEDGE_SECONDS
                 self._streams.say_again(peer, taken.again)
-        if failure is None and done.result().unfinished:
-            again = self._writer.submit(work)
-            again.add_done_callback(partial(self._conclude, peer, outcome, work, carried=carried))
-            return
         if failure is None:
-            outcome.set_result(done.result().applied)
+            applied = before + done.result().applied
+            if done.result().unfinished:
+                again = self._writer.submit(work)
+                again.add_done_callback(partial(self._conclude, peer, outcome, work, before=applied))
+                return
+            outcome.set_result(applied)
         else:
             outcome.set_exception(failure)
         self._woken.set()

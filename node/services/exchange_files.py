@@ -133,7 +133,8 @@ class ExchangeFilesService:
     def _next(self, sender: Ledger, *, applied: int, waiting: int) -> Next:
         peer = self._exchange.peer(sender)
         with peer.lock:
-            behind, answered = peer.outgoing.behind, peer.outgoing.answered
+            behind, answered = not peer.excused, peer.outgoing.answered
+        behind = behind or self._context.writer.gate.behind is not None
         if behind:
             return "recover"
         if applied or (waiting and not answered):

@@ -119,12 +119,17 @@ class IntakeWork:
         self._acknowledged = acknowledged
         self._checkpoint = checkpoint
         self._taken = Taken()
-        self._wishes = {body.prepare for body in bodies if isinstance(body, Cancel)}
+        self._wishes = {body.prepare: place for place, body in enumerate(bodies) if isinstance(body, Cancel)}
         self._back_next: int | None = None
         self._back = TakingBack(
             peer, bodies, ledger=around.ledger, key=around.key, store=around.store, gate=around.gate, waits=around.waits
         )
         self._tree = MemoryTree([frame_leaf(frame) for frame in parcel.frames])
+
+    @property
+    def carries(self) -> bool:
+        """Return whether the parcel has any frame."""
+        return bool(self._bodies)
 
     def needs(self, view: Overlay) -> Iterator[Need]:
         """Yield what every body's command reads."""
@@ -195,7 +200,7 @@ class IntakeWork:
             body, digest = self._bodies[place], self._parcel.frames[place].body
             head = desk.find(HEAD, ONLY)
             log_size = head.size if head else 0
-            if not self._handled(desk, body, digest):
+            if not self._handled(desk, body, digest, place):
                 break
             fresh = digest not in known
             if fresh:
@@ -209,7 +214,7 @@ class IntakeWork:
             desk.stage(write)
         return incoming
 
-    def _handled(self, desk: Desk, body: Body, digest: Digest) -> bool:
+    def _handled(self, desk: Desk, body: Body, digest: Digest, place: int) -> bool:
         """Handle one body and return whether it is applied; one that is not keeps back all that come after it."""
         if isinstance(body, Hello):
             # What it gives back in this epoch begins where our own HELLO says.
@@ -218,7 +223,8 @@ class IntakeWork:
             return True
         if not self._may_act():
             return False
-        if isinstance(body, Prepare) and self._is_second_thought(desk, body, digest):
+        if isinstance(body, Prepare) and self._wishes.get(digest, -1) > place and self._is_undecided(desk, body):
+            # An order comes together with the wish to cancel it: the wish decides.
             return True
         recovering = self._back.is_recovering(desk)
         try:
@@ -236,9 +242,8 @@ class IntakeWork:
             self._taken.unfinished = self._taken.applied > 0
             return False
 
-    def _is_second_thought(self, desk: Desk, prepare: Prepare, digest: Digest) -> bool:
-        """Return whether an order that is not decided comes together with the wish to cancel it, which then decides."""
-        return digest in self._wishes and desk.find(IDS, decision_id(prepare.key)) is None
+    def _is_undecided(self, desk: Desk, prepare: Prepare) -> bool:
+        return desk.find(IDS, decision_id(prepare.key)) is None
 
     def _take_back(self, desk: Desk, body: Returned) -> bool:
         if self._back_next is None:

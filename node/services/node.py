@@ -117,7 +117,7 @@ class Node:
             "store": self._reads(),
             "clock": not self._writer.clock_stopped,
             "writer": self._writes(),
-            "ledger": self._may_write(),
+            "ledger": self.may_write(),
         }
 
     def confirm_clock(self) -> dict[str, bool]:
@@ -125,7 +125,8 @@ class Node:
         self._writer.confirm_clock()
         return self.checks()
 
-    def _may_write(self) -> bool:
+    def may_write(self) -> bool:
+        """Return whether the ledger's log may be written now: a store that is behind, or has just started, may not."""
         try:
             record = self.reader.record(LEDGER, ONLY)
         except TallystickError:
@@ -153,7 +154,7 @@ class Node:
     def _contact(self, ledger: Ledger) -> Contact:
         peer = self.exchange.peer(ledger)
         with peer.lock:
-            if peer.outgoing.behind:
+            if not peer.excused or self.gate.behind is not None:
                 return Contact(channel="behind", last_contact=peer.last_contact)
             return Contact(channel="ready" if peer.outgoing.answered else "waiting", last_contact=peer.last_contact)
 

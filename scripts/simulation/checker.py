@@ -83,7 +83,7 @@ class Checker:
     def check_pair(self, one: Place, other: Place) -> None:
         """Raise unless two places, if both are honest and have forgotten nothing, agree on what both have."""
         if self._is_sound(one) and self._is_sound(other):
-            check_pair(self._books, one, other)
+            check_pair(self._books, one, other, ignored=self._ignored)
 
     def restored(self, place: Place) -> None:
         """Take an old copy of a place's store as the beginning; what it does not know of is tainted."""

@@ -9,10 +9,11 @@ import msgspec
 
 from node.engine.work import Desk
 from node.store.rows import Answered, SentBody
-from protocol.errors import TallystickError
+from protocol.errors import ProtocolError, TallystickError
 from protocol.identifiers import Digest, Id, Ledger, id_from_random
 from protocol.ledger.view import Need, Overlay
 from protocol.messages import (
+    Body,
     Cancel,
     ConversionBody,
     EntryReference,
@@ -21,20 +22,23 @@ from protocol.messages import (
     Query,
     Reject,
     body_digest,
+    conversion_of,
     decode_body,
     encode_body,
     kind_of,
+    receiver_of,
 )
 from scripts.simulation.alliance import NETWORK
-from scripts.simulation.checker import Checker
+from scripts.simulation.checker import Checker, name_of
 from scripts.simulation.place import Place
+from scripts.simulation.window_lies import window_lie
 from scripts.simulation.world import World
 
 
 class SayWork:
     """Puts a body into the outbox that no entry of the ledger stands behind."""
 
-    def __init__(self, partner: Ledger, body: ConversionBody) -> None:
+    def __init__(self, partner: Ledger, body: Body) -> None:
         self._partner = partner
         self._body = body
 
@@ -50,7 +54,7 @@ class SayWork:
                 partner=self._partner,
                 digest=body_digest(data),
                 kind=kind_of(self._body),
-                conversion=self._body.id,
+                conversion=conversion_of(self._body),
                 body=data,
                 entry_seq=None,
             )
@@ -87,7 +91,7 @@ class Hostile:
         place = self._place
         if place is None or not place.is_up:
             return
-        kinds: list[Callable[[Place], ConversionBody | None]] = [
+        kinds: list[Callable[[Place], Body | None]] = [
             self._other_terms,
             self._invented,
             self._uncredited,
@@ -96,16 +100,22 @@ class Hostile:
             self._cancel_of_nothing,
             self._question,
             self._of_others,
+            self._about_windows,
+            self._about_windows,
         ]
         body = self._world.random.choice(kinds)(place)
         if body is None:
             return
-        partner = body.destination if body.source == place.ledger else body.source
+        partner = receiver_of(body, place.ledger)
         if partner == place.ledger or partner not in {each.ledger for each in self._places}:
             return
+        try:
+            data = encode_body(body)
+        except ProtocolError:
+            return  # No field of it can hold that.
         self._world.note("lie")
-        self._world.say(f"{place.name} lies to {partner.partition('.')[0]}: {kind_of(body)} {body.id[:8]}")
-        self._lies.append(body_digest(encode_body(body)))
+        self._world.say(f"{place.name} lies to {partner.partition('.')[0]}: {name_of(data)}")
+        self._lies.append(body_digest(data))
         with place.process():
             try:
                 place.running.writer.submit(SayWork(partner, body)).result()
@@ -221,6 +231,10 @@ class Hostile:
         return msgspec.structs.replace(
             self._fulfil(place, prepare, body_digest(encode_body(prepare))), destination=third
         )
+
+    def _about_windows(self, place: Place) -> Body | None:
+        """Return something else than it has said about a window or an agreement."""
+        return window_lie(self._world.random, place)
 
     def _fulfil(self, place: Place, prepare: Prepare, digest: Digest) -> Fulfil:
         return Fulfil(

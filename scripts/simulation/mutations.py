@@ -251,7 +251,9 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     "source-timeout": _mutation(ExpireHolds, "step", _source_timeout, shows=_CREATED),
     "cancel-without-tombstone": _mutation(CommitDesk, "execute", _cancel_without_tombstone, shows=_CREATED),
     "late-refusal-without-tombstone": _mutation(CommitDesk, "execute", _late_refusal_without_tombstone, shows=_CREATED),
-    "fulfil-before-durable": _mutation(Engine, "_write", _fulfil_before_durable, shows=_SHORT),
+    "fulfil-before-durable": _mutation(
+        Engine, "_write", _fulfil_before_durable, shows=_SHORT, besides={Invariant.LINE_DIFFERS}
+    ),
     "hold-route-releases": _mutation(holds, "open_hold", _hold_route_releases, shows=_MOVED),
     "cap-not-reserved-in-batch": _mutation(
         exposure, "_exposure", _cap_not_reserved_in_batch, shows=_PASSED, besides=_OTHER_ROWS

@@ -173,8 +173,13 @@ class Relations:
             self._confirm(entry.partner, window)
 
     def _bill(self, relation: Relation, way: Way, bill: Bill, window: int) -> Moved:
-        lines = [line for line in relation.lines[way].values() if line.window == window]
         totals = bill.totals
+        # Numbers beyond the close's last are a hostile decider's: nobody else stamps them.
+        lines = [
+            line
+            for dec_seq, line in relation.lines[way].items()
+            if line.window == window and (way == IN or dec_seq <= totals.last_dec_seq)
+        ]
         stated = (totals.count, totals.source_points, totals.destination_points, totals.fee_points, totals.value)
         sums = (
             str(sum(getattr(line, name) for line in lines))

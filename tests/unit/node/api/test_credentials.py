@@ -21,6 +21,7 @@ VALUES = {
     "place": "000",
     "page": "0",
     "generation": "1",
+    "origin": "0" * 64,
 }
 
 

@@ -94,10 +94,10 @@ class TestDecisions:
         assert puppet.say(cancel(body)) == [first]
         assert gained(node) == 500
 
-    def test_words_of_one_envelope_are_decided_in_their_order(self, node: LocalNode, puppet: Puppet) -> None:
-        one, other = asked(node, name="one"), asked(node, name="other")
-        answers = puppet.say(one, cancel(one), cancel(other), other)
-        assert [type(answer) for answer in answers] == [Fulfil, Reject]
+    def test_an_order_that_comes_with_the_wish_to_cancel_it_is_refused(self, node: LocalNode, puppet: Puppet) -> None:
+        one, other, third = (asked(node, name=name) for name in ("one", "other", "third"))
+        answers = puppet.say(one, cancel(one), cancel(other), other, third)
+        assert [type(answer) for answer in answers] == [Reject, Reject, Fulfil]
         assert gained(node) == 500
 
     def test_a_refused_prepare_stays_refused(self, node: LocalNode, puppet: Puppet) -> None:
