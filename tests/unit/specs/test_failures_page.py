@@ -11,7 +11,7 @@ from tests.architecture.sources import ROOT, python_files, tree_of
 from tests.support.pages import page, table
 
 CASES = 29
-NOT_YET = (13, 14, 15)
+NOT_YET: tuple[int, ...] = ()
 """Cases whose tests are still to come."""
 
 BOUNDED = (17, 19, 20, 21, 23, 24)
