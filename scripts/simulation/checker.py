@@ -51,6 +51,7 @@ class Checker:
         self._books = {place.ledger: Book(place.ledger, ignored=ignored) for place in self._places}
         self._decisions = {place.ledger: Decisions() for place in self._places}
         self._restored: set[Ledger] = set()
+        self._shown: dict[Ledger, str] = {}
         self._behind: dict[tuple[Ledger, Ledger], int] = {}
         self._looked_at: list[State] = [State() for _ in self._places]
         self._touched: dict[tuple[Ledger, Id], None] = {}
@@ -91,6 +92,7 @@ class Checker:
         after.follow(place.disk.state)
         self._books[place.ledger] = after
         self._restored.add(place.ledger)
+        self._shown.pop(place.ledger, None)
         self._decisions[place.ledger] = Decisions(looked_at=len(place.disk.state.sent))
         lost = {key for key, held in before.outgoing.items() if after.outgoing.get(key) != held}
         self.tainted |= {(place.ledger, key) for key in lost}
@@ -113,7 +115,8 @@ class Checker:
                 raise Violation(
                     Invariant.LEFT_BEFORE_DURABLE, f"{place.name} sends a body that its store does not have"
                 )
-        if header.checkpoint is not None:
+        if header.checkpoint is not None and header.checkpoint != self._shown.get(place.ledger):
+            self._shown[place.ledger] = header.checkpoint
             made = parse_checkpoint(parse_note(header.checkpoint.encode()).text)
             self._follow(place)
             if self._books[place.ledger].root_at(made.size) != made.root:
