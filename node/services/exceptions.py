@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Final, Literal, TypeAlias
 
 from node.services.context import Context
+from node.services.exposures import exposures
 from node.services.misconduct import TO_DO as ACCUSED_TO_DO
 from node.services.narrowing import TO_DO, Narrowing
 from node.services.succession import LedgerStanding
@@ -23,8 +25,10 @@ ExceptionKind: TypeAlias = Literal[
     "start_unanswered",
     "recovering",
     "succession_refused",
+    "contradicted",
     "stuck",
     "over_limit",
+    "near_cap",
     "forced",
     "mismatched",
     "disputed",
@@ -36,6 +40,9 @@ ROWS_MAX: Final = 500
 _OVER_LIMIT: Final = frozenset({Code.CAP_REACHED, Code.MEMBER_LIMIT, Code.PROMOTION_OVER})
 _REFUSED_SECONDS: Final = 7 * 86_400
 """For how long a refusal is worth an operator's look."""
+
+_NEAR: Final = Fraction(4, 5)
+"""How much of a cap is taken when an operator is told, before conversions are refused."""
 
 _ACCUSED_SECONDS: Final = 30 * 86_400
 """For how long evidence against a partner stays here; it is kept for ever (`AccusationsService`)."""
@@ -51,8 +58,11 @@ _TO_DO: Final[dict[ExceptionKind, str]] = {
     "recovering": "wait for the partner's words; where none come or one cannot stand again, go on without "
     "(tallystick waive)",
     "succession_refused": "ask the partner: its new log does not come after all that it has shown of the one before",
+    "contradicted": "settle with the partner outside: it was gone when this ledger went on as a successor, and holds "
+    "more of the log before than that says there was, so it will not take the new log",
     "stuck": "cancel it; if the partner is gone for good, release it by force, which is at your own risk",
     "over_limit": "raise the limit with the partner, or close and pay the window early; the member may order again",
+    "near_cap": "close and pay the window early, or agree on a higher cap: at the cap conversions are refused",
     "forced": "wait for the partner's late answer, or settle with it outside; the value is booked as contingent",
     "mismatched": "look at its lines; what only one side has is entered in dispute and moves to the next window",
     "disputed": "decide with the partner by the signed messages; the line is billed, or not, in a later window",
@@ -123,6 +133,7 @@ class ExceptionsService:
             *self._successions(),
             *(view for view in map(self._stuck, held) if (view.age_seconds or 0) >= older_than_seconds),
             *(self._view("over_limit", *each) for each in released if self._is_over(each[1])),
+            *self._near_caps(),
             *(self._view("forced", *each) for each in forced),
             *self._windows(),
             *self._accused(),
@@ -135,7 +146,7 @@ class ExceptionsService:
     def _standing(self) -> Iterator[ExceptionView]:
         """Yield why the ledger may not be written now, if it may not."""
         standing = None if self._standing_of is None else self._standing_of()
-        if standing is None or standing.condition == "open":
+        if standing is None:
             return
         if standing.condition == "behind":
             yield _about("store_behind", standing.ledger, standing.reason)
@@ -145,6 +156,8 @@ class ExceptionsService:
             if each.recovering:
                 waits = Code.INSUFFICIENT_POINTS.value if each.waits else None
                 yield _about("recovering", each.partner, each.stuck or waits)
+            elif each.stuck:
+                yield _about("contradicted", each.partner, each.stuck)
 
     def _successions(self) -> Iterator[ExceptionView]:
         """Yield the partners who say that their ledger goes on as a log which cannot be."""
@@ -163,6 +176,16 @@ class ExceptionsService:
 
     def _is_over(self, record: OutgoingRecord) -> bool:
         return record.reason in _OVER_LIMIT and self._age(record.held_at) <= _REFUSED_SECONDS
+
+    def _near_caps(self) -> Iterator[ExceptionView]:
+        """Yield the partners with whom the most that may be open, one way, is nearly open; `value` is what is."""
+        for partner, _ in self._context.reader.partners():
+            if self._context.reader.current_agreement(partner) is None:
+                continue
+            for each in exposures(self._context, partner):
+                if each.cap is not None and int(each.open) >= _NEAR * each.cap:
+                    about = _about("near_cap", partner, each.direction)
+                    yield replace(about, value=int(each.open), currency=Asset(each.currency))
 
     def _view(self, kind: ExceptionKind, conversion: Id, record: OutgoingRecord) -> ExceptionView:
         return ExceptionView(

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from node.engine.work import Answer, Desk
 from node.services.answers import Document, EntryAnswer, PartnerAcceptedAnswer, PartnerAnswer, Pending
 from node.services.context import Context
-from node.services.quotes import StoredView
+from node.services.exposures import ExposureView, exposures
 from node.services.refusals import NodeCode, NodeRefusal
 from node.services.render import document_in, fingerprint_of
 from node.services.requests import PartnerRequest, digest_request
@@ -18,8 +18,7 @@ from protocol.keys import Role
 from protocol.ledger import rules
 from protocol.ledger.commands import AddPartner
 from protocol.ledger.names import partner_id
-from protocol.ledger.state import EXPOSURE, IN, OUT, ExposureRecord, PartnerRecord, Way
-from protocol.ledger.terms import agreement_for_order
+from protocol.ledger.state import PartnerRecord
 from protocol.ledger.view import Need, Overlay
 
 NETWORK_SETTING: Final = "network"
@@ -34,21 +33,6 @@ class Contact:
 
 
 ContactOf = Callable[[Ledger], Contact]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExposureView:
-    """What is at stake one way: conversions to the partner (`out`) or from it (`in`), gross.
-
-    `open` is the value of all that is undecided, owed, in dispute or not yet confirmed as paid, in millionths of
-    `currency`; `cap` is the most that it may be, null for no limit. `undecided` of the conversions are on their way.
-    """
-
-    direction: Way
-    currency: str
-    open: str
-    cap: int | None
-    undecided: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,22 +147,8 @@ class PartnersService:
             agreement=None if current is None else current[0],
             last_contact=contact.last_contact,
             channel=contact.channel,
-            exposure=() if current is None else tuple(self._exposures(ledger)),
+            exposure=() if current is None else tuple(exposures(self._context, ledger)),
         )
-
-    def _exposures(self, ledger: Ledger) -> Iterator[ExposureView]:
-        view, own = StoredView(self._context.reader), self._context.ledger
-        _, record = agreement_for_order(view, ledger, at=self._context.now)
-        agreement = record.signed.agreement
-        for way, source in ((OUT, own), (IN, ledger)):
-            exposure = view.get(EXPOSURE, (ledger, way)) or ExposureRecord()
-            yield ExposureView(
-                direction=way,
-                currency=agreement.currency,
-                open=str(exposure.open_value),
-                cap=agreement.direction(source).cap,
-                undecided=exposure.conversions,
-            )
 
     def _with_reply(self, answer: EntryAnswer) -> PartnerAcceptedAnswer:
         assert isinstance(answer, PartnerAnswer), "a partner was added"

@@ -43,7 +43,8 @@ class Peer:
     Our store: `began` is where its log ended, as generation and size, before anything was said to the partner; `shown`
     is the largest checkpoint of ours that the partner holds, `lacks` what the store lacks of it.
     `excused` is false once it has applied words that the store should know; `late` is true for words of a log before
-    this one, from a partner that was gone when we went on as a successor; `waits_since` is the first word that cannot
+    this one, from a partner that was gone when we went on as a successor, and `beyond` if it holds more of that log
+    than our genesis says there was: with that one alone nothing goes on. `waits_since` is the first word that cannot
     stand again yet, by the seq of its lost entry, and `stuck` why one cannot.
     """
 
@@ -79,6 +80,7 @@ class Peer:
     lacks: str | None = None
     excused: bool = True
     late: bool = False
+    beyond: bool = False
     waits_since: int | None = None
     stuck: str | None = None
     last_contact: str | None = None

@@ -15,7 +15,7 @@ from node.store.reader import StoreReader
 from protocol.checkpoint import Checkpoint
 from protocol.identifiers import Ledger, generation_of
 from protocol.keys import PublicKey
-from protocol.ledger.names import recovery_id
+from protocol.ledger.names import recovery_ended_id, recovery_id
 from protocol.ledger.state import LEDGER, ONLY, LedgerRecord
 from protocol.merkle import HASH_BYTES, Hash, fold
 from protocol.tiles import TileId, TileReader
@@ -45,12 +45,12 @@ class Standing:
         peer.shown_note = note
 
     def judge(self, peer: Peer) -> None:
-        """Shut the gate if the partner has shown that the store is behind; see `Peer.excused` for what does not."""
+        """Shut the gate if the partner has shown that the store is behind; see `Peer` for what does not show it."""
         if peer.lacks is not None:
             self._shut(peer, peer.lacks, peer.shown)
-        peer.late = False
+        peer.late = peer.beyond = False
         peer.excused = not peer.outgoing.behind or self._excuses(peer)
-        if not peer.excused:
+        if not peer.excused and not peer.beyond:
             self._shut(peer, _WORDS)
 
     def _shut(self, peer: Peer, reason: str, seen: Checkpoint | None = None) -> None:
@@ -66,15 +66,22 @@ class Standing:
             return True
         if peer.lacks is not None or peer.shown is None:
             return False
+        if self._is_waived(record, peer.ledger):
+            # An operator has gone on without the rest of its words.
+            return True
         if generation_of(Ledger(peer.shown.origin)) == generation_of(record.log):
             # All our entries are here that it has seen: what we lack is a word that no entry made. But a checkpoint
             # that this very process has signed says nothing of an older copy.
             return place_of(peer.shown) <= peer.began
-        if self._reader.entry_seq_of_id(recovery_id(record.log, peer.ledger)) is not None:
-            # An operator has gone on without the rest of its words.
-            return True
         peer.late = _is_accounted_for(record, peer)
+        peer.beyond = not peer.late
         return peer.late
+
+    def _is_waived(self, record: LedgerRecord, partner: Ledger) -> bool:
+        """Return whether words were asked of a partner in this log that it has not all given back."""
+        ids = (recovery_id(record.log, partner), recovery_ended_id(record.log, partner))
+        begun, ended = (self._reader.entry_seq_of_id(each) for each in ids)
+        return begun is not None and ended is None
 
     def _lack(self, seen: Checkpoint) -> str | None:
         newest = self._reader.latest_checkpoint()

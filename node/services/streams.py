@@ -20,7 +20,7 @@ from node.store.rows import ChannelState
 from protocol.channel import Outgoing, first_missing
 from protocol.envelope import Header, encode_parcel, frames_root, seal_envelope
 from protocol.errors import TallystickError
-from protocol.identifiers import Digest, Ledger
+from protocol.identifiers import Digest, Ledger, generation_of
 from protocol.keys import Role
 from protocol.ledger.state import PARTNERS, PartnerRecord
 from protocol.limits import PARCEL_BYTES_MAX
@@ -231,8 +231,7 @@ class Streams:
 
     def _header(self, peer: Peer, first_seq: int, bodies: Sequence[bytes]) -> Header:
         note = self._reader.latest_checkpoint()
-        held = self._reader.latest_partner_checkpoint(peer.ledger)
-        shown = held.note.decode() if held is not None and len(held.note) <= _SHOWN_BYTES_MAX else None
+        shown = self._shown(peer.ledger)
         return Header(
             network=peer.record.network,
             sender=self._ledger,
@@ -246,3 +245,11 @@ class Streams:
             checkpoint=note.note.decode() if note else None,
             root=frames_root(first_seq, bodies),
         )
+
+    def _shown(self, partner: Ledger) -> str | None:
+        """Return the largest checkpoint of the partner that we hold, of the log by which our own log knows it."""
+        record = self._reader.record(PARTNERS, partner)
+        assert record is not None, "a partner that is spoken with"
+        # Of a successor we say nothing before we have entered it: it is to learn what we hold of the log before.
+        held = self._reader.latest_partner_checkpoint(partner, generation=generation_of(record.log))
+        return held.note.decode() if held is not None and len(held.note) <= _SHOWN_BYTES_MAX else None

@@ -65,7 +65,8 @@ class PartnerStanding:
 
     `answered`: it has answered since the start. `seen` is the size of our log that it has shown, in `generation`;
     `words` how many words of ours it has applied. While `recovering`, `back` of these are here; it `waits` for points
-    that other partners' words may bring, or is `stuck` at one that no rule lets stand again: the code says why.
+    that other partners' words may bring, or is `stuck` at one that no rule lets stand again: the code says why. So is
+    one that was gone when we went on as a successor, and holds more of the log before than our genesis says there was.
     """
 
     partner: str
@@ -210,7 +211,7 @@ class SuccessionService:
                 recovering=recovering,
                 back=row.back_next if recovering and row else None,
                 waits=recovering and peer.waits_since is not None,
-                stuck=peer.stuck if recovering else None,
+                stuck=Code.SUCCESSION_INVALID.value if peer.beyond else peer.stuck if recovering else None,
             )
 
     def _check_answered(self, peers: Sequence[Peer], without: Sequence[Ledger]) -> None:

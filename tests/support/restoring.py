@@ -36,11 +36,11 @@ WAIT_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 0.05
 
 
-def poll(look: Callable[[], bool], what: str) -> None:
-    """Return once `look` says so, or fail."""
+def poll(look: Callable[[], bool], what: str, *, tell: Callable[[], str] = str) -> None:
+    """Return once `look` says so, or fail with what `tell` has to say about it."""
     deadline = time.monotonic() + WAIT_SECONDS
     while not look():
-        assert time.monotonic() < deadline, f"waited {WAIT_SECONDS:.0f} s for {what}"
+        assert time.monotonic() < deadline, f"waited {WAIT_SECONDS:.0f} s for {what}: {tell()}"
         time.sleep(LOOK_SECONDS)
 
 
@@ -227,8 +227,18 @@ class World:
 
     def await_condition(self, brand: Brand, condition: str) -> Standing:
         """Return how a ledger stands once it does so."""
-        poll(lambda: self.standing(brand).condition == condition, f"{brand.title} to be {condition}")
+        poll(
+            lambda: self.standing(brand).condition == condition, f"{brand.title} to be {condition}", tell=self.tell_all
+        )
         return self.standing(brand)
+
+    def tell_all(self) -> str:
+        """Return how all ledgers say that they stand, and what their nodes said last that was not routine."""
+        told = [self.clients[brand].get("/v1/ledger/standing").data.decode() for brand in self.brands]
+        for brand in self.brands:
+            lines = self.alliance.nodes[brand].log_lines()
+            told += [line for line in lines if '"level": "info"' not in line][-20:]
+        return "\n".join(told)
 
     def cli(self, brand: Brand, *words: str, role: str = OPERATOR) -> "subprocess.CompletedProcess[str]":
         """Run a command against a node."""
@@ -260,9 +270,15 @@ class World:
         return note is not None and int(note.splitlines()[1]) == self.standing(brand).size
 
     def await_quiet(self) -> None:
-        """Return once no conversion is pending anywhere."""
+        """Return once no conversion is pending anywhere, and all that was written is published."""
         for brand in self.brands:
             poll(lambda brand=brand: not self.pending(brand), f"{brand.title}'s conversions to end")  # type: ignore[misc]
+        for brand in self.brands:
+            poll(lambda brand=brand: self.has_published(brand), f"{brand.title} to publish its log")  # type: ignore[misc]
+
+    def has_published(self, brand: Brand) -> bool:
+        """Return whether the checkpoint that a node publishes covers its whole log."""
+        return int(self.checkpoint(brand).splitlines()[1]) == self.standing(brand).size
 
     def pending(self, brand: Brand) -> bool:
         """Return whether anything is undecided."""

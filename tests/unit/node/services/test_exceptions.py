@@ -13,7 +13,7 @@ from node.services.exceptions import Delivery, ExceptionsService, ExceptionView
 from node.services.request_digest import RequestDigests
 from node.store.database import Database
 from protocol.errors import Code
-from protocol.ledger.state import LEDGER, ONLY, OUT
+from protocol.ledger.state import IN, LEDGER, ONLY, OUT
 from protocol.statement import AdjustmentReason
 from tests.support import windows
 from tests.support.documents import (
@@ -121,3 +121,18 @@ def test_an_order_that_a_limit_returned_is_shown(tmp_path: Path) -> None:
     (found,) = exceptions_of(pair.source, tmp_path)
     assert (found.kind, found.conversion, found.reason) == ("over_limit", uuid("three"), Code.MEMBER_LIMIT)
     assert (found.points, found.value) == (400, 2_500_000)
+
+
+def test_a_cap_of_which_four_fifths_are_taken_is_shown_before_anything_is_refused(tmp_path: Path) -> None:
+    value = 2_500_000
+    pair = pair_of(signed=signed_agreement(agreement(there=direction(cap=5 * value))))
+    nodes = (pair.source, pair.destination)
+    for count in range(1, 5):
+        convert(*nodes, pair.sender, 400, name=f"number {count}")
+        if count == 3:
+            assert [exceptions_of(node, tmp_path / f"early-{place}") for place, node in enumerate(nodes)] == [[], []]
+    for node, partner, way in zip(nodes, (BLUEBIRD, AURORA), (OUT, IN), strict=True):
+        (found,) = exceptions_of(node, tmp_path / way)
+        assert (found.kind, found.partner, found.reason) == ("near_cap", partner.ledger, way)
+        assert (found.value, found.currency) == (4 * value, USD)
+        assert "higher cap" in found.to_do

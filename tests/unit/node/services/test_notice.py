@@ -1,5 +1,7 @@
 """Notice and force between two real nodes: both enter the end, and a partner that comes back is heard late."""
 
+from datetime import datetime, timedelta
+
 from protocol.agreement import agreement_digest
 from protocol.conversion import SourceState
 from protocol.fields import format_time, later
@@ -7,7 +9,21 @@ from protocol.identifiers import Digest
 from protocol.ledger import commands, names
 from protocol.ledger.state import AGREEMENTS, CURRENT
 from tests.support.documents import USD, uuid
-from tests.support.nodes import Alliance, LocalNode, cancel, convert
+from tests.support.nodes import Alliance, FakeClock, LocalNode, cancel, convert
+
+
+class FastClock(FakeClock):
+    """A clock that shows a later time than the one it goes by."""
+
+    def __init__(self, clock: FakeClock, *, ahead: timedelta) -> None:
+        self._clock = clock
+        self._ahead = ahead
+
+    def now(self) -> datetime:
+        return self._clock.now() + self._ahead
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
 
 
 def agreed(node: LocalNode, partner: LocalNode) -> Digest:
@@ -36,6 +52,26 @@ def test_both_nodes_know_the_end(two: Alliance) -> None:
     two.talk()
     assert end_of(destination, digest) == ends_at
     assert source.replay() == source.replay()
+
+
+def test_a_notice_from_ahead_of_the_clock_waits_until_that_has_come_so_far(two: Alliance) -> None:
+    source, destination = two.pair
+    two.talk()
+    digest = agreed(source, destination)
+    source.stop()
+    source.clock = FastClock(two.clock, ahead=timedelta(hours=1))
+    source.start()
+    ends_at = later(format_time(source.clock.now()), seconds=31 * 86_400)
+    source.do(commands.EndAgreement(id=names.ended_id(digest, source.ledger), agreement=digest, ends_at=ends_at))
+    two.talk()
+    # It is not taken for said: the sender offers it again, and whatever comes after it waits behind it.
+    assert end_of(destination, digest) is None
+    assert "end" not in {each.kind for each in destination.reader.messages_received()}
+    assert len(source.reader.pending_outbox(destination.ledger)) == 1
+    two.clock.advance(3_600)
+    two.talk(120)
+    assert end_of(destination, digest) == ends_at
+    assert source.reader.pending_outbox(destination.ledger) == []
 
 
 def test_a_partner_that_comes_back_after_force_is_owed_what_it_credits(two: Alliance) -> None:
