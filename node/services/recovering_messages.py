@@ -101,7 +101,9 @@ class MessagesBack:
 
     def _evidence(self, taken: Sequence[_Verified]) -> Iterator[Write]:
         envelope: Envelope | None = None
-        log_size = 0
+        known = self._reader.counts().messages_received
+        # What came later was not handled earlier: a message that no entry rests on keeps its place among the others.
+        log_size = self._reader.messages_received(known - 1, 1)[0].log_size if known else 0
         for each in taken:
             if each.envelope != envelope:
                 envelope = each.envelope
