@@ -149,7 +149,9 @@ app.command("check")(agreement_check.check)
 
 @app.command()
 def show(
-    digest: Annotated[str, typer.Argument(metavar="DIGEST", help="As list prints it.")],
+    agreement: Annotated[
+        str, typer.Argument(metavar="AGREEMENT", help="Its digest, or the partner with whom it binds now.")
+    ],
     *,
     out: OutOption = None,
     as_json: JsonOption = False,
@@ -157,9 +159,10 @@ def show(
     token_file: TokenOption,
 ) -> None:
     """Show an agreement's rates, or write the signed document."""
-    if digest_in(digest) is None:
-        raise typer.BadParameter(f"{digest!r} is no digest of 64 lowercase hex digits")
     with connect(node, token_file) as client:
+        digest = digest_in(agreement) or client.partner(agreement).agreement
+        if digest is None:
+            raise typer.BadParameter(f"no agreement with {agreement} binds now")
         reply = client.get(f"/v1/agreements/{digest}")
     state = reply.read(AgreementState)
     if out is not None:

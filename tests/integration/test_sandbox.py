@@ -44,4 +44,5 @@ def test_the_sandbox_section_works(alliance: Alliance, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert "returned: 02 is link_unknown" in done.stdout
+    assert "(expired), for ever" in done.stdout
     assert "Traceback" not in done.stderr

@@ -132,6 +132,18 @@ def test_list_shows_what_binds_and_what_waits(tallystick: Command, node: NodeSta
     assert states == ["binds 1", "superseded 1", "received proposal"]
 
 
+def test_show_finds_what_binds_with_a_partner(tallystick: Command, node: NodeStandIn) -> None:
+    partner = {"ledger": BLUEBIRD.ledger, "points": "BLU", "agreement": DIGEST}
+    node.on("GET", "/v1/partners", answer({"partners": [partner]}))
+    node.on("GET", f"/v1/agreements/{DIGEST}", answer(ENTERED))
+    assert "400:250" in tallystick("agreement", "show", "bluebird.example").out
+    node.on("GET", "/v1/partners", answer({"partners": [{**partner, "agreement": None}]}))
+    none = tallystick("agreement", "show", "bluebird.example")
+    assert (none.status, "no agreement with bluebird.example binds now" in none.err) == (2, True)
+    unknown = tallystick("agreement", "show", "copper.example")
+    assert (unknown.status, "partner_unknown" in unknown.err) == (1, True)
+
+
 def test_show_prints_the_rates_or_writes_the_document(tallystick: Command, node: NodeStandIn, tmp_path: Path) -> None:
     node.on("GET", f"/v1/agreements/{DIGEST}", answer(ENTERED))
     said = tallystick("agreement", "show", DIGEST).out

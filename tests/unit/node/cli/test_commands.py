@@ -233,7 +233,6 @@ def test_a_node_that_is_away_is_status_3_and_names_the_id(tallystick: Command, n
         ["account", "open", "--kind", "pet"],
         ["account", "open", "--id", "1"],
         ["convert", ID, "bluebird.example", "5", "--accept-within", "0"],
-        ["agreement", "show", "abc"],
         ["audit", NODE_URL := "http://node.example", "--vkey", "nonsense"],
         ["audit", NODE_URL, "--token-file", "a", "--token-file", "b"],
         ["export"],
