@@ -13,7 +13,7 @@ from node.services.answers import OtherAnswer
 from node.services.credentials import Scope
 from node.services.requests import DisputeRequest
 from node.services.settlement import LISTED_MAX
-from node.services.settlement_views import DifferenceList, WindowList
+from node.services.settlement_views import DifferenceList, WindowLineList, WindowList
 from protocol.errors import Code
 from protocol.identifiers import LEDGER_PATTERN, Id, Ledger
 from protocol.limits import NAME_CHARACTERS_MAX
@@ -89,6 +89,20 @@ def _place(cursor: str | None) -> tuple[int, Ledger] | None:
         return None
     window, _, ledger = cursor.partition("/")
     return int(window), Ledger(ledger)
+
+
+@ROUTER.get("/lines", dependencies=_READ, responses=answers(WindowLineList, *READS, Code.PARTNER_UNKNOWN))
+def list_lines(
+    *,
+    node: NodeDependency,
+    partner: Annotated[LedgerText, Query()],
+    window: Annotated[WindowField, WHOLE, Query()],
+    direction: Annotated[Literal["out", "in"], Query(description="`out` are conversions to the partner.")],
+    after: Annotated[WindowField | None, WHOLE, Query(description="The number of the last line seen.")] = None,
+    limit: Annotated[Limit, Query()] = LISTED_MAX,
+) -> Response:
+    """List what this ledger has credited and captured in a window, in the order of the decisions."""
+    return answered(node.settlement.lines(Ledger(partner), window, direction, after=after or 0, limit=limit))
 
 
 @ROUTER.get("/differences", dependencies=_READ, responses=answers(DifferenceList, *READS, Code.PARTNER_UNKNOWN))

@@ -16,6 +16,24 @@ class LineShown(_Answer, frozen=True, kw_only=True):
     currency: str
 
 
+class WindowLine(LineShown, frozen=True, kw_only=True):
+    """A line of the node's own account."""
+
+    dec_seq: int
+    conversion: str
+    source_points: int
+    destination_points: int
+    fee_points: int
+    dispute: str | None
+
+
+class WindowLineList(_Answer, frozen=True, kw_only=True):
+    """A page of lines of one direction of a window."""
+
+    lines: tuple[WindowLine, ...]
+    next: int | None
+
+
 class DifferenceRow(_Answer, frozen=True, kw_only=True):
     """A line that the two sides have otherwise, or that one of them lacks."""
 

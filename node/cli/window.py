@@ -5,9 +5,10 @@ from typing import Annotated, Final
 import typer
 
 from node.cli.answers import WindowList, WindowRow
+from node.cli.api_client import Query
 from node.cli.options import JsonOption, LimitOption, NodeOption, PartnerArgument, PartnerOption, TokenOption, connect
 from node.cli.output import MILLIONTHS, money, print_json, print_line, print_table, print_written
-from node.cli.settlement_answers import DifferenceList, DifferenceRow
+from node.cli.settlement_answers import DifferenceList, DifferenceRow, WindowLine, WindowLineList
 
 app: Final = typer.Typer(no_args_is_help=True, help="Settlement windows with partners.")
 
@@ -62,6 +63,43 @@ def close(
     with connect(node, token_file) as client:
         reply = client.post("/v1/windows/close", {"partner": client.partner(partner).ledger, "window": window})
     print_written(reply, as_json=as_json, said=f"window {window} is closed here")
+
+
+@app.command()
+def lines(
+    partner: PartnerArgument,
+    window: WindowArgument,
+    *,
+    received: Annotated[
+        bool, typer.Option("--received", help="Conversions from the partner, not those to it.")
+    ] = False,
+    after: Annotated[int | None, typer.Option(min=1, metavar="NUMBER", help="Those after this one.")] = None,
+    limit: LimitOption = LIMIT,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """List what was credited in one direction of a window, also while it is open."""
+    with connect(node, token_file) as client:
+        ledger, direction = client.partner(partner).ledger, "in" if received else "out"
+        place: Query = {"partner": ledger, "window": window, "direction": direction}
+        reply = client.get("/v1/windows/lines", {**place, "after": after, "limit": limit})
+    if as_json:
+        print_json(reply.data)
+        return
+    found = reply.read(WindowLineList)
+    columns = ("number", "conversion", "points", "fee", "gives", "value", "in dispute")
+    print_table(columns, map(_line, found.lines))
+    if found.next is not None:
+        print_line(f"more with --after {found.next}")
+
+
+def _line(row: WindowLine) -> tuple[str | int | None, ...]:
+    dispute = row.dispute and row.dispute.replace("_", " ")
+    return (
+        row.dec_seq, row.conversion, row.source_points, row.fee_points, row.destination_points,
+        money(row.value, row.currency), dispute,
+    )  # fmt: skip
 
 
 @app.command()

@@ -19,12 +19,14 @@ from node.services.settlement_views import (
     ProposalList,
     StatementList,
     StatementView,
+    WindowLineList,
     WindowList,
     WindowView,
     difference_view,
     proposal_view,
     statement_row,
     statement_view,
+    window_line,
     window_view,
 )
 from node.services.signing import Proposal, Signing, StatementSigner
@@ -45,6 +47,7 @@ from protocol.ledger.state import (
     DecisionCounter,
     SettlementRecord,
     StatementRecord,
+    Way,
     WindowRecord,
 )
 from protocol.settlement.calendar import closes_at
@@ -77,6 +80,16 @@ class SettlementService:
         found = self._context.reader.windows_page(partner, after=after, limit=limit + 1)
         rows = tuple(map(self._window, found[:limit]))
         return WindowList(windows=rows, next=f"{rows[-1].window}/{rows[-1].partner}" if len(found) > limit else None)
+
+    def lines(
+        self, partner: Ledger, window: int, way: Way, *, after: int = 0, limit: int = LISTED_MAX
+    ) -> WindowLineList:
+        """Return the lines of one direction of a window, those after the decision numbered `after`."""
+        known_partner(StoredView(self._context.reader), partner)
+        found = self._context.reader.lines_of_way(partner, way, window, limit=limit + 1, after=after)
+        lines = tuple(window_line(dec_seq, record) for (_, _, dec_seq), record in found[:limit])
+        following = lines[-1].dec_seq if len(found) > limit else None
+        return WindowLineList(partner=partner, window=window, direction=way, lines=lines, next=following)
 
     def differences(self, partner: Ledger, window: int) -> DifferenceList:
         """Return where the sides of a window differ, line by line, as far as both have shown their lines."""

@@ -9,7 +9,7 @@ from node.services.render import document_of
 from node.services.settlement_papers import Paper
 from node.services.signing import Proposal
 from protocol.identifiers import Ledger
-from protocol.ledger.state import CloseRecord, StatementRecord, WindowRecord, WindowTotals
+from protocol.ledger.state import CloseRecord, LineRecord, StatementRecord, Way, WindowRecord, WindowTotals
 from protocol.statement import DisputedLine, Line
 
 
@@ -125,6 +125,31 @@ class LineView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WindowLine(LineView):
+    """A line of this ledger's own account: one credited conversion.
+
+    `dispute` is why it is left out of its window's bill; `billed` what a later statement has made of it, null as long
+    as its own window's says it.
+    """
+
+    dec_seq: int
+    conversion: str
+    dispute: str | None
+    billed: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowLineList:
+    """Lines of one direction of a window in the order of its decisions; `next` is the `dec_seq` to go on after."""
+
+    partner: str
+    window: int
+    direction: Way
+    lines: tuple[WindowLine, ...]
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DifferenceView:
     """A line that the two sides have otherwise, or that one of them lacks: why, and what to do about it."""
 
@@ -237,6 +262,23 @@ def difference_view(doubt: Doubt) -> DifferenceView:
         to_do=TO_DO[doubt.fault],
         ours=_line_view(difference.ours),
         theirs=_line_view(difference.theirs),
+    )
+
+
+def window_line(dec_seq: int, record: LineRecord) -> WindowLine:
+    """Return a line as this ledger has it."""
+    return WindowLine(
+        dec_seq=dec_seq,
+        conversion=record.conversion,
+        agreement=record.agreement,
+        currency=record.currency,
+        source_points=record.source_points,
+        destination_points=record.destination_points,
+        fee_points=record.fee_points,
+        value=record.value,
+        fulfil=record.fulfil,
+        dispute=record.dispute and record.dispute.value,
+        billed=record.billed,
     )
 
 

@@ -43,10 +43,12 @@ class WindowReads(Reads):
         return list(self._records(STATEMENTS, *conditions, order=(_STATEMENTS.agreed_seq.desc(),), limit=limit))
 
     def lines_of_way(
-        self, partner: Ledger, way: Way, window: int, *, limit: int
+        self, partner: Ledger, way: Way, window: int, *, limit: int, after: int = 0
     ) -> list[tuple[tuple[Ledger, Way, int], LineRecord]]:
-        """Return the lines of one direction of a window in the order of its decisions."""
-        conditions = [_LINES.partner == partner, _LINES.window == window, _LINES.direction == way]
+        """Return the lines of one direction of a window in the order of its decisions, those `after` a `dec_seq`."""
+        conditions = [
+            _LINES.partner == partner, _LINES.window == window, _LINES.direction == way, _LINES.dec_seq > after,
+        ]  # fmt: skip
         return list(self._records(LINES, *conditions, order=(_LINES.dec_seq,), limit=limit))
 
     def lines_of_conversion(self, partner: Ledger, conversion: Id) -> list[tuple[tuple[Ledger, Way, int], LineRecord]]:

@@ -174,6 +174,30 @@ def test_lists_have_cursors(nodes: Alliance, served: tuple[Served, Served]) -> N
         assert first.call("GET", f"/v1/windows?after={wrong}").status_code == 422
 
 
+def test_the_lines_of_an_open_window_are_listed_by_both(nodes: Alliance, served: tuple[Served, Served]) -> None:
+    first, second = served
+    source, destination = nodes.pair
+    conversions = [convert(source, destination, name=name) for name in ("one", "two", "three")]
+    nodes.talk()
+    pages = []
+    for of, partner, way in ((first, second, "out"), (second, first, "in")):
+        place = f"/v1/windows/lines?partner={partner.ledger}&window=1&direction={way}"
+        page = of.call("GET", f"{place}&limit=2").json()
+        rest = of.call("GET", f"{place}&limit=2&after={page['next']}", role=CallerRole.AUDITOR).json()
+        assert ([each["dec_seq"] for each in page["lines"]], page["next"], rest["next"]) == ([1, 2], 2, None)
+        pages.append(page["lines"] + rest["lines"])
+    assert pages[0] == pages[1]
+    assert {line["conversion"] for line in pages[0]} == set(conversions)
+    assert {(line["value"], line["currency"], line["dispute"], line["billed"]) for line in pages[0]} == {
+        (5_000_000, "USD", None, None)
+    }
+    none = first.call("GET", f"/v1/windows/lines?partner={second.ledger}&window=1&direction=in").json()
+    assert (none["lines"], none["next"]) == ([], None)
+    stranger = first.call("GET", "/v1/windows/lines?partner=nobody.example/main.1&window=1&direction=in")
+    assert (stranger.status_code, stranger.json()["code"]) == (404, "partner_unknown")
+    assert first.call("GET", f"/v1/windows/lines?partner={second.ledger}&window=1").status_code == 422
+
+
 def test_a_line_that_the_partner_alone_has_is_shown_and_entered(nodes: Alliance, served: tuple[Served, Served]) -> None:
     first, second = served
     source, destination = nodes.pair

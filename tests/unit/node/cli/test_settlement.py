@@ -110,6 +110,21 @@ DIFFERENCE: Final = {
 }  # fmt: skip
 
 
+def test_the_lines_of_a_window_are_listed(tallystick: Command, node: NodeStandIn) -> None:
+    line = {
+        **LINE, "dec_seq": 4, "conversion": uuid("line"), "source_points": 400, "destination_points": 250,
+        "fee_points": 0, "dispute": "not_credited",
+    }  # fmt: skip
+    found = {"lines": [line], "next": 4}
+    node.on("GET", "/v1/windows/lines", answer(found))
+    done = tallystick("window", "lines", "bluebird.example", "3", "--received", "--after", "2")
+    assert all(part in done.out for part in (uuid("line"), "2.50 USD", "not credited", "more with --after 4"))
+    asked = node.requests[-1].url.params
+    assert (asked["window"], asked["direction"], asked["after"]) == ("3", "in", "2")
+    assert json.loads(tallystick("window", "lines", "bluebird.example", "3", "--json").out) == found
+    assert node.requests[-1].url.params["direction"] == "out"
+
+
 @pytest.mark.parametrize(
     ("found", "said"),
     [
