@@ -97,10 +97,14 @@ class Codec(Generic[_T]):
         """Return the document whose canonical encoding is `data`, or raise."""
         if len(data) > self._bytes_max:
             raise self._error(f"longer than {self._bytes_max} bytes")
-        try:
-            document = self._decoder.decode(data)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            raise self._error(str(error)) from error
+        document = self.read_back(data)
         if self.encode(document) != data:
             raise self._error("not in canonical form (order, spacing, duplicate key, -0 or escape)")
         return document
+
+    def read_back(self, data: bytes) -> _T:
+        """Return the document in `data` that `encode` has just made, or raise: types promise less than formats."""
+        try:
+            return self._decoder.decode(data)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            raise self._error(str(error)) from error

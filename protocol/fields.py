@@ -54,7 +54,8 @@ _DATE: Final = re.compile(DATE_PATTERN)
 
 def format_time(moment: datetime) -> str:
     """Return an aware `moment` as RFC 3339 in UTC with six decimals: fixed width, so text order is time order."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+    utc = moment.astimezone(UTC).replace(tzinfo=None)
+    return f"{utc.isoformat(timespec='microseconds')}Z"
 
 
 def parse_time(text: str) -> datetime:

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from node.api.app import create_app
 from node.app.directory import STATE_NAME
+from node.app.memory import settle
 from node.app.open import OpenedNode, PortOverrides, open_node
 from node.config import NodeConfig
 from node.services.node import Node
@@ -155,7 +156,9 @@ def serve(
     """
     with open_node(directory, settings=settings, ports=ports) as opened:
         configure_logging(level=opened.config.log_level, form=opened.config.log_format)
-        NodeServer(opened).run(on_ready)
+        server = NodeServer(opened)
+        settle()
+        server.run(on_ready)
 
 
 def _settings(config: NodeConfig, app: ASGIApp) -> uvicorn.Config:

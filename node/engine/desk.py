@@ -1,9 +1,8 @@
 """The desk of one commit: executes commands on its overlay and keeps what is to be written."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from node.engine.gate import Gate
 from node.engine.times import EntryTimes
@@ -30,8 +29,7 @@ _K = TypeVar("_K")
 _R = TypeVar("_R")
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """How far everything was when a work began."""
 
     overlay: int

@@ -107,8 +107,7 @@ class Engine:
             self._store.load(list(wanted), overlay)
             for place in asking:
                 try:
-                    missing = (each for each in works[place].needs(overlay) if not overlay.is_loaded(each))
-                    asking[place] = dict.fromkeys(missing)
+                    asking[place] = overlay.missing(works[place].needs(overlay))
                 except Exception as error:  # noqa: BLE001 - one work's bug must not harm the others in its commit
                     failed.add(place)
                     results[place] = _reported(error, works[place])

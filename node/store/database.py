@@ -30,6 +30,9 @@ READER_WAIT_SECONDS: Final = 10
 
 _DRIVERS: Final = ("sqlite+pysqlite", "sqlite", "postgresql+psycopg")
 
+WAL_PAGES: Final = 8_000
+"""How far SQLite's log grows before its pages go into the file: 32 MB, so that a large commit is not written twice."""
+
 # WAL lets reads go on beside the writer; FULL flushes the log at each commit, also on macOS with fullfsync.
 _PRAGMAS: Final = (
     "journal_mode = WAL",
@@ -38,6 +41,7 @@ _PRAGMAS: Final = (
     "foreign_keys = ON",
     f"busy_timeout = {BUSY_TIMEOUT_MS}",
     "trusted_schema = OFF",
+    f"wal_autocheckpoint = {WAL_PAGES}",
 )
 _POSTGRES_OPTIONS: Final = "-c synchronous_commit=on"
 

@@ -65,11 +65,11 @@ class StoreWriter:
         self.close()
 
     def close(self) -> None:
-        """Give up the connection and the lock."""
+        """Give up the lock and the connection."""
         try:
-            self._session.close()
-        finally:
             self._lock.release()
+        finally:
+            self._session.close()
 
     def head(self) -> StoredHead:
         """Return the end of the log; raise `StoreCorrupt` where last entry, checkpoint and head row do not agree."""

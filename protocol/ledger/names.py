@@ -14,6 +14,9 @@ from protocol.entries import (
     Genesis,
     HoldReleased,
     PartnerAdded,
+    PointsIssued,
+    PointsRedeemed,
+    PointsTransferred,
 )
 from protocol.errors import Code, IdentifierInvalid, Refusal
 from protocol.identifiers import Digest, Id, Ledger, parse_id, successor_of
@@ -145,6 +148,8 @@ def recovered_id(body: EntryBody, digest: Digest) -> Id:
 
 def id_of(entry: AnyEntry, *, ledger: Ledger) -> Id | None:
     """Return the only id that `entry` of `ledger` can have, or None when a client chose it."""
+    if isinstance(entry, PointsTransferred | PointsIssued | PointsRedeemed):
+        return None
     match entry:
         case Genesis():
             return genesis_id(entry.ledger)

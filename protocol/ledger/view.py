@@ -5,8 +5,8 @@ command changed. A complete overlay starts empty and treats an absent row as one
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar, cast
+from operator import attrgetter
+from typing import Final, NamedTuple, Protocol, TypeVar, cast
 
 from protocol.identifiers import Account
 from protocol.ledger.state import LOTS, Lot, Table
@@ -15,8 +15,7 @@ _K = TypeVar("_K")
 _R = TypeVar("_R")
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(NamedTuple):
     """A row that a command reads: a table and a key; or with `book`, all open lots of an account."""
 
     table: Table[object, object] | None
@@ -25,7 +24,7 @@ class Need:
 
 def need(table: Table[_K, _R], key: _K) -> Need:
     """Return the need of one row."""
-    return Need(cast("Table[object, object]", table), key)
+    return Need(table, key)  # type: ignore[arg-type]  # a cast would cost each of many needs a call
 
 
 def need_book(account: Account) -> Need:
@@ -54,6 +53,8 @@ class NotLoaded(LookupError):
 
 
 _ABSENT: Final = object()
+_ORDER: Final = attrgetter("order")
+_NOTHING: Final[dict[tuple[int, int], Lot]] = {}
 
 
 class Overlay:
@@ -63,17 +64,16 @@ class Overlay:
         """Start empty; with `complete`, a row that is absent does not exist."""
         self._complete = complete
         self._rows: dict[Table[object, object], dict[object, object]] = {}
-        self._books: dict[Account, dict[tuple[int, int], None]] = {}
+        self._books: dict[Account, dict[tuple[int, int], Lot]] = {}
         self._loaded_books: set[Account] = set()
-        self._journal: list[tuple[dict[object, object], object, object]] = []
-        self._changed: list[tuple[Table[object, object], object]] = []
+        self._journal: list[tuple[Table[object, object], object, object]] = []
 
     def _table(self, table: Table[_K, _R]) -> dict[object, object]:
-        plain = cast("Table[object, object]", table)
-        rows = self._rows.get(plain)
-        if rows is None:
-            rows = self._rows[plain] = {}
-        return rows
+        # Families are asked for a row several times an entry: what can be spared here is spared.
+        try:
+            return self._rows[table]  # type: ignore[index]
+        except KeyError:
+            return self._rows.setdefault(cast("Table[object, object]", table), {})
 
     def peek(self, table: Table[_K, _R], key: _K) -> _R | None:
         """Return the row if it is loaded and exists."""
@@ -83,9 +83,19 @@ class Overlay:
         """Return whether the overlay knows the row, or that there is none."""
         if self._complete:
             return True
-        if wanted.table is None:
-            return wanted.key in self._loaded_books
-        return wanted.key in self._table(wanted.table)
+        table, key = wanted
+        return key in (self._loaded_books if table is None else self._table(table))
+
+    def missing(self, wanted: Iterable[Need]) -> dict[Need, None]:
+        """Return those of `wanted` that are not loaded, each once, in their order."""
+        rows, books = self._rows, self._loaded_books
+        if self._complete:
+            return {}
+        return {
+            each: None
+            for each in wanted
+            if each[1] not in (books if each[0] is None else rows.get(each[0], ()))
+        }
 
     def load(self, table: Table[_K, _R], key: _K, record: _R | None) -> None:
         """Make a stored row known, or with None that there is none; never undoes a change."""
@@ -101,27 +111,27 @@ class Overlay:
 
     def get(self, table: Table[_K, _R], key: _K) -> _R | None:
         """Return the row, or None if there is none; raise `NotLoaded` if nobody asked for it."""
-        record = self._table(table).get(key, _ABSENT)
-        if record is _ABSENT:
+        try:
+            return self._rows[table][key]  # type: ignore[index,return-value]
+        except KeyError:
             if not self._complete:
-                raise NotLoaded(f"{table.name} {key!r}")
+                raise NotLoaded(f"{table.name} {key!r}") from None
             return None
-        return cast("_R | None", record)
 
     def put(self, table: Table[_K, _R], key: _K, record: _R) -> None:
         """Insert or replace the row."""
         rows = self._table(table)
-        self._journal.append((rows, key, rows.get(key, _ABSENT)))
-        self._changed.append((cast("Table[object, object]", table), key))
+        self._journal.append((table, key, rows.get(key, _ABSENT)))  # type: ignore[arg-type]
         rows[key] = record
 
     def lots(self, account: Account) -> list[Lot]:
         """Return the open lots of `account` in the order in which they are consumed."""
         if not self._complete and account not in self._loaded_books:
             raise NotLoaded(f"lots of {account}")
-        rows = self._table(LOTS)
-        found = (cast("Lot", rows[account, *place]) for place in self._books.get(account, ()))
-        return sorted(found, key=lambda lot: lot.order)
+        found = list(self._books.get(account, _NOTHING).values())
+        if len(found) > 1:
+            found.sort(key=_ORDER)
+        return found
 
     def put_lot(self, account: Account, lot: Lot) -> None:
         """Insert or replace a lot; one with nothing remaining is closed."""
@@ -133,7 +143,7 @@ class Overlay:
         account, seq, part = key
         book = self._books.setdefault(account, {})
         if lot is not None and lot.remaining:
-            book[seq, part] = None
+            book[seq, part] = lot
         else:
             book.pop((seq, part), None)
 
@@ -144,21 +154,21 @@ class Overlay:
     def rollback(self, mark: int) -> None:
         """Undo every change since `mark`."""
         while len(self._journal) > mark:
-            rows, key, before = self._journal.pop()
-            self._changed.pop()
+            table, key, before = self._journal.pop()
+            rows = self._rows[table]
             if before is _ABSENT:
                 del rows[key]
             else:
                 rows[key] = before
-            if rows is self._table(LOTS):
+            if table is LOTS:
                 lot = None if before is _ABSENT else cast("Lot | None", before)
                 self._shelve(cast("tuple[Account, int, int]", key), lot)
 
     def take_changes(self) -> dict[tuple[Table[object, object], object], object]:
         """Return each changed row with its last content, and start anew: earlier savepoints are gone."""
-        changes = {(table, key): self._table(table)[key] for table, key in self._changed}
+        rows = self._rows
+        changes = {(table, key): rows[table][key] for table, key, _ in self._journal}
         self._journal.clear()
-        self._changed.clear()
         return changes
 
     def rows(self, table: Table[_K, _R]) -> Iterator[tuple[_K, _R]]:
