@@ -16,14 +16,20 @@ class LineShown(_Answer, frozen=True, kw_only=True):
     currency: str
 
 
-class WindowLine(LineShown, frozen=True, kw_only=True):
+class LineTerms(LineShown, frozen=True, kw_only=True):
+    """A line with its points."""
+
+    source_points: int
+    destination_points: int
+    fee_points: int
+
+
+class WindowLine(_Answer, frozen=True, kw_only=True):
     """A line of the node's own account."""
 
     dec_seq: int
     conversion: str
-    source_points: int
-    destination_points: int
-    fee_points: int
+    line: LineTerms
     dispute: str | None
 
 

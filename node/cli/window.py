@@ -95,10 +95,10 @@ def lines(
 
 
 def _line(row: WindowLine) -> tuple[str | int | None, ...]:
-    dispute = row.dispute and row.dispute.replace("_", " ")
+    line, dispute = row.line, row.dispute and row.dispute.replace("_", " ")
     return (
-        row.dec_seq, row.conversion, row.source_points, row.fee_points, row.destination_points,
-        money(row.value, row.currency), dispute,
+        row.dec_seq, row.conversion, line.source_points, line.fee_points, line.destination_points,
+        money(line.value, line.currency), dispute,
     )  # fmt: skip
 
 

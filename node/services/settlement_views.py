@@ -125,7 +125,7 @@ class LineView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WindowLine(LineView):
+class WindowLine:
     """A line of this ledger's own account: one credited conversion.
 
     `dispute` is why it is left out of its window's bill; `billed` what a later statement has made of it, null as long
@@ -134,6 +134,7 @@ class WindowLine(LineView):
 
     dec_seq: int
     conversion: str
+    line: LineView
     dispute: str | None
     billed: int | None
 
@@ -260,31 +261,24 @@ def difference_view(doubt: Doubt) -> DifferenceView:
         conversion=doubt.line.id,
         reason=doubt.fault.value,
         to_do=TO_DO[doubt.fault],
-        ours=_line_view(difference.ours),
-        theirs=_line_view(difference.theirs),
+        ours=None if difference.ours is None else _line_view(difference.ours),
+        theirs=None if difference.theirs is None else _line_view(difference.theirs),
     )
 
 
 def window_line(dec_seq: int, record: LineRecord) -> WindowLine:
     """Return a line as this ledger has it."""
+    dispute = record.dispute and record.dispute.value
     return WindowLine(
         dec_seq=dec_seq,
         conversion=record.conversion,
-        agreement=record.agreement,
-        currency=record.currency,
-        source_points=record.source_points,
-        destination_points=record.destination_points,
-        fee_points=record.fee_points,
-        value=record.value,
-        fulfil=record.fulfil,
-        dispute=record.dispute and record.dispute.value,
+        line=_line_view(record),
+        dispute=dispute,
         billed=record.billed,
     )
 
 
-def _line_view(line: Line | None) -> LineView | None:
-    if line is None:
-        return None
+def _line_view(line: Line | LineRecord) -> LineView:
     return LineView(
         agreement=line.agreement,
         currency=line.currency,

@@ -111,10 +111,8 @@ DIFFERENCE: Final = {
 
 
 def test_the_lines_of_a_window_are_listed(tallystick: Command, node: NodeStandIn) -> None:
-    line = {
-        **LINE, "dec_seq": 4, "conversion": uuid("line"), "source_points": 400, "destination_points": 250,
-        "fee_points": 0, "dispute": "not_credited",
-    }  # fmt: skip
+    terms = {**LINE, "source_points": 400, "destination_points": 250, "fee_points": 0}
+    line = {"dec_seq": 4, "conversion": uuid("line"), "line": terms, "dispute": "not_credited"}
     found = {"lines": [line], "next": 4}
     node.on("GET", "/v1/windows/lines", answer(found))
     done = tallystick("window", "lines", "bluebird.example", "3", "--received", "--after", "2")
