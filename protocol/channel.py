@@ -148,7 +148,7 @@ class Outgoing:
 
         `knows` tells whether our store has a body that we are said to have sent.
         """
-        if not self._is_named_by(acknowledgement):
+        if not self.is_named_by(acknowledgement):
             # What was applied before this epoch can be no more than what we knew to have sent when we opened it.
             self.behind = self.behind or acknowledgement.bodies > self.bodies_sent
             return []
@@ -176,15 +176,18 @@ class Outgoing:
             raise EnvelopeInvalid(f"no epoch comes after {passed}")
         return passed + 1
 
+    def is_named_by(self, acknowledgement: Acknowledgement | None) -> bool:
+        """Return whether an envelope that carries `acknowledgement` was made after this epoch had been opened."""
+        if acknowledgement is None:
+            return False
+        return (acknowledgement.epoch, acknowledgement.epoch_nonce) == (self.epoch, self.epoch_nonce)
+
     def _passed_by(self, acknowledgement: Acknowledgement | None, *, restarted: bool) -> int | None:
-        named = acknowledgement is not None and self._is_named_by(acknowledgement)
+        named = self.is_named_by(acknowledgement)
         if acknowledgement is not None and not named and acknowledgement.epoch >= self.epoch:
             return acknowledgement.epoch
         has_all = named and acknowledgement is not None and acknowledgement.next_seq >= self.first_seq
         return self.epoch if restarted and self.first_seq and not has_all else None
-
-    def _is_named_by(self, acknowledgement: Acknowledgement) -> bool:
-        return (acknowledgement.epoch, acknowledgement.epoch_nonce) == (self.epoch, self.epoch_nonce)
 
     def _compare(self, fence: Fence, knows: Callable[[Digest], bool]) -> None:
         # A count that fits is not enough: a restored store may have said other things since.

@@ -211,6 +211,7 @@ def show_agreement(digest: Annotated[DigestText, Path()], node: NodeDependency) 
         ProposalView,
         *WRITES,
         NodeCode.PROPOSALS_FULL,
+        Code.AGREEMENT_EXISTS,
         Code.AGREEMENT_LOOP,
         Code.AMOUNT_INVALID,
         Code.PARTNER_UNKNOWN,
@@ -230,6 +231,7 @@ def propose(body: ProposeBody, node: NodeDependency) -> Response:
     responses=answers(
         AgreementAnswer,
         *WRITES,
+        NodeCode.PROPOSALS_CROSS,
         NodeCode.PROPOSAL_UNKNOWN,
         Code.AGREEMENT_EXISTS,
         Code.AGREEMENT_LAPSED,

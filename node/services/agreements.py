@@ -6,19 +6,18 @@ after each start, and it answers the same each time; nothing about sending needs
 """
 
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from node.engine.work import Answer, Desk
 from node.services.answers import Document, EntryAnswer, Pending
 from node.services.context import Context
+from node.services.proposing import EnterWork, KeepWork
 from node.services.rate_checks import RateReport, refuse_loops, report_of, still_counting
 from node.services.refusals import NodeCode, NodeRefusal
 from node.services.render import document_in, document_of
 from node.services.requests import EndRequest, ProposalRequest, digest_request
 from node.services.terms import make_agreement
-from node.store.rows import DeleteProposal, Proposal, PutProposal
+from node.store.rows import Proposal, PutProposal
 from protocol.agreement import (
     Agreement,
     SignedAgreement,
@@ -32,11 +31,9 @@ from protocol.agreement import (
 from protocol.errors import AgreementInvalid, Code, Refusal
 from protocol.identifiers import Digest, Ledger
 from protocol.keys import Role
-from protocol.ledger import rules
 from protocol.ledger.commands import EndAgreement, EnterAgreement
 from protocol.ledger.names import agreement_id, ended_id
 from protocol.ledger.state import AGREEMENTS, PARTNERS, AgreementRecord, PartnerRecord
-from protocol.ledger.view import Need, Overlay, need
 
 PROPOSALS_PER_PARTNER_MAX: Final = 64
 PROPOSALS_PATH: Final = "/peer/v1/proposals"
@@ -45,11 +42,12 @@ AGREEMENTS_PATH: Final = "/peer/v1/agreements"
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """A signed document that a partner should have, and the address to send it to."""
+    """A signed document that a partner should have, the address to send it to, and when it was kept last."""
 
     partner: Ledger
     url: str
     document: bytes
+    kept_at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,40 +88,6 @@ class AgreementList:
     agreements: tuple[AgreementView, ...]
 
 
-class KeepWork:
-    """Keeps a proposal, unless it was entered while it was on its way."""
-
-    def __init__(self, proposal: PutProposal) -> None:
-        self._proposal = proposal
-
-    def needs(self, _view: Overlay) -> Iterator[Need]:
-        """Yield the agreement that it may have become."""
-        yield need(AGREEMENTS, self._proposal.digest)
-
-    def run(self, desk: Desk) -> None:
-        """Keep the proposal."""
-        if desk.find(AGREEMENTS, self._proposal.digest) is None:
-            desk.stage(self._proposal)
-
-
-class EnterWork:
-    """Enters a complete agreement; its proposal is done with."""
-
-    def __init__(self, command: EnterAgreement, digest: Digest) -> None:
-        self._command = command
-        self._digest = digest
-
-    def needs(self, view: Overlay) -> Iterator[Need]:
-        """Yield what the command reads."""
-        yield from rules.needs(view, self._command)
-
-    def run(self, desk: Desk) -> list[Answer]:
-        """Enter the agreement."""
-        answer = desk.execute(self._command)
-        desk.stage(DeleteProposal(self._digest))
-        return [answer]
-
-
 class AgreementsService:
     """Proposes, receives, accepts and lists agreements."""
 
@@ -132,7 +96,7 @@ class AgreementsService:
         self._changed = threading.Event()
 
     def propose(self, request: ProposalRequest) -> Pending[ProposalView]:
-        """Sign an agreement on the given terms and keep it until the partner has signed too."""
+        """Sign an agreement on the given terms and keep it until the partner signs too; a repeat sends it again."""
         partner = self._partner(request.partner)
         own = self._context
         current = own.reader.current_agreement(request.partner)
@@ -157,7 +121,10 @@ class AgreementsService:
         return self._keep(signed, partner, "received")
 
     def accept(self, proposal: bytes | None, digest: Digest | None, *, forced: bool) -> Pending[EntryAnswer]:
-        """Sign a partner's proposal, given or received before, and enter it; its terms bind from then on."""
+        """Sign a partner's proposal, given or received before, and enter it; its terms bind from then on.
+
+        Raises `proposals_cross` through the answer at the first party, while a proposal of its own is out.
+        """
         document = self._document(proposal, digest)
         signed, partner = self._open(document)
         if partner not in [item.ledger for item in signed.signatures]:
@@ -168,13 +135,14 @@ class AgreementsService:
         ours = sign_agreement(signed.agreement, ledger=own, key=self._context.keyring.key(Role.APPROVAL))
         theirs = [item for item in signed.signatures if item.ledger != own]
         both = tuple(sorted([ours, *theirs], key=lambda item: item.ledger))
-        return self._enter(SignedAgreement(agreement=signed.agreement, signatures=both), forced=forced)
+        accepted = SignedAgreement(agreement=signed.agreement, signatures=both)
+        return self._enter(accepted, forced=forced, accepting=True)
 
     def receive_complete(self, document: bytes) -> Pending[EntryAnswer]:
         """Enter an agreement that a partner has completed: our own signature on it is our approval."""
         signed, _ = self._open(document)
         verify_agreement(signed, complete=True)
-        return self._enter(signed, forced=round_trip_multiplies(signed.agreement))
+        return self._enter(signed, forced=round_trip_multiplies(signed.agreement), accepting=False)
 
     def end(self, request: EndRequest) -> Pending[EntryAnswer]:
         """Give notice: the agreement ends here and, as soon as the partner knows, there."""
@@ -219,9 +187,9 @@ class AgreementsService:
             current = reader.current_agreement(ledger)
             if current is not None:
                 document = encode_signed_agreement(current[1].signed)
-                papers.append(Paper(ledger, url.rstrip("/") + AGREEMENTS_PATH, document))
+                papers.append(Paper(ledger, url.rstrip("/") + AGREEMENTS_PATH, document, current[1].entered_at))
             papers += [
-                Paper(ledger, url.rstrip("/") + PROPOSALS_PATH, each.document)
+                Paper(ledger, url.rstrip("/") + PROPOSALS_PATH, each.document, each.received_at)
                 for each in reader.proposals()
                 if each.partner == ledger and self._is_ours(decode_signed_agreement(each.document))
             ]
@@ -280,15 +248,17 @@ class AgreementsService:
         view = ProposalView(
             digest=digest, partner=partner, direction=direction, received_at=now, proposal=document_in(document)
         )
-        future = self._context.writer.submit(KeepWork(PutProposal(digest, partner, document, now)))
+        work = KeepWork(PutProposal(digest, partner, document, now), signed, ours=direction == "sent")
+        future = self._context.writer.submit(work)
         future.add_done_callback(lambda _: self._changed.set())
         return Pending(future, lambda _: view)
 
-    def _enter(self, signed: SignedAgreement, *, forced: bool) -> Pending[EntryAnswer]:
+    def _enter(self, signed: SignedAgreement, *, forced: bool, accepting: bool) -> Pending[EntryAnswer]:
         digest = agreement_digest(signed.agreement)
         # Whoever enters it, by whatever way it came: the same document is the same request.
         command = EnterAgreement(id=agreement_id(digest), request=digest, signed=signed, forced=forced)
-        future = self._context.writer.submit(EnterWork(command, digest))
+        kept = self._context.reader if accepting else None
+        future = self._context.writer.submit(EnterWork(command, digest, own=self._context.ledger, accepting=kept))
         future.add_done_callback(lambda _: self._changed.set())
         return Pending(future, self._context.render_first)
 

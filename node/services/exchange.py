@@ -13,13 +13,12 @@ from node.engine.writer import WriterQueue
 from node.ports import Clock, Faults, Keyring, Randomness, Transport, TransportFailed
 from node.services.dialling import DiallingRules
 from node.services.intake import IntakeWork, Surroundings, Taken
-from node.services.misconduct import fork_name
-from node.services.own_log import open_of, place_of
 from node.services.peer import ACKNOWLEDGE_SECONDS, ANSWERING_SECONDS, REOFFER_SECONDS, Peer
+from node.services.shown_checkpoints import ShownCheckpoints
 from node.services.standing import Standing
 from node.services.streams import PeerUnknown, Streams
 from node.store.reader import StoreReader
-from node.store.rows import ChannelState, PartnerCheckpoint
+from node.store.rows import ChannelState
 from protocol.agreement import key_of
 from protocol.channel import check_hello
 from protocol.envelope import Header, Parcel, decode_parcel, verify_envelope
@@ -73,6 +72,7 @@ class Exchange:
         self._streams = Streams(
             ledger=ledger, reader=reader, writer=writer, keyring=keyring, clock=clock, randomness=randomness
         )
+        self._shown = ShownCheckpoints(reader)
         self._standing = Standing(reader, writer.gate, ledger=ledger, key=keyring.key(Role.LOG).public)
         self._around = Surroundings(
             ledger=ledger, store=reader, gate=writer.gate, key=keyring.key(Role.CHANNEL).public, waits=self._waits
@@ -121,9 +121,8 @@ class Exchange:
         """
         parcel = decode_parcel(data)
         peer, bodies = self._verify(parcel)
-        checkpoint = self._checkpoint_of(peer, parcel.header)
-        acknowledgement = parcel.header.acknowledgement
-        self._standing.show(peer, acknowledgement.checkpoint if acknowledgement else None)
+        header = parcel.header
+        checkpoint = self._shown.to_keep(peer.ledger, peer.record, header) if self._counts(peer, header) else None
         with peer.lock:
             # What this parcel makes us say goes into its answer, not into a parcel of its own.
             peer.answering_until = self._clock.monotonic() + ANSWERING_SECONDS
@@ -154,37 +153,28 @@ class Exchange:
         check_hello(header, bodies)
         return peer, bodies
 
-    def _checkpoint_of(self, peer: Peer, header: Header) -> PartnerCheckpoint | None:
-        """Return the partner's checkpoint if it is worth keeping, or raise a `ProtocolError`."""
-        if header.checkpoint is None:
-            return None
-        key, note = key_of(peer.record.keys, Role.LOG), header.checkpoint.encode()
-        checkpoint = open_of(note, ledger=peer.ledger, key=key)
-        generation, size = place_of(checkpoint)
-        kept = PartnerCheckpoint(ledger=peer.ledger, size=size, note=note, generation=generation)
-        known = self._reader.latest_partner_checkpoint(peer.ledger, generation=generation)
-        if known is None or size > known.size:
-            return kept
-        same = self._reader.partner_checkpoint(peer.ledger, size, generation=generation)
-        if same is not None and checkpoint != open_of(same.note, ledger=peer.ledger, key=key):
-            if self._reader.is_accused(peer.ledger, *fork_name(checkpoint)):
-                return None
-            _LOG.error("partner_forked", partner=peer.ledger, size=size)
-            return kept
-        return None
+    def _counts(self, peer: Peer, header: Header) -> bool:
+        """Return whether an envelope was made in the partner's present epoch and in ours, as far as is known.
+
+        Others may come from before one of the two was put back to an old copy, and show what nobody knows any more.
+        """
+        row = self._reader.channel(header.sender) or ChannelState(partner=header.sender)
+        return peer.outgoing.is_named_by(header.acknowledgement) and not _is_void(header, row)
 
     def _acknowledge(self, peer: Peer, header: Header, bodies: Sequence[Body]) -> Sequence[Digest]:
         """Take in how far the partner has come in our stream; return the bodies that now want nothing more."""
         acknowledgement = header.acknowledgement
         row = self._reader.channel(peer.ledger) or ChannelState(partner=peer.ledger)
         words_from = _words_lost(row, header, bodies)
+        # Since an envelope of an older epoch was made, the partner may have been put back, and forgotten what it says.
+        current = not _is_void(header, row)
+        if acknowledgement is not None and current:
+            self._standing.show(peer, acknowledgement.checkpoint)
         applied: list[Digest] = []
         with peer.lock:
-            restarted = header.epoch > peer.heard_epoch
-            peer.heard_epoch = max(header.epoch, peer.heard_epoch)
-            epoch = peer.outgoing.must_open(acknowledgement, restarted=restarted)
+            epoch = peer.outgoing.must_open(acknowledgement, restarted=header.epoch > row.in_epoch)
             was_answered = peer.outgoing.answered
-            if acknowledgement is not None:
+            if acknowledgement is not None and current:
                 applied = peer.outgoing.acknowledge(acknowledgement, knows=self._has_said)
             self._standing.judge(peer)
             waits = peer.held and not peer.outgoing.answered
@@ -195,7 +185,12 @@ class Exchange:
                 epoch = peer.outgoing.epoch + 1 if self._streams.gives_back(peer, words_from) else None
             answered = peer.outgoing.answered
         if epoch is not None:
-            self._streams.reopen(peer, epoch)
+            try:
+                self._streams.reopen(peer, epoch)
+            except Exception:
+                # What asks for another epoch is looked at again with the next parcel.
+                peer.outgoing.answered = was_answered
+                raise
         if answered:
             self._gate.answered(peer.ledger)
         kinds = self._reader.sent_kinds(applied) if applied else {}
@@ -269,7 +264,7 @@ class Exchange:
         """Return the header of a parcel that `receive` would take, or raise as it would; nothing is taken in."""
         parcel = decode_parcel(data)
         peer, _ = self._verify(parcel)
-        self._checkpoint_of(peer, parcel.header)
+        self._shown.to_keep(peer.ledger, peer.record, parcel.header)
         return parcel.header
 
     def due(self, now: float) -> list[Ledger]:
@@ -347,6 +342,12 @@ class Exchange:
     def _recovering(self) -> frozenset[Ledger]:
         record = self._reader.record(LEDGER, ONLY)
         return frozenset(record.recovering if record else ())
+
+
+def _is_void(header: Header, row: ChannelState) -> bool:
+    """Return whether an envelope is of another epoch than the partner's present one, and of none after it."""
+    other = header.epoch == row.in_epoch and header.epoch_nonce != row.in_nonce
+    return header.epoch < row.in_epoch or other
 
 
 def _words_lost(row: ChannelState, header: Header, bodies: Sequence[Body]) -> int | None:

@@ -28,11 +28,11 @@ from protocol.channel import Incoming, plan
 from protocol.entries import Sealed, body_of
 from protocol.envelope import Parcel, encode_envelope, frame_leaf
 from protocol.errors import Code, Refusal
-from protocol.identifiers import Digest, Ledger
+from protocol.identifiers import Digest, Ledger, generation_of
 from protocol.keys import PublicKey
 from protocol.ledger import rules, settling
 from protocol.ledger.names import cancel_id, decision_id
-from protocol.ledger.state import HEAD, IDS, INCOMING, ONLY
+from protocol.ledger.state import HEAD, IDS, INCOMING, ONLY, PARTNERS
 from protocol.ledger.view import Need, NotLoaded, Overlay, need
 from protocol.merkle import MemoryTree
 from protocol.messages import (
@@ -134,6 +134,7 @@ class IntakeWork:
     def needs(self, view: Overlay) -> Iterator[Need]:
         """Yield what every body's command reads."""
         yield from self._back.needs(view)
+        yield need(PARTNERS, self._peer.ledger)
         for frame, body in zip(self._parcel.frames, self._bodies, strict=True):
             command = command_for(body, frame.body)
             if command is not None:
@@ -155,13 +156,13 @@ class IntakeWork:
         watch.look(desk, repeated=due.offset)
         if self._acknowledged:
             desk.stage(Answered(tuple(self._acknowledged)))
-        if self._checkpoint is not None:
-            desk.stage(self._checkpoint)
         changed = self._heard(row)
         self._back_next = changed.back_next
         if self._may_act():
             self._back.begin(desk)
         incoming = self._apply(desk, due.incoming, due.offset)
+        if self._checkpoint is not None and self._counts(desk, self._checkpoint, due.incoming):
+            desk.stage(self._checkpoint)
         changed = replace(with_incoming(changed, incoming), in_bodies_sent=self._bodies_sent(row, incoming))
         if self._may_act() and changed.answered_epoch == self._peer.outgoing.epoch:
             self._end(desk)
@@ -169,6 +170,16 @@ class IntakeWork:
         if changed != row:
             desk.stage(changed)
         return self._taken
+
+    def _counts(self, desk: Desk, checkpoint: PartnerCheckpoint, incoming: Incoming) -> bool:
+        """Return whether a checkpoint is of our present epoch and the partner's, and of a log that we know."""
+        header, partner = self._parcel.header, desk.find(PARTNERS, self._peer.ledger)
+        current = (header.epoch, header.epoch_nonce) == (incoming.epoch, incoming.epoch_nonce)
+        known = partner is not None and checkpoint.generation <= generation_of(partner.log)
+        return current and known and self._is_answer()
+
+    def _is_answer(self) -> bool:
+        return self._peer.outgoing.is_named_by(self._parcel.header.acknowledgement)
 
     def _heard(self, row: ChannelState) -> ChannelState:
         """Return the row with the partner's answer to our HELLO, and what it shows to be lost, once it is there."""
@@ -265,8 +276,9 @@ class IntakeWork:
 
     def _may_act(self) -> bool:
         # Until our HELLO is answered, and those to all other partners, this store may be an old copy that does not know
-        # what it has promised; once it is shown to be one, nothing moves until the lost words are back.
-        return self._peer.outgoing.answered and self._peer.excused and self._gate.is_open
+        # what it has promised; once it is shown to be one, nothing moves until the lost words are back. An envelope of
+        # before our start says again what it has to say.
+        return self._is_answer() and self._peer.excused and self._gate.is_open
 
     def _handle(self, desk: Desk, body: Body, digest: Digest) -> bool:
         """Handle a body and return whether it is applied: while the ledger waits for its words, some must wait."""
@@ -301,7 +313,8 @@ class IntakeWork:
         if command is None:
             # An ERROR is for an operator to see; a proposed statement and lines wait for who looks at them.
             note_waiting(desk, body, digest)
-            _LOG.warning("body_moves_nothing", kind=kind_of(body), partner=self._peer.ledger, body=digest)
+            tell = _LOG.warning if isinstance(body, Error) else _LOG.info
+            tell("body_moves_nothing", kind=kind_of(body), partner=self._peer.ledger, body=digest)
             return
         answer = desk.execute(command)
         if isinstance(body, Fulfil | Reject):

@@ -53,7 +53,6 @@ class Peer:
     outgoing: Outgoing
     lock: threading.RLock = field(default_factory=threading.RLock)
     opening: threading.Lock = field(default_factory=threading.Lock)
-    heard_epoch: int = 0
     addressed: bool = False
     poll_seconds: float | None = None
     previous: Digest = ZERO_DIGEST

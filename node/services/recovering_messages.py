@@ -16,7 +16,7 @@ from protocol.agreement import key_of
 from protocol.audit.citations import Citations
 from protocol.audit.log import Source
 from protocol.audit.messages import verify_framed
-from protocol.audit.pages import PAGE_MESSAGES_MAX, PageMessage, decode_messages_page, messages_path
+from protocol.audit.pages import PAGE_MESSAGES_MAX, MessagesPage, PageMessage, decode_messages_page, messages_path
 from protocol.envelope import Envelope, Fence, Header, decode_sighting, encode_envelope, verify_envelope
 from protocol.errors import CouldNotCheck, ProtocolError
 from protocol.identifiers import Digest, Ledger
@@ -26,6 +26,7 @@ from protocol.ledger.view import Overlay
 from protocol.messages import Body, ChannelBody, Hello, Returned, conversion_of, kind_of
 
 _PAGE: Final = PAGE_MESSAGES_MAX
+_HELLO: Final = str(Hello.__struct_config__.tag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +66,48 @@ class MessagesBack:
 
     def _lacking(self) -> Iterator[_Verified]:
         known = self._reader.counts().messages_received
-        page = known // _PAGE
-        while (data := self._source.fetch(messages_path(page))) is not None:
-            try:
-                found = decode_messages_page(data)
-                for message in found.messages:
-                    if message.number >= known:
-                        yield self._verified(message, found.envelopes[message.envelope])
-                    elif message.number == known - 1:
-                        self._check_known(message)
-            except ProtocolError as error:
-                raise CouldNotCheck(f"{messages_path(page)}: {error}") from error
+        begin, heard = self._common(known)
+        page = begin // _PAGE
+        while (found := self._page(page)) is not None:
+            for message in found.messages:
+                if message.number >= begin:
+                    verified = self._checked(message, found.envelopes[message.envelope])
+                    if message.frame.body not in heard:
+                        yield verified
             if len(found.messages) < _PAGE:
                 return
             page += 1
 
-    def _check_known(self, message: PageMessage) -> None:
-        kept = self._reader.messages_received(message.number, 1)
-        if not kept or kept[0].digest != message.frame.body:
-            raise CouldNotCheck(f"message {message.number} of the package is not the one that the store has")
+    def _common(self, known: int) -> tuple[int, set[Digest]]:
+        """Return how many messages the store and the package have in common, and what else the store has.
+
+        That can only be HELLOs: a node that was started over an old copy has heard its partners, and applied no more.
+        """
+        heard: set[Digest] = set()
+        for number in range(known - 1, -1, -1):
+            kept = self._reader.messages_received(number, 1)
+            page = self._page(number // _PAGE)
+            messages = () if page is None else page.messages
+            there = next((each.frame.body for each in messages if each.number == number), None)
+            if kept and kept[0].digest == there:
+                return number + 1, heard
+            if not kept or (there is not None and kept[0].kind != _HELLO):
+                raise CouldNotCheck(f"message {number} of the package is not the one that the store has")
+            heard.add(kept[0].digest)
+        return 0, heard
+
+    def _page(self, page: int) -> MessagesPage | None:
+        data = self._source.fetch(messages_path(page))
+        try:
+            return None if data is None else decode_messages_page(data)
+        except ProtocolError as error:
+            raise CouldNotCheck(f"{messages_path(page)}: {error}") from error
+
+    def _checked(self, message: PageMessage, envelope: Envelope) -> _Verified:
+        try:
+            return self._verified(message, envelope)
+        except ProtocolError as error:
+            raise CouldNotCheck(f"message {message.number} of the package: {error}") from error
 
     def _verified(self, message: PageMessage, envelope: Envelope) -> _Verified:
         header = envelope.header()
@@ -129,6 +153,7 @@ class MessagesBack:
             partner = each.header.sender
             row = rows.get(partner) or self._reader.channel(partner) or ChannelState(partner=partner)
             incoming = incoming_of(row)
+            # An epoch that the partner has been heard in since is forgotten: it opens another, and learns what we have.
             if (each.header.epoch, each.header.epoch_nonce) != (incoming.epoch, incoming.epoch_nonce):
                 fence = Fence(
                     epoch=incoming.epoch,

@@ -9,10 +9,12 @@ from node.ports import Logs
 from node.services.adjusting import Adjusting, Adjustment
 from node.services.answers import EntryAnswer, Pending
 from node.services.context import Context
+from node.services.log_files import log_name
 from node.services.partner_log import PartnerLog
 from node.services.quotes import StoredView
 from node.services.refusals import NodeCode, NodeRefusal
 from node.services.waiting import newest_waiting
+from node.store.rows import SignedCheckpoint
 from protocol.agreement import key_of
 from protocol.entries import Sealed
 from protocol.errors import Code, Refusal
@@ -24,6 +26,7 @@ from protocol.ledger.names import proposal_id, statement_id
 from protocol.ledger.state import STATEMENTS, WINDOWS, WindowRecord
 from protocol.ledger.statements import Adjustments, compute
 from protocol.ledger.windows import first_party
+from protocol.merkle import HASH_BYTES, root_at
 from protocol.messages import StatementSigned, decode_body
 from protocol.recovery_entries import Recovered
 from protocol.settlement.differences import compare
@@ -36,6 +39,7 @@ from protocol.statement import (
     sign_statement,
     statement_digest,
 )
+from protocol.tiles import TileId, TileReader
 from protocol.window_entries import StatementAgreed, StatementProposed
 
 REVIEW_SECONDS: Final = 86_400
@@ -178,13 +182,21 @@ class StatementSigner:
 
     def _check_own(self, proposed: Statement) -> None:
         """Refuse a checkpoint of our log that we have not signed; the lost end of an earlier one counts for nothing."""
-        ours = proposed.checkpoints[1]
+        ours, newest = proposed.checkpoints[1], self._newest()
         generation = generation_of(ours.origin)
-        signed = self._context.reader.checkpoint_covering(ours.size, generation=generation)
-        if signed is None and generation < generation_of(self._context.record.log):
+        last = self._context.reader.checkpoint_of(generation)
+        if generation < newest.generation and (last is None or last.size < ours.size):
             return
-        if signed is None or (signed.size, signed.root) != (ours.size, ours.root):
+        if last is None or last.size < ours.size or self._root_at(generation, ours.size) != ours.root:
             raise Refusal(Code.STATEMENT_MISMATCH, "the statement names a checkpoint that this ledger has not signed")
+
+    def _root_at(self, generation: int, size: int) -> Digest:
+        """Return the root that one of our logs had at a size: of a tail that came back, only the end is signed."""
+
+        def fetch(tile: TileId) -> bytes:
+            return self._context.reader.tile(tile.level, tile.index, generation=generation)[: tile.width * HASH_BYTES]
+
+        return Digest(root_at(size, TileReader(size=size, fetch=fetch).read).hex())
 
     def _check_theirs(self, partner: Ledger, proposed: Statement, *, unchecked: bool) -> None:
         """Refuse a checkpoint of the partner's log that is not one with those which it has shown before."""
@@ -217,9 +229,15 @@ class StatementSigner:
         return sign_statement(statement, ledger=own.ledger, key=own.keyring.key(Role.APPROVAL), approval=approval)
 
     def _own_checkpoint(self) -> CheckpointReference:
+        newest = self._newest()
+        # The ledger may have gone on as a successor since this node has started.
+        origin = log_name(self._context.ledger, newest.generation)
+        return CheckpointReference(origin=origin, size=newest.size, root=newest.root)
+
+    def _newest(self) -> SignedCheckpoint:
         newest = self._context.reader.latest_checkpoint()
         assert newest is not None, "a log has its genesis, and a checkpoint over it"
-        return CheckpointReference(origin=self._context.record.log, size=newest.size, root=newest.root)
+        return newest
 
 
 def _signed_in(sealed: Sealed) -> SignedStatement:

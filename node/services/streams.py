@@ -15,12 +15,13 @@ from node.ports import Clock, Keyring, Randomness
 from node.services.channel_rows import OpenEpoch, incoming_of
 from node.services.giving_back import GivingBack
 from node.services.peer import REOFFER_SECONDS, Peer
+from node.services.shown_checkpoints import ShownCheckpoints
 from node.store.reader import StoreReader
 from node.store.rows import ChannelState
 from protocol.channel import Outgoing, first_missing
 from protocol.envelope import Header, encode_parcel, frames_root, seal_envelope
 from protocol.errors import TallystickError
-from protocol.identifiers import Digest, Ledger, generation_of
+from protocol.identifiers import Digest, Ledger
 from protocol.keys import Role
 from protocol.ledger.state import PARTNERS, PartnerRecord
 from protocol.limits import PARCEL_BYTES_MAX
@@ -29,6 +30,7 @@ from protocol.messages import Hello, body_digest, encode_body
 FRAMES_AHEAD_MAX: Final = 1_024
 _WINDOW_BYTES_MAX: Final = PARCEL_BYTES_MAX // 4
 _NONCE_BYTES: Final = 16
+_MILLISECONDS: Final = 1_000
 _SHOWN_BYTES_MAX: Final = 8_192
 """Of a partner's checkpoint: one with more signatures than that is not shown back, since a header has a bound."""
 
@@ -92,7 +94,9 @@ class Streams:
             raise PeerUnknown(f"{ledger} is not a partner of {self._ledger}")
         row = self._reader.channel(ledger) or ChannelState(partner=ledger)
         newest = self._reader.latest_checkpoint()
-        outgoing = self._new_epoch(ledger, record, epoch=row.out_epoch + 1)
+        # A store that was put back to an old copy does not know which epochs were used since: the clock does.
+        started = int(self._clock.now().timestamp() * _MILLISECONDS)
+        outgoing = self._new_epoch(ledger, record, epoch=max(row.out_epoch + 1, started))
         made = Peer(ledger=ledger, record=record, outgoing=outgoing, reoffered_at=self._clock.monotonic())
         # A partner that has lost words of its own gets them first, once its answer tells what it has of ours.
         made.began = (newest.generation, newest.size) if newest else made.began
@@ -251,5 +255,5 @@ class Streams:
         record = self._reader.record(PARTNERS, partner)
         assert record is not None, "a partner that is spoken with"
         # Of a successor we say nothing before we have entered it: it is to learn what we hold of the log before.
-        held = self._reader.latest_partner_checkpoint(partner, generation=generation_of(record.log))
-        return held.note.decode() if held is not None and len(held.note) <= _SHOWN_BYTES_MAX else None
+        held = ShownCheckpoints(self._reader).newest(partner, record.log)
+        return held.decode() if held is not None and len(held) <= _SHOWN_BYTES_MAX else None

@@ -10,7 +10,7 @@ import msgspec
 
 from scripts.simulation.campaign import Totals, run_seeds, shortest
 from scripts.simulation.invariants import Invariant
-from scripts.simulation.mutations import MUTATIONS, UNAVAILABLE, mutated
+from scripts.simulation.mutations import MUTATIONS, mutated
 from scripts.simulation.run import STEPS, Outcome, Settings, Simulation
 
 CLEAN: Final = 0
@@ -25,13 +25,12 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/simulate",
         description="Run the shipped services of three nodes over a fake clock, network and store, from seeds.",
-        epilog=f"mutations: {', '.join(MUTATIONS)}; not yet available: {', '.join(UNAVAILABLE)}",
+        epilog=f"mutations: {', '.join(MUTATIONS)}",
     )
     parser.add_argument("--seeds", type=_positive, default=_SEEDS, help=f"how many seeds (default: {_SEEDS})")
     parser.add_argument("--start", type=int, default=1, help="the first seed (default: 1)")
     parser.add_argument("--steps", type=_positive, default=STEPS, help=f"steps of a seed (default: {STEPS})")
     parser.add_argument("--mutation", metavar="NAME", help="replace one function of the shipped code by a wrong one")
-    parser.add_argument("--faults", choices=("restore",), help="also put old copies of stores back")
     parser.add_argument("--only", type=_numbers, metavar="N,N,...", help="of the first seed, these steps alone")
     parser.add_argument("--jobs", type=_positive, default=1, help="processes to share the seeds among (default: 1)")
     parser.add_argument("--json", action="store_true", help="print one line of JSON instead of words")
@@ -42,10 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print what came of it, and return the exit status: 0 clean, 1 violated, 2 usage."""
     options = parse_arguments(arguments)
     if options.mutation is not None and options.mutation not in MUTATIONS:
-        print(f"scripts/simulate: {_unknown(options.mutation)}", file=sys.stderr)
+        print(
+            f"scripts/simulate: there is no mutation {options.mutation}; there are {', '.join(MUTATIONS)}",
+            file=sys.stderr,
+        )
         return USAGE
     ignored = MUTATIONS[options.mutation].ignored if options.mutation else frozenset[Invariant]()
-    settings = Settings(steps=options.steps, restores=options.faults == "restore", ignored=ignored)
+    settings = Settings(steps=options.steps, ignored=ignored)
     if options.only is not None:
         return _replay(options, settings)
     return _run(options, settings)
@@ -60,12 +62,6 @@ def _positive(text: str) -> int:
 
 def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(each) for each in text.split(",") if each)
-
-
-def _unknown(name: str) -> str:
-    if name in UNAVAILABLE:
-        return f"the mutation {name} is not available yet: the rule that it takes away is not in the shipped code"
-    return f"there is no mutation {name}; there are {', '.join(MUTATIONS)}"
 
 
 def _replay(options: argparse.Namespace, settings: Settings) -> int:
@@ -120,8 +116,7 @@ def _violation_text(options: argparse.Namespace, outcome: Outcome, best: Outcome
 
 def _options(options: argparse.Namespace, seed: int) -> str:
     mutation = f" --mutation {options.mutation}" if options.mutation else ""
-    faults = f" --faults {options.faults}" if options.faults else ""
-    return f"--start {seed} --steps {options.steps}{mutation}{faults}"
+    return f"--start {seed} --steps {options.steps}{mutation}"
 
 
 def _tell_totals(options: argparse.Namespace, totals: Totals, seconds: float) -> None:

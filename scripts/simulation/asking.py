@@ -44,7 +44,13 @@ Request: TypeAlias = (
     | ReturnRequest
     | TransferRequest
 )
-TEMPORARY: Final = (Code.CLOCK.value, Code.START_UNANSWERED.value, Code.STORE_BEHIND.value, StoreFailed.code)
+TEMPORARY: Final = (
+    Code.CLOCK.value,
+    Code.RECOVERING.value,
+    Code.START_UNANSWERED.value,
+    Code.STORE_BEHIND.value,
+    StoreFailed.code,
+)
 """Codes of what may hold at another time."""
 
 

@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from protocol import entries
+from protocol import recovery_entries as recovery
 from protocol.conversion import DestinationState, SourceState
 from protocol.encoding import ZERO_DIGEST
 from protocol.entries import AnyEntry, ConversionCredited, ConversionHeld, Sealed, unseal
-from protocol.identifiers import Account, Asset, Id, Ledger
-from protocol.ledger.postings import is_holder
+from protocol.identifiers import Account, Asset, Id, Ledger, generation_of
+from protocol.ledger.postings import ADJUSTMENT, is_holder
 from protocol.ledger.state import ACCOUNTS, BALANCES, HEAD, HOLDS, LOTS, ONLY, Head
 from protocol.merkle import CompactRange, Hash
+from protocol.messages import Fulfil, Prepare, Reject
 from scripts.simulation.invariants import Invariant, Violation
+from scripts.simulation.recovered import credited_again, held_again, is_borne
 from scripts.simulation.relations import Relations
 from scripts.simulation.stakes import Stakes
 from scripts.simulation.store import State
@@ -84,27 +87,40 @@ class Book:
         self.moves: Counter[Ledger] = Counter()
         self.stakes = Stakes(ledger, self._require)
         self.relations = Relations(ledger, self.stakes, self._require)
-        self._roots: list[Hash] = []
+        self.generation = 1
+        self.begun: dict[int, entries.Genesis] = {}
+        self._taken = 0
+        self._roots: dict[int, list[Hash]] = {1: []}
         self._tree = CompactRange()
         self._head = Head(leaf=ZERO_DIGEST)
         self._balances: Counter[tuple[Account, Asset]] = Counter()
         self._outstanding = 0
 
     @property
-    def size(self) -> int:
-        """Return how many entries were followed."""
-        return self._head.size
+    def taken(self) -> int:
+        """Return how many entries were followed, in all generations."""
+        return self._taken
 
-    def root_at(self, size: int) -> Hash | None:
-        """Return the root over the first `size` entries, or None where the log does not reach."""
-        return self._roots[size - 1] if 1 <= size <= len(self._roots) else None
+    @property
+    def size(self) -> int:
+        """Return how many entries the log has that is written now."""
+        return len(self._roots[self.generation])
+
+    def roots(self, generation: int) -> list[Hash]:
+        """Return the roots over the first entries of a log, one for each size from 1 on; the list grows with it."""
+        return self._roots.get(generation, [])
+
+    def root_at(self, size: int, generation: int = 1) -> Hash | None:
+        """Return the root over the first `size` entries of a log, or None where that does not reach."""
+        roots = self.roots(generation)
+        return roots[size - 1] if 1 <= size <= len(roots) else None
 
     def follow(self, state: State) -> News:
         """Take in what is new and return what it is about, or raise `Violation`."""
         news = News()
-        if len(state.entries) == self.size:
+        if len(state.entries) == self._taken:
             return news
-        for sealed in state.entries[self.size :]:
+        for sealed in state.entries[self._taken :]:
             self._take(sealed, news)
         self._compare(state)
         return news
@@ -113,18 +129,34 @@ class Book:
         entry = sealed.entry
         self._require(unseal(sealed.data) == sealed, Invariant.CHAIN, f"entry {entry.seq} is not what its bytes say")
         place = (entry.seq, entry.prev)
-        self._require(
-            place == (self._head.size, self._head.leaf), Invariant.CHAIN, f"entry {entry.seq} breaks the chain"
-        )
+        self._require(place == self._next_place(entry), Invariant.CHAIN, f"entry {entry.seq} breaks the chain")
         self._require(
             entry.time > self._head.time, Invariant.CHAIN, f"entry {entry.seq} is not later than the one before"
         )
         self._head = Head(size=entry.seq + 1, leaf=sealed.leaf, time=entry.time)
         self._tree.append(Hash(bytes.fromhex(sealed.leaf)))
-        self._roots.append(self._tree.root())
+        self._roots[self.generation].append(self._tree.root())
+        self._taken += 1
         self._post(entry)
         self._outstanding += _points_made(entry, self.outgoing)
         self._convert(entry, news)
+
+    def _next_place(self, entry: AnyEntry) -> tuple[int, str]:
+        """Return seq and leaf before it that an entry must have; a successor's genesis begins another tree."""
+        before = entry.predecessor if isinstance(entry, entries.Genesis) else None
+        if before is None or not isinstance(entry, entries.Genesis):
+            return self._head.size, self._head.leaf
+        restored = (before.restored_size, before.restored_root)
+        self._require(
+            restored == (self.size, self._roots[self.generation][-1].hex()) and before.size >= before.restored_size,
+            Invariant.GAP,
+            f"{entry.ledger} does not say what was restored",
+        )
+        self.generation = generation_of(entry.ledger)
+        self._roots[self.generation] = []
+        self._tree = CompactRange()
+        self.begun[self.generation] = entry
+        return before.first_seq + before.size, ZERO_DIGEST
 
     def _post(self, entry: AnyEntry) -> None:
         sums: Counter[Asset] = Counter()
@@ -152,10 +184,36 @@ class Book:
                 self._conclude(entry, news)
             case entries.ConversionCredited() | entries.ConversionRefused():
                 self._decide(entry, news)
+            case recovery.Recovered():
+                self._recover(entry, news)
             case _:
                 if isinstance(partner := getattr(entry, "partner", None), str):
                     news.partners.add(Ledger(partner))
                 self.relations.take(entry)
+
+    def _recover(self, entry: recovery.Recovered, news: News) -> None:
+        """Take a word that stands again as the entry that was lost; it was judged then."""
+        body = entry.body
+        news.partners.add(entry.partner)
+        match body:
+            case Prepare():
+                held = held_again(entry, body)
+                self.outgoing[body.id] = Held(state=SourceState.HELD, entry=held)
+                self.stakes.held(held, again=True)
+            case Fulfil():
+                assert entry.prepare is not None, "a credit repeats what it answers"
+                credit = credited_again(entry, body, entry.prepare)
+                self.incoming[body.source, body.id] = Credit(
+                    state=DestinationState.CREDITED, at=self.ledger, entry=credit
+                )
+                self.stakes.credited(credit, again=entry.account or ADJUSTMENT)
+                self.relations.credited(credit)
+            case Reject():
+                self.incoming[body.source, body.id] = Credit(state=DestinationState.REFUSED, at=self.ledger, entry=None)
+            case _:
+                self.relations.recovered(entry)
+        if isinstance(body, Prepare | Fulfil | Reject):
+            news.conversions.append((body.source, body.id))
 
     def _conclude(
         self,
@@ -197,9 +255,11 @@ class Book:
         self._require(
             state.row(HEAD, ONLY) == self._head, Invariant.CHAIN, "the head row is not that of the last entry"
         )
-        root = self._roots[-1].hex()
+        root = self._roots[self.generation][-1].hex()
         self._require(
-            (made.size, made.root) == (self.size, root), Invariant.ROOT, "the checkpoint is not that of the entries"
+            (made.generation, made.size, made.root) == (self.generation, self.size, root),
+            Invariant.ROOT,
+            "the checkpoint is not that of the entries",
         )
         self._compare_holders(state)
         found = {key: row.amount for key, row in state.table(BALANCES).items()}
@@ -261,8 +321,12 @@ def _points_made(entry: AnyEntry, outgoing: dict[Id, Held]) -> int:
             return -entry.postings[1].amount
         case entries.ConversionCaptured():
             held = outgoing[Id(entry.conversion)]
-            return 0 if held.state is SourceState.FORCED else -_points_of(held.entry)
+            given = held.state is SourceState.FORCED or is_borne(held.entry.account)
+            return 0 if given else -_points_of(held.entry)
         case entries.ConversionCredited():
             return entry.destination_points
+        case recovery.Recovered():
+            credited = isinstance(entry.body, Fulfil) and entry.account is not None
+            return entry.body.destination_points if isinstance(entry.body, Fulfil) and credited else entry.shortfall
         case _:
             return 0

@@ -3,6 +3,7 @@
 from typing import Final
 
 from protocol.fields import parse_time
+from protocol.ledger.state import AGREEMENTS
 from scripts.simulation.asking import Asking
 from scripts.simulation.checker import Checker
 from scripts.simulation.clients import Clients
@@ -25,6 +26,12 @@ POINTS: Final = (
 _PAUSES_SECONDS: Final = (0.02, 0.06, 0.3, 1.0, 1.6, 4.0, 11.0)
 _NIGHTS_SECONDS: Final = (600, 3_600, 43_200, 90_000)
 _MISREAD_SECONDS: Final = (9, 90, 500)
+_ASKS_MAX: Final = 5
+_ASK_SECONDS: Final = 0.7
+_TWO_AT_ONCE: Final = 0.25
+_DEPTHS: Final = (1, 2, 3, 5, 10, 20, 60)
+"""From how many of the last copies one is taken."""
+
 _CLOCK_STEPS_SECONDS: Final = (-4_000, -300, -90, -8, -2, 2, 8, 90, 300, 4_000)
 
 
@@ -61,24 +68,77 @@ class Chaos:
             place.crash()
 
     def restore(self) -> None:
-        """Put an old copy of a node's store back and start over it."""
-        place = self._place()
-        if place.disk.copies:
-            self._world.note("restore")
-            place.crash()
-            place.disk.state = self._world.random.choice(place.disk.copies)
-            self._world.say(f"{place.name} is back at entry {len(place.disk.state.entries)}")
-            self._checker.restored(place)
-            self._asking.forget(place)
-            place.start()
+        """Put old copies of stores back, of one place or of two at once, and start over them.
+
+        The file beside the store stays, or is lost with it; where a partner exchanges files it always stays, since
+        nobody waits for such a partner's answer at a start.
+        """
+        honest = [place for place in self._places if place.disk.copies and not place.hostile]
+        count = 2 if self._world.random.random() < _TWO_AT_ONCE else 1
+        places = self._world.random.sample(honest, min(len(honest), count))
+        for place in places:
+            self._put_back(place)
+        self._checker.restored(places)
+        for place in places:
+            self._start(place)
+
+    def restore_unheard(self) -> None:
+        """Put a store back to before an order or a decision that is still under way, and let that arrive afterwards."""
+        place, other = self._world.random.sample(self._places, 2)
+        if place.hostile or other.hostile or not (place.is_up and other.is_up):
+            return
+        before = place.disk.state
+        source, destination = self._world.random.sample((place, other), 2)
+        self._clients.order_from(source, destination)
+        with self._network.holding(place):
+            self._deliver(source)
+        copies = place.disk.copies
+        known = next((number for number, copy in enumerate(copies) if copy is before), None)
+        if known is None:
+            return
+        self._put_back(place, known)
+        self._checker.restored([place])
+        self._start(place)
+        self._deliver(place)
+        for flying in [each for each in self._network.in_flight if each.sender == place.name]:
+            if flying in self._network.in_flight:
+                self._network.arrive(self._network.in_flight.index(flying))
+
+    def _put_back(self, place: Place, known: int | None = None) -> None:
+        self._world.note("restore")
+        place.crash()
+        copies = place.disk.copies
+        place.disk.lost.append(place.disk.state)
+        depth = self._world.random.choice(_DEPTHS)
+        chosen = self._world.random.randrange(max(len(copies) - depth, 0), len(copies)) if known is None else known
+        place.disk.state = copies[chosen]
+        # What came after it is a history that is given up now: nobody has backups of that any more.
+        del copies[chosen + 1 :]
+        keeps = self._world.random.random() < 1 / 2 or self._by_files(place)
+        if not keeps:
+            place.disk.kept = None
+        here = "here" if keeps else "gone"
+        self._world.say(f"{place.name} is back at entry {len(place.disk.state.entries)}, its state file is {here}")
+        self._asking.forget(place)
+
+    def _by_files(self, place: Place) -> bool:
+        agreements = place.disk.state.table(AGREEMENTS).values()
+        return any(each.signed.agreement.transport.kind == "files" for each in agreements)
 
     def start(self) -> None:
         """Start a node that is down."""
         down = [place for place in self._places if not place.is_up]
         if down:
-            place = self._world.random.choice(down)
-            self._world.say(f"{place.name} starts")
-            place.start()
+            self._start(self._world.random.choice(down))
+
+    def _start(self, place: Place) -> None:
+        """Start a node, which asks its partners at once, and again a moment later."""
+        self._world.say(f"{place.name} starts")
+        place.start()
+        for _ in range(self._world.random.randint(0, _ASKS_MAX)):
+            if place.is_up and place.running.node.gate.waiting:
+                place.deliver()
+                self._world.seconds += _ASK_SECONDS
 
     def cut(self) -> None:
         """Separate two places, or connect them again."""
@@ -110,7 +170,7 @@ class Chaos:
         self._deliver(other)
         place.clock.error_seconds -= error
         if not other.is_up and self._world.random.random() < 1 / 2:
-            other.start()
+            self._start(other)
         self._deliver(other)
 
     def doom(self) -> None:
@@ -132,8 +192,7 @@ class Chaos:
         """Let a node's other workers take a step."""
         place = self._place()
         if place.is_up:
-            with place.process():
-                place.running.expire_holds.step()
+            place.work()
 
     def deliver(self) -> None:
         """Let a node send what is due."""

@@ -2,8 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from operator import is_
 from typing import Final
 
@@ -11,10 +12,12 @@ from protocol.checkpoint import parse_checkpoint
 from protocol.conversion import DestinationState, SourceState
 from protocol.entries import AnyEntry
 from protocol.identifiers import Digest, Id, Ledger, program_of
-from protocol.ledger.state import AGREEMENTS
+from protocol.ledger.state import AGREEMENTS, LEDGER, ONLY
 from protocol.messages import body_digest
 from protocol.note import parse_note
 from scripts.simulation.book import Book, Credit, same_terms
+from scripts.simulation.doubts import Doubts, Memory
+from scripts.simulation.histories import Histories, log_of
 from scripts.simulation.invariants import Invariant, Violation
 from scripts.simulation.network import look_at
 from scripts.simulation.pairs import check_pair
@@ -50,12 +53,15 @@ class Checker:
         self._places = list(places)
         self._books = {place.ledger: Book(place.ledger, ignored=ignored) for place in self._places}
         self._decisions = {place.ledger: Decisions() for place in self._places}
-        self._restored: set[Ledger] = set()
+        self.doubts = Doubts(self._places)
+        self._histories = Histories(self._places, self._books, self.doubts)
+        self._memory = Memory(self._places, self.doubts)
         self._shown: dict[Ledger, str] = {}
         self._behind: dict[tuple[Ledger, Ledger], int] = {}
         self._looked_at: list[State] = [State() for _ in self._places]
         self._touched: dict[tuple[Ledger, Id], None] = {}
         self._stirred: dict[frozenset[Ledger], None] = {}
+        self._accused = {place.ledger: 0 for place in self._places}
         self.tainted: set[tuple[Ledger, Id]] = set()
         for place in self._places:
             self._books[place.ledger].follow(place.disk.state)
@@ -66,6 +72,9 @@ class Checker:
 
     def check(self) -> None:
         """Look at all that is new on every disk."""
+        self._check_alarms()
+        for one, other in self.doubts.settle():
+            self._compare_again(one, other)
         states = [place.disk.state for place in self._places]
         if all(map(is_, states, self._looked_at)):
             return
@@ -80,29 +89,89 @@ class Checker:
         for pair in stirred:
             one, other = (place for place in self._places if place.ledger in pair)
             self.check_pair(one, other)
+        self._require_all(self._memory.check, self._histories.check)
 
     def check_pair(self, one: Place, other: Place) -> None:
         """Raise unless two places, if both are honest and have forgotten nothing, agree on what both have."""
-        if self._is_sound(one) and self._is_sound(other):
-            check_pair(self._books, one, other, ignored=self._ignored)
+        if self.doubts.is_sound(one.ledger, other.ledger):
+            self._require_all(lambda: check_pair(self._books, one, other, ignored=self._ignored))
 
-    def restored(self, place: Place) -> None:
-        """Take an old copy of a place's store as the beginning; what it does not know of is tainted."""
-        before, after = self._books[place.ledger], Book(place.ledger, ignored=self._ignored)
-        after.follow(place.disk.state)
-        self._books[place.ledger] = after
-        self._restored.add(place.ledger)
-        self._shown.pop(place.ledger, None)
-        self._decisions[place.ledger] = Decisions(looked_at=len(place.disk.state.sent))
-        lost = {key for key, held in before.outgoing.items() if after.outgoing.get(key) != held}
-        self.tainted |= {(place.ledger, key) for key in lost}
-        self.tainted |= {key for key, credit in before.incoming.items() if after.incoming.get(key) != credit}
-        self._behind = {key: moves for key, moves in self._behind.items() if key[0] != place.ledger}
+    def restored(self, places: Iterable[Place]) -> None:
+        """Take old copies of stores as the beginning of what their places know."""
+        for place in places:
+            self._books[place.ledger] = Book(place.ledger, ignored=self._ignored)
+            self._books[place.ledger].follow(place.disk.state)
+            self.doubts.restore(place)
+            self._histories.restored(place)
+            self._memory.restored(place)
+            self._shown.pop(place.ledger, None)
+            self._accused[place.ledger] = 0
+            self._behind = {key: moves for key, moves in self._behind.items() if key[0] != place.ledger}
+        # What a decider and its partner have both forgotten was never decided.
+        for place in self._places:
+            self._decisions[place.ledger] = self._recalled(place)
 
-    @property
-    def any_restored(self) -> bool:
-        """Return whether some place runs over an old copy of its store."""
-        return bool(self._restored)
+    def _recalled(self, place: Place) -> Decisions:
+        """Return the decisions of a place that it knows, or that a partner has heard."""
+        decisions = Decisions(looked_at=len(place.disk.state.sent))
+        for message in place.disk.state.sent:
+            if message.kind in _DECISIONS and message.conversion is not None:
+                decisions.said.setdefault((message.partner, message.conversion), message.digest)
+        for other in self._places:
+            for word in other.disk.state.words:
+                if word.partner == place.ledger and word.kind in _DECISIONS and word.conversion is not None:
+                    decisions.said.setdefault((other.ledger, word.conversion), word.digest)
+        return decisions
+
+    def _compare_again(self, one: Place, other: Place) -> None:
+        """Compare all that two places have, now that neither is in doubt."""
+        self._follow(one)
+        self._follow(other)
+        for source, destination in ((one, other), (other, one)):
+            for conversion, held in self._books[source.ledger].outgoing.items():
+                if held.destination == destination.ledger:
+                    self._check_conversion(source.ledger, conversion)
+            for origin, conversion in self._books[source.ledger].incoming:
+                if origin == destination.ledger:
+                    self._check_conversion(origin, conversion)
+        self.check_pair(one, other)
+        self._require_all(lambda: self._memory.check_all(one, other))
+        for place in (one, other):
+            if self.doubts.is_whole(place.ledger):
+                self._require_all(partial(self._histories.check_against_log, place.ledger))
+
+    def _require_all(self, *checks: Callable[[], None]) -> None:
+        """Look at what a mutation may be looked away from."""
+        for check in checks:
+            try:
+                check()
+            except Violation as found:
+                if found.invariant not in self._ignored:
+                    raise
+
+    def _check_alarms(self) -> None:
+        """Raise unless what nodes have logged as an old store, or as misconduct, is of that kind."""
+        alarms, self._world.alarms[:] = list(self._world.alarms), []
+        for name, alarm in alarms:
+            place = next(each for each in self._places if each.name == name)
+            known = alarm.startswith("store_behind") and place.ledger in self.doubts.restored
+            if not known and not any(each.ledger in alarm for each in self._places if self._may_be_accused(each)):
+                self._require(Invariant.FALSE_ALARM, f"{name} says {alarm}")
+        for place in self._places:
+            kept = place.disk.state.accusations
+            for each in kept[self._accused[place.ledger] :]:
+                accused = next(one for one in self._places if one.ledger == each.partner)
+                if not self._may_be_accused(accused):
+                    about = f"{each.subject} {each.name}"
+                    self._require(Invariant.HONEST_ACCUSED, f"{place.name} accuses {each.partner}: {about}")
+            self._accused[place.ledger] = len(kept)
+
+    def _may_be_accused(self, place: Place) -> bool:
+        return place.hostile or any(place.ledger in pair for pair in self.doubts.risked)
+
+    def _require(self, invariant: Invariant, detail: str) -> None:
+        if invariant not in self._ignored:
+            raise Violation(invariant, detail)
 
     def leaves(self, place: Place, parcel: bytes) -> None:
         """Raise unless all that a parcel says is durable where it comes from."""
@@ -119,7 +188,8 @@ class Checker:
             self._shown[place.ledger] = header.checkpoint
             made = parse_checkpoint(parse_note(header.checkpoint.encode()).text)
             self._follow(place)
-            if self._books[place.ledger].root_at(made.size) != made.root:
+            self._histories.leaves(made, self._books[place.ledger])
+            if self._books[place.ledger].root_at(made.size, log_of(made)[1]) != made.root:
                 raise Violation(
                     Invariant.LEFT_BEFORE_DURABLE, f"{place.name} shows a checkpoint that its log does not lead to"
                 )
@@ -130,15 +200,23 @@ class Checker:
             f"{ledger} waits for {held.destination} to decide {conversion}"
             for ledger, book in self._books.items()
             for conversion, held in book.outgoing.items()
-            if held.is_undecided and (ledger, conversion) not in self.tainted
+            if held.is_undecided
+            and (ledger, conversion) not in self.tainted
+            and not self.doubts.is_excused(ledger, held.destination)
         ]
 
     def unsettled(self) -> list[str]:
         """Return which closed windows of honest pairs are not confirmed, and which agreements they have otherwise."""
-        return [line for place in self._places if self._is_sound(place) for line in self._unsettled(place)]
+        return [line for place in self._places if not place.hostile for line in self._unsettled(place)]
 
     def _unsettled(self, place: Place) -> Iterator[str]:
-        sound = {other.ledger: other for other in self._places if self._is_sound(other)}
+        sound = {
+            other.ledger: other
+            for other in self._places
+            if other is not place
+            and self.doubts.is_sound(place.ledger, other.ledger)
+            and not self.doubts.is_excused(place.ledger, other.ledger)
+        }
         for partner, relation in self._books[place.ledger].relations.items():
             if partner in sound and relation.unsettled:
                 yield f"{place.name} has not settled the windows {relation.unsettled} with {partner}"
@@ -169,7 +247,7 @@ class Checker:
 
     def _follow(self, place: Place) -> None:
         book = self._books[place.ledger]
-        size = book.size
+        size = book.taken
         if len(place.disk.state.entries) == size:
             return
         news = book.follow(place.disk.state)
@@ -189,9 +267,9 @@ class Checker:
         self._behind = {
             (place.ledger, partner): self._books[place.ledger].moves[partner]
             for place in self._places
-            if place.ledger in self._restored and place.is_up
+            if place.ledger in self.doubts.restored and place.is_up and self._is_behind(place)
             for partner in self._books
-            if partner != place.ledger and place.running.node.exchange.peer(partner).outgoing.behind
+            if partner != place.ledger and not place.running.node.exchange.peer(partner).excused
         }
 
     def _check_decisions(self, place: Place) -> None:
@@ -200,16 +278,18 @@ class Checker:
             if message.kind in _DECISIONS and message.conversion is not None:
                 key = (message.partner, message.conversion)
                 first = decisions.said.setdefault(key, message.digest)
-                if first != message.digest and self._is_sound(place) and Invariant.TWO_DECISIONS not in self._ignored:
-                    raise Violation(
-                        Invariant.TWO_DECISIONS, f"{place.name} has decided {message.conversion} in two ways"
-                    )
+                risked = frozenset((place.ledger, message.partner)) in self.doubts.risked
+                if first != message.digest and not place.hostile and not risked:
+                    self._require(Invariant.TWO_DECISIONS, f"{place.name} has decided {message.conversion} in two ways")
         decisions.looked_at = len(sent)
 
     def _check_conversion(self, source: Ledger, conversion: Id) -> None:
         held = self._books[source].outgoing.get(conversion) if source in self._books else None
         credited = self._credit(source, conversion)
         if (source, conversion) in self.tainted:
+            return
+        partner = held.destination if held else credited.at if credited else None
+        if partner is None or not self._may_compare(source, partner):
             return
         state = held.state if held else SourceState.NONE
         if state in _GIVEN_BACK and credited is not None:
@@ -221,9 +301,13 @@ class Checker:
                 Invariant.CREDITED_OTHERWISE, f"{conversion}: what was credited is not what {source} asked for"
             )
 
-    def _is_sound(self, place: Place) -> bool:
-        """Return whether a place is honest and has forgotten nothing."""
-        return not place.hostile and place.ledger not in self._restored
+    def _may_compare(self, one: Ledger, other: Ledger) -> bool:
+        """Return whether a conversion of two ledgers is to be the same at both, whoever is hostile."""
+        return not self.doubts.is_open(one, other) and frozenset((one, other)) not in self.doubts.risked
+
+    def _is_behind(self, place: Place) -> bool:
+        record = place.disk.state.row(LEDGER, ONLY)
+        return record is not None and not record.recovering
 
     def _credit(self, source: Ledger, conversion: Id) -> Credit | None:
         found = [

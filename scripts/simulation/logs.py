@@ -11,7 +11,7 @@ from protocol.errors import Refusal
 from scripts.simulation.world import World
 
 _BUGS: Final = frozenset({"work_failed", "delivery_bug", "listener_failed", "step_failed"})
-_ALARMS: Final = frozenset({"store_behind", "partner_forked"})
+_ALARMS: Final = frozenset({"store_behind", "partner_forked", "partner_accused"})
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def bugs_of(world: World) -> Iterator[None]:
         if name in _BUGS or unexpected:
             world.bugs.append(f"{name} {event.get('work', event.get('partner', ''))} {error!r}")
         if name in _ALARMS:
-            world.alarms.append(f"{name} {event.get('partner')}")
+            world.alarms.append((world.acting, f"{name} {event.get('partner')} {event.get('reason', '')}"))
         raise structlog.DropEvent
 
     before = structlog.get_config()

@@ -14,6 +14,10 @@ import msgspec
 from node.engine.desk import CommitDesk
 from node.engine.engine import Engine
 from node.engine.work import Answer, CommandWork
+from node.services import intake
+from node.services.intake import IntakeWork
+from node.services.standing import Standing
+from node.services.streams import Streams
 from node.store.rows import CommitRecord, SentBody
 from node.workers.expire_holds import ExpireHolds
 from protocol.conversion import SourceState
@@ -41,8 +45,23 @@ from protocol.ledger.state import (
 from protocol.ledger.view import Overlay, View
 from protocol.messages import Cancel, EntryReference, Prepare, Reject, body_digest, encode_body
 from scripts.simulation.invariants import Invariant
+from scripts.simulation.restore_mutations import (
+    fence_drops_peer_decisions,
+    hello_only_if_ahead,
+    restore_without_fence,
+    restore_without_safe_mode,
+)
 
 _F = TypeVar("_F", bound=Callable[..., object])
+
+
+_LESSER: Final = frozenset(
+    {
+        Invariant.TWO_DECISIONS, Invariant.NOT_LIVE, Invariant.HONEST_ACCUSED, Invariant.FALSE_ALARM,
+        Invariant.WORD_FORGOTTEN,
+    }
+)  # fmt: skip
+"""What partners notice on the way, before anything of worth is made or lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +80,7 @@ class Mutation:
     @property
     def ignored(self) -> frozenset[Invariant]:
         """Return the invariants that the search looks away from."""
-        return frozenset({Invariant.TWO_DECISIONS, Invariant.NOT_LIVE, *self.besides}) - {self.shows}
+        return (_LESSER | self.besides) - {self.shows}
 
 
 def _mutation(
@@ -82,6 +101,13 @@ _MOVED: Final = Invariant.HOLD_MOVED
 _PASSED: Final = Invariant.CAP_PASSED
 _OTHER_ROWS: Final = (Invariant.RESERVED_OTHERWISE, Invariant.IN_FLIGHT_PASSED)
 _OTHER_LINE: Final = Invariant.LINE_DIFFERS
+_OTHER_CREDIT: Final = Invariant.CREDITED_OTHERWISE
+_OF_RESTORES: Final = (
+    Invariant.BUG, Invariant.DECIDES_WHILE_BEHIND, Invariant.FALSE_ALARM, Invariant.FILE_TAKEN, Invariant.GAP,
+    Invariant.HONEST_ACCUSED, Invariant.LINE_DIFFERS, Invariant.PAYABLE_IS_NOT_RECEIVABLE, Invariant.REPEAT_DIFFERS,
+    Invariant.STATEMENTS_DIFFER, Invariant.TWO_HISTORIES, Invariant.WORD_FORGOTTEN,
+)  # fmt: skip
+"""What shows first where a restored store goes on: that there are two histories, or that somebody knows better."""
 
 
 @contextmanager
@@ -259,12 +285,14 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
         exposure, "_exposure", _cap_not_reserved_in_batch, shows=_PASSED, besides=_OTHER_ROWS
     ),
     "window-by-arrival": _mutation(lines, "_captured", _window_by_arrival, shows=_OTHER_LINE),
+    "restore-without-safe-mode": _mutation(
+        Standing, "judge", restore_without_safe_mode, shows=_SHORT, besides=(*_OF_RESTORES, _OTHER_CREDIT)
+    ),
+    "restore-without-fence": _mutation(
+        intake, "plan", restore_without_fence, shows=_OTHER_CREDIT, besides=(*_OF_RESTORES, _SHORT)
+    ),
+    "hello-only-if-ahead": _mutation(
+        Streams, "_first_epoch", hello_only_if_ahead, shows=_OTHER_CREDIT, besides=(*_OF_RESTORES, _SHORT)
+    ),
+    "fence-drops-peer-decisions": _mutation(IntakeWork, "run", fence_drops_peer_decisions, shows=Invariant.NOT_LIVE),
 }
-
-UNAVAILABLE: Final = (
-    "restore-without-safe-mode",
-    "restore-without-fence",
-    "hello-only-if-ahead",
-    "fence-drops-peer-decisions",
-)
-"""Mutations of rules that the shipped code does not have yet: there is nothing to replace."""

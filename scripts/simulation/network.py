@@ -1,7 +1,8 @@
 """The fake network: it loses parcels and answers, repeats them, holds them back, and cuts places off."""
 
 import base64
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Final, Protocol
 
@@ -76,6 +77,7 @@ class Network:
         self.in_flight: list[InFlight] = []
         self.past: list[InFlight] = []
         self.meanwhile: Callable[[], None] = _nothing
+        self._held: frozenset[str] = frozenset()
         for place in self._places.values():
             place.transport = Line(self, place)
             place.logs = PublicLogs(self, place)
@@ -88,6 +90,15 @@ class Network:
         """Connect everybody; what is under way is lost."""
         self._cuts.clear()
         self.in_flight.clear()
+
+    @contextmanager
+    def holding(self, sender: Place) -> Iterator[None]:
+        """Let nothing that a place says arrive meanwhile: it is late."""
+        self._held = frozenset({sender.name})
+        try:
+            yield
+        finally:
+            self._held = frozenset()
 
     def is_cut(self, one: Place, other: Place) -> bool:
         """Return whether two places are separated."""
@@ -154,7 +165,7 @@ class Network:
 
     def _goes_astray(self, fault: str, sender: Place, receiver: Place, parcel: bytes) -> bool:
         """Put a parcel among those in flight if it is late, and then return True, or if it is there twice."""
-        late = self._world.strikes(fault)
+        late = sender.name in self._held or self._world.strikes(fault)
         if late or self._world.strikes("repeated"):
             self.in_flight.append(InFlight(sender.name, receiver.name, parcel))
         return late
@@ -173,7 +184,13 @@ class PublicLogs:
         self._network = network
         self._place = place
 
-    def fetch(self, url: str, path: str) -> bytes | None:
+    def fetch(
+        self,
+        url: str,
+        path: str,
+        *,
+        credential: str | None = None,  # noqa: ARG002 - of a protocol: every log here is open
+    ) -> bytes | None:
         """Return the file at `path` of the log of the node at `url`, or None; or raise `TransportFailed`."""
         return self._network.fetch(self._place, url, path)
 

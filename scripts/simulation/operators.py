@@ -57,8 +57,7 @@ class Operators:
         """Let a node's settlement worker take a step."""
         place = self._place()
         if place.is_up:
-            with place.process():
-                place.running.close_windows.step()
+            place.close_windows()
 
     def close_early(self) -> None:
         """Close the window that is open for a partner's conversions; or one that is not."""

@@ -16,11 +16,15 @@ from node.services.refusals import NodeRefusal
 from node.store.rows import Pending
 from node.workers.close_windows import CloseWindows
 from node.workers.expire_holds import ExpireHolds
+from node.workers.gather_evidence import GatherEvidence
 from node.workers.send_papers import SendPapers
+from protocol.checkpoint import Checkpoint
 from protocol.errors import TallystickError
 from protocol.identifiers import Ledger
+from protocol.keys import Role
 from scripts.alliance.brands import Brand
 from scripts.simulation.reader import MemoryReader
+from scripts.simulation.state_file import look_at_state_file, seen_before
 from scripts.simulation.store import Disk, MemoryWriter
 from scripts.simulation.world import Crashed, SimulatedClock, SimulatedRandomness, World
 
@@ -129,12 +133,14 @@ class Running:
     expire_holds: ExpireHolds
     close_windows: CloseWindows
     send_papers: SendPapers
+    gather_evidence: GatherEvidence
 
 
 class Place:
     """Where one brand's node runs, crashes and is started again over what its disk holds.
 
-    `doom` is the failure point at which the node crashes when it next comes there.
+    `doom` is the failure point at which the node crashes when it next comes there; `asks` tells whether it waits for
+    its partners at its start, and `started_at` when that was.
     """
 
     def __init__(self, brand: Brand, keyring: SeedKeyring, world: World) -> None:
@@ -149,7 +155,9 @@ class Place:
         self.disk = Disk()
         self.hostile = False
         self.doom: str | None = None
+        self.asks = False
         self.starts = 0
+        self.started_at = 0.0
         self.transport: Transport | None = None
         self.papers: Papers | None = None
         self.logs: Logs | None = None
@@ -184,6 +192,7 @@ class Place:
     @contextmanager
     def process(self) -> Iterator[None]:
         """Run code of this place's node; if it crashes, the node is gone and everybody else goes on."""
+        before, self.world.acting = self.world.acting, self.name
         try:
             yield
         except Crashed as crash:
@@ -191,6 +200,8 @@ class Place:
                 raise
             if crash.start == self.starts:
                 self._running = None
+        finally:
+            self.world.acting = before
 
     def check_alive(self, start: int) -> None:
         """End the code that runs for an earlier start of this place's node."""
@@ -251,6 +262,37 @@ class Place:
                 exchange.begin(ledger)
                 exchange.deliver(ledger)
 
+    def state_file(self) -> Checkpoint | None:
+        """Return the checkpoint in the file beside the store, or None where there is none."""
+        return seen_before(self.disk, ledger=self.ledger, key=self.keyring.key(Role.LOG).public)
+
+    def keep_state(self) -> None:
+        """Write the newest checkpoint into the file beside the store, as its worker does."""
+        if self.is_up and self.running.node.gate.behind is None:
+            self.disk.kept = self.running.node.log.newest().note
+
+    def work(self) -> None:
+        """Let the small workers take a step, as far as they are let to."""
+        with self.process():
+            running = self.running
+            if running.node.may_write():
+                self._step(running.expire_holds.step)
+            self._step(running.gather_evidence.step)
+            self._step(self.keep_state)
+
+    def close_windows(self) -> None:
+        """Let the worker that closes windows take a step, if the ledger may be written."""
+        with self.process():
+            if self.running.node.may_write():
+                self._step(self.running.close_windows.step)
+
+    def _step(self, step: Callable[[], None]) -> None:
+        """Take a worker's step; what fails is tried again with the next one."""
+        try:
+            step()
+        except TallystickError as failure:
+            self.world.say(f"{self.name}: {failure.code}")
+
     def _receive(self, node: Node, parcel: bytes) -> "tuple[Ledger, Future[int]] | None":
         try:
             return node.exchange.receive(parcel)
@@ -285,7 +327,11 @@ class Place:
             logs=self.logs,
         )
         node = Node(reader=ReorderingReader(self.disk, self.world), writer=writer, ports=ports, url=self.url)
+        look_at_state_file(self.disk, engine, self.state_file())
+        if self.asks:
+            node.exchange.ask()
         node.exchange.open()
+        self.started_at = self.world.seconds
         self._running = Running(
             node=node,
             writer=writer,
@@ -293,6 +339,7 @@ class Place:
             expire_holds=ExpireHolds(node.points),
             close_windows=CloseWindows(node.settlement),
             send_papers=SendPapers(node.agreements, self.papers, self.clock),
+            gather_evidence=GatherEvidence(node.accusations),
         )
 
     def _check_current(self, start: int) -> None:

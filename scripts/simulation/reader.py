@@ -32,13 +32,13 @@ from protocol.ledger.state import (
     OutgoingRecord,
     PartnerRecord,
 )
-from scripts.simulation.settlement_reader import SettlementReader
+from scripts.simulation.evidence_reader import EvidenceReader
 
 _PAGE_ROWS = 100
 _OF_THE_CHANNEL = ("hello", "returned", "returned_agreement")
 
 
-class MemoryReader(SettlementReader):
+class MemoryReader(EvidenceReader):
     """Reads what was committed last; the reads of operators and auditors are not here."""
 
     # --- The log.
@@ -81,6 +81,14 @@ class MemoryReader(SettlementReader):
 
     def published(self, origin: str) -> None:  # noqa: ARG002 - of a method that is replaced
         """Return that nothing was published with cosignatures: there are no witnesses here."""
+        return
+
+    def witnessed(self, origin: str) -> None:  # noqa: ARG002 - of a method that is replaced
+        """Return that this node has cosigned nothing: there are no witnesses here."""
+        return
+
+    def proved(self, origin: str) -> None:  # noqa: ARG002 - of a method that is replaced
+        """Return that nothing is proved of partners' logs: the worker that does so is not here."""
         return
 
     # --- The ledger's state.
@@ -195,16 +203,8 @@ class MemoryReader(SettlementReader):
         received = self._disk.state.received
         return {digest for digest in digests if (partner, digest) in received}
 
-    def received_places(
-        self, partner: Ledger, *, epoch: int, epoch_nonce: str, first_seq: int, last_seq: int
-    ) -> dict[int, Digest]:
-        """Return which bodies were first received in these frames of the partner's stream, by the frames' `seq`."""
-        kept = self._disk.state.frames
-        places = ((seq, kept.get((partner, epoch, epoch_nonce, seq))) for seq in range(first_seq, last_seq + 1))
-        return {seq: digest for seq, digest in places if digest is not None}
-
-    def is_accused(self, partner: Ledger, subject: str, name: str) -> bool:  # noqa: ARG002 - of a method that is replaced
-        """Return that there is no evidence against `partner` about anything: none is kept here."""
+    def is_forked(self, partner: Ledger, log: Ledger) -> bool:  # noqa: ARG002 - of a method that is replaced
+        """Return that no log is known to be forked: no evidence is kept here."""
         return False
 
     def partner_checkpoint(self, ledger: Ledger, size: int, *, generation: int = 1) -> StoredPartnerCheckpoint | None:

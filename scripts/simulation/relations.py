@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from protocol.entries import AnyEntry, ConversionCaptured, ConversionCredited, ConversionHeld
 from protocol.identifiers import Account, Asset, Id, Ledger, partner_of
 from protocol.ledger.state import IN, OUT, Way
+from protocol.messages import Close, PaymentAdvice, Receipt, StatementSigned
+from protocol.recovery_entries import Recovered
 from protocol.statement import Bill, Statement, statement_digest
 from protocol.window_entries import (
     PaymentConfirmed,
@@ -108,7 +110,7 @@ class Relations:
             case WindowClosed() | WindowCloseReceived():
                 self.relation(entry.partner).closed.add(entry.window)
             case StatementAgreed():
-                self._agree(entry)
+                self._agree(entry.partner, entry.window, entry.signed.statement)
             case PaymentMade():
                 self._pay(entry.partner, entry.window)
             case PaymentReturned():
@@ -154,8 +156,24 @@ class Relations:
             value=terms.value,
         )
 
-    def _agree(self, entry: StatementAgreed) -> None:
-        relation, statement, window = self.relation(entry.partner), entry.signed.statement, entry.window
+    def recovered(self, entry: Recovered) -> None:
+        """Follow a word about a window that stands again."""
+        body, partner = entry.body, entry.partner
+        match body:
+            case Close():
+                self.relation(partner).closed.add(body.window)
+            case StatementSigned() if len(body.signed.signatures) == len(body.signed.statement.parties):
+                self._agree(partner, body.window, body.signed.statement)
+            case PaymentAdvice() if body.window not in self.relation(partner).posted:
+                self._pay(partner, body.window)
+            case Receipt():
+                self._pay(partner, body.window)
+                self._confirm(partner, body.window)
+            case _:
+                return
+
+    def _agree(self, partner: Ledger, window: int, statement: Statement) -> None:
+        relation = self.relation(partner)
         before = relation.statements.get(window - 1)
         follows = (len(relation.statements) + 1, statement_digest(before) if before else None)
         self._require(
@@ -168,9 +186,9 @@ class Relations:
         relation.statements[window] = statement
         relation.moved[window] = moved
         relation.due += moved[OUT].billed - moved[IN].billed
-        self._check_due(entry.partner, relation)
+        self._check_due(partner, relation)
         if statement.payer is None:
-            self._confirm(entry.partner, window)
+            self._confirm(partner, window)
 
     def _bill(self, relation: Relation, way: Way, bill: Bill, window: int) -> Moved:
         totals = bill.totals

@@ -33,9 +33,10 @@ class SettlementReader(StoreReader):
         """Return the lines of a window, each direction in the order of its decisions."""
         return self._lines(lambda row: (row[0][0], row[1].window) == (partner, window))
 
-    def lines_of_way(self, partner: Ledger, way: Way, window: int, *, limit: int) -> list[_Line]:
-        """Return the lines of one direction of a window in the order of its decisions."""
-        return self._lines(lambda row: (*row[0][:2], row[1].window) == (partner, way, window))[:limit]
+    def lines_of_way(self, partner: Ledger, way: Way, window: int, *, limit: int, after: int = 0) -> list[_Line]:
+        """Return the lines of one direction of a window in the order of its decisions, those after one number."""
+        found = self._lines(lambda row: (*row[0][:2], row[1].window) == (partner, way, window))
+        return [row for row in found if row[0][2] > after][:limit]
 
     def lines_of_conversion(self, partner: Ledger, conversion: Id) -> list[_Line]:
         """Return the lines that name a conversion."""

@@ -37,6 +37,7 @@ class Stakes:
     def __init__(self, ledger: Ledger, require: Require) -> None:
         self._ledger = ledger
         self._require = require
+        self._judging = True
         self._directions: dict[tuple[str, Ledger], Direction] = {}
         self._stakes: dict[tuple[Ledger, Way], Stake] = {}
         self._promoted: Counter[tuple[str, Ledger, str]] = Counter()
@@ -51,8 +52,9 @@ class Stakes:
         for direction in entry.signed.agreement.directions:
             self._directions[entry.id.partition("/")[2], direction.source] = direction
 
-    def held(self, entry: ConversionHeld) -> None:
-        """Reserve what an order puts at stake at its source."""
+    def held(self, entry: ConversionHeld, *, again: bool = False) -> None:
+        """Reserve what an order puts at stake at its source; one that stands `again` was judged when it was made."""
+        self._judging = not again
         direction = self._directions[entry.agreement, self._ledger]
         stake = self._stakes.setdefault((entry.destination, OUT), Stake())
         stake.conversions += 1
@@ -67,14 +69,16 @@ class Stakes:
             return
         self._promote(entry, direction)
         limits = direction.member_limits
-        self._use(
-            (entry.account, entry.destination, OUT),
-            (entry.source_points, entry.time),
-            limits=(limits.out_points_per_day, limits.out_points_per_year),
-        )
+        if is_holder(entry.account):
+            self._use(
+                (entry.account, entry.destination, OUT),
+                (entry.source_points, entry.time),
+                limits=(limits.out_points_per_day, limits.out_points_per_year),
+            )
 
-    def credited(self, entry: ConversionCredited) -> None:
-        """Reserve what a credit puts at stake at its destination."""
+    def credited(self, entry: ConversionCredited, *, again: Account | None = None) -> None:
+        """Reserve what a credit puts at stake at its destination; `again` is whose it is where it stands again."""
+        self._judging = again is None
         direction = self._directions[entry.agreement, entry.source]
         self._open(entry, self._stakes.setdefault((entry.source, IN), Stake()), direction)
         self._originals[entry.source, Id(entry.conversion)] = entry.destination_points
@@ -82,13 +86,14 @@ class Stakes:
             self._refund((self._ledger, Id(entry.refund_of)), entry.destination_points)
             return
         self._promote(entry, direction)
-        holder = next(posting.account for posting in entry.postings if is_holder(posting.account))
+        holder = next((posting.account for posting in entry.postings if is_holder(posting.account)), None)
         limits = direction.member_limits
-        self._use(
-            (holder, entry.source, IN),
-            (entry.destination_points, entry.time),
-            limits=(limits.in_points_per_day, limits.in_points_per_year),
-        )
+        if holder is not None:
+            self._use(
+                (holder, entry.source, IN),
+                (entry.destination_points, entry.time),
+                limits=(limits.in_points_per_day, limits.in_points_per_year),
+            )
 
     def concluded(self, entry: ConversionHeld, before: SourceState, after: SourceState) -> None:
         """Free what `entry` no longer puts at stake."""
@@ -182,12 +187,15 @@ class Stakes:
 
     def _unuse(self, entry: ConversionHeld) -> None:
         limits = self._directions[entry.agreement, self._ledger].member_limits
+        if not is_holder(entry.account):
+            return
         if entry.refund_of is None and (limits.out_points_per_day, limits.out_points_per_year) != (None, None):
             for period in (entry.time[:10], entry.time[:4]):
                 self._members[entry.account, entry.destination, OUT, period] -= entry.source_points
 
     def _within(self, limit: int | None, amount: int, invariant: Invariant, what: str) -> None:
-        self._require(limit is None or amount <= limit, invariant, f"{amount} {what}, where {limit} may be")
+        holds = not self._judging or limit is None or amount <= limit
+        self._require(holds, invariant, f"{amount} {what}, where {limit} may be")
 
     def _same(self, what: str, found: object, reckoned: object) -> None:
         self._require(found == reckoned, Invariant.RESERVED_OTHERWISE, f"the {what} is {found}, not {reckoned}")

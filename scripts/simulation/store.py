@@ -37,7 +37,7 @@ from node.store.rows import (
     StoredPartnerCheckpoint,
     Write,
 )
-from node.store.rows_accusations import Accusation
+from node.store.rows_accusations import Accusation, StoredAccusation
 from node.store.writer import StoreWriter
 from protocol.checkpoint import parse_checkpoint
 from protocol.entries import Sealed
@@ -50,7 +50,7 @@ _K = TypeVar("_K")
 _R = TypeVar("_R")
 _Family: TypeAlias = Table[object, object]
 _Frame: TypeAlias = tuple[Ledger, int, str, int]
-_NOT_SIMULATED: Final = (PutCredential, RevokeCredential, PutMetadata, EraseMetadata, Accusation)
+_NOT_SIMULATED: Final = (PutCredential, RevokeCredential, PutMetadata, EraseMetadata)
 
 
 @dataclass(slots=True)
@@ -74,6 +74,7 @@ class State:
     urls: dict[Ledger, str] = field(default_factory=dict)
     proposals: dict[Digest, Proposal] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
+    accusations: list[StoredAccusation] = field(default_factory=list)
 
     def copy(self) -> Self:
         """Return an independent state with the same rows, which themselves never change; nor do its tables."""
@@ -117,13 +118,17 @@ def always_kept() -> Fate:
 class Disk:
     """Where a node's store is, whether the node is up or not; `fate` is asked once for each commit.
 
-    With `copies_max`, so many old copies are kept, for somebody to put one of them back.
+    With `copies_max`, so many old copies are kept, the older the fewer, for somebody to put one of them back. `kept` is
+    the checkpoint in the file beside the store, which no copy of the store brings back. `lost` are the states that were
+    replaced by a copy, which a replica still has.
     """
 
     state: State = field(default_factory=State)
     fate: Callable[[], Fate] = always_kept
     copies_max: int = 0
     copies: list[State] = field(default_factory=list)
+    kept: bytes | None = None
+    lost: list[State] = field(default_factory=list)
 
     def commit(self, record: CommitRecord) -> None:
         """Make all of `record` durable or nothing; as fate has it, say that it failed in either case."""
@@ -131,11 +136,18 @@ class Disk:
         _write(state, record)
         fate = self.fate()
         if fate is not Fate.FAILED:
-            if len(self.copies) < self.copies_max:
-                self.copies.append(self.state)
+            self._keep_copy()
             self.state = state
         if fate is not Fate.KEPT:
             raise StoreFailed("the disk says no")
+
+    def _keep_copy(self) -> None:
+        if not self.copies_max:
+            return
+        if len(self.copies) >= self.copies_max:
+            half = self.copies_max // 2
+            self.copies[:half] = self.copies[:half:2]
+        self.copies.append(self.state)
 
 
 class MemoryWriter(StoreWriter):
@@ -262,6 +274,9 @@ def _operate(state: State, write: Write) -> None:
             state.proposals.pop(write.digest, None)
         case PutSetting():
             state.settings[write.name] = write.value
+        case Accusation():
+            said = {each.name: getattr(write, each.name) for each in fields(write)}
+            state.accusations.append(StoredAccusation(number=len(state.accusations), **said))
         case _:
             assert isinstance(write, _NOT_SIMULATED)
 

@@ -81,11 +81,7 @@ class Carrier:
 
 
 class Treaties:
-    """The people who make agreements.
-
-    Where both sides have proposed, the second party's proposal waits: two operators who each accept the other's would
-    have a different agreement each.
-    """
+    """The people who make agreements, and accept whatever the node lets them: proposals cross on their way."""
 
     def __init__(self, world: World, places: list[Place], asking: Asking) -> None:
         self._world = world
@@ -119,13 +115,13 @@ class Treaties:
         """Accept a proposal that has been received."""
         place, partner = self._world.random.sample(self._places, 2)
         number = self._number(place, partner.ledger) + 1
-        sent: list[Digest] = []
         received: list[Digest] = []
         for each in place.disk.state.proposals.values():
             signed = decode_signed_agreement(each.document)
-            if (each.partner, signed.agreement.number) == (partner.ledger, number):
-                (sent if signed.signatures[0].ledger == place.ledger else received).append(each.digest)
-        if not received or (sent and place.ledger < partner.ledger):
+            theirs = signed.signatures[0].ledger == partner.ledger
+            if theirs and (each.partner, signed.agreement.number) == (partner.ledger, number):
+                received.append(each.digest)
+        if not received:
             return
         digest = self._world.random.choice(received)
         self._world.say(f"{place.name} accepts what {partner.name} has proposed")

@@ -51,7 +51,10 @@ class Weather:
 
 @dataclass(slots=True)
 class World:
-    """Chance, time and the record of what happened. After `calm` there are no more faults."""
+    """Chance, time and the record of what happened. After `calm` there are no more faults.
+
+    `acting` is the place whose code runs now; `alarms` are what a place has logged as misconduct or an old store.
+    """
 
     random: Random
     weather: Weather = field(default_factory=Weather)
@@ -59,7 +62,8 @@ class World:
     faults: Counter[str] = field(default_factory=Counter)
     lines: list[str] = field(default_factory=list)
     bugs: list[str] = field(default_factory=list)
-    alarms: list[str] = field(default_factory=list)
+    alarms: list[tuple[str, str]] = field(default_factory=list)
+    acting: str = ""
     step: int = 0
 
     def strikes(self, fault: str) -> bool:

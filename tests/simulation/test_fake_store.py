@@ -15,6 +15,7 @@ from protocol.ledger.state import ACCOUNTS, LINES, OUTGOING, STATEMENTS, TABLES
 from protocol.ledger.view import Need, Overlay, need, need_book
 from scripts.alliance.brands import AURORA
 from scripts.simulation import alliance
+from scripts.simulation.evidence_reader import EvidenceReader
 from scripts.simulation.place import Place
 from scripts.simulation.reader import MemoryReader
 from scripts.simulation.run import Settings, Simulation
@@ -22,6 +23,8 @@ from scripts.simulation.settlement_reader import SettlementReader
 from scripts.simulation.store import Disk, MemoryWriter, State
 from scripts.simulation.world import World
 
+COUNTED = {"counts", "evidence_heads"}
+"""Reads that the fake store answers in part; another test is about them."""
 SEEDS_MAX = 150
 LOOK_EVERY = 40
 Named = tuple[tuple[object, ...], Mapping[str, object]]
@@ -52,7 +55,8 @@ def records_of(seed: int) -> list[CommitRecord] | None:
                     kept.append((self, record))
 
         simulation = Simulation(seed, Settings())
-        if not (simulation.life.settles and simulation.life.treats and simulation.life.terms):
+        life = simulation.life
+        if life.restores or not (life.settles and life.treats and life.terms):
             return None
         patch.setattr(Disk, "commit", keep)
         beginning = Place(AURORA, alliance.keyring_of(AURORA), World(Random("beginning")))
@@ -167,7 +171,10 @@ def of_what_was_said(state: State, partners: list[str]) -> dict[str, list[tuple[
         "sent_count": [(partner,) for partner in partners],
         "sent_kinds": [(digests,), ([],)],
         "received_digests": [(partner, digests) for partner in partners],
-        "is_accused": [(partner, "decision", "nothing") for partner in partners],
+        **of_evidence(state, partners),
+        "is_forked": [(partner, partner) for partner in partners],
+        "witnessed": [(partner,) for partner in partners],
+        "proved": [(partner,) for partner in partners],
         "partner_checkpoint": [(each.ledger, size) for each in state.partner_checkpoints for size in (each.size, 0)],
         "latest_partner_checkpoint": [(partner,) for partner in partners],
         "sent_place": [(partner, digest) for partner in partners for digest in digests],
@@ -179,6 +186,22 @@ def of_what_was_said(state: State, partners: list[str]) -> dict[str, list[tuple[
         "words_received_after": [(partner, number, 3) for partner in partners for number in (-1, 3)],
         "channel": [(partner,) for partner in partners],
         "channels": [()],
+    }
+
+
+def of_evidence(state: State, partners: list[str]) -> dict[str, list[tuple[object, ...]]]:
+    """Return questions about accusations and the words that they are made of."""
+    kept = state.accusations
+    things: list[tuple[object, ...]] = [(each.partner, each.subject, each.name) for each in kept]
+    return {
+        "accusations": [(), (1,), (None, 1)],
+        "accusation": [(digest,) for digest in (*(each.digest for each in kept), Digest("0" * 64))],
+        "is_accused": [*things, *((partner, "decision", "nothing") for partner in partners)],
+        "received_numbered": [(number,) for number in (0, 1, 10_000)],
+        "messages_received": [(0, 3), (2, 3), (10_000, 3)],
+        "checkpoints_twice": [(0,), (3,)],
+        "witnessed": [("nobody.example/main.1",)],
+        "proved": [("nobody.example/main.1",)],
     }
 
 
@@ -208,14 +231,34 @@ def named_questions(state: State) -> dict[str, list[Named]]:
             for window in (1, 2)
             for limit in (1, 100)
         ],
+        "received_in": [
+            ((partner,), {"epoch": epoch, "epoch_nonce": nonce, "seq": seq + ahead})
+            for partner, epoch, nonce, seq in list(state.frames)[:20]
+            for ahead in (0, 10_000)
+        ],
+        "words_twice": [((), {"from_number": 0, "before_number": number, "limit": 5}) for number in (3, 10_000)],
         "bodies_received": [(each, {"from_number": number, "limit": 2}) for each in of_kinds for number in (0, 3)],
     }
 
 
 def test_every_read_of_the_fake_store_is_asked() -> None:
     state = alliance.make_places(World(Random(1)))[0].disk.state
-    reads = {name for reader in (MemoryReader, SettlementReader) for name in vars(reader) if not name.startswith("_")}
-    assert questions(state).keys() | named_questions(state).keys() == reads
+    readers = (MemoryReader, EvidenceReader, SettlementReader)
+    reads = {name for reader in readers for name in vars(reader) if not name.startswith("_")}
+    assert questions(state).keys() | named_questions(state).keys() == reads - COUNTED
+
+
+def test_what_is_counted_is_what_a_real_store_counts(
+    records: list[CommitRecord], stores: tuple[StoreWriter, StoreReader]
+) -> None:
+    disk = Disk()
+    for record in records:
+        stores[0].commit(record)
+        MemoryWriter(disk).commit(record)
+    reader = MemoryReader(disk)
+    assert reader.counts() == stores[1].counts()
+    heads = {head.name: head.count for head in stores[1].evidence_heads()}
+    assert {head.name: head.count for head in reader.evidence_heads()}.items() <= heads.items()
 
 
 def test_both_refuse_another_log_and_an_unknown_body(

@@ -1,7 +1,7 @@
 """A partner played by hand: it signs with a brand's keys, and says whatever a test wants said."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -38,10 +38,14 @@ class Speaking(Protocol):
         """Return the parcel that answers `parcel`."""
 
 
+PUPPET_EPOCH: Final = 4_000_000_000_000
+"""Nodes count their epochs from the time, in milliseconds: this one is of a century ahead."""
+
+
 class Puppet:
     """Speaks as `side` with one node, in an epoch far above any that the brand's own node has opened."""
 
-    def __init__(self, side: Side, node: Speaking, *, epoch: int = 100) -> None:
+    def __init__(self, side: Side, node: Speaking, *, epoch: int = PUPPET_EPOCH) -> None:
         self.side = side
         self.node = node
         self.incoming = Incoming()

@@ -142,7 +142,7 @@ def test_a_restart_opens_a_new_epoch_and_frames_anew_what_still_stands(two: Alli
     for place in restarted:
         two.nodes[place].restart()
         peer = two.nodes[place].exchange.peer(two.nodes[1 - place].ledger)
-        assert peer.outgoing.epoch == epochs[place] + 1
+        assert peer.outgoing.epoch > epochs[place]
         assert not peer.outgoing.answered
         kinds = [type(decode_body(body)).__name__ for body in framed(two.nodes[place], two.nodes[1 - place])]
         assert kinds == ["Hello", ("Prepare", "Fulfil")[place]]

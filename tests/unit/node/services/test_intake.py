@@ -33,7 +33,7 @@ from tests.support.documents import (
 )
 from tests.support.ledger import command_of
 from tests.support.nodes import Alliance, LocalNode, convert
-from tests.support.puppet import Puppet
+from tests.support.puppet import PUPPET_EPOCH, Puppet
 from tests.unit.node.services.words import (
     SECONDS_MAX,
     Word,
@@ -160,8 +160,8 @@ class TestOrder:
 
     def test_an_epoch_used_twice_is_void_and_the_answer_tells_which(self, node: LocalNode, puppet: Puppet) -> None:
         again = Puppet(AURORA, node)
-        again.outgoing = Outgoing(epoch=100, epoch_nonce=hex_16("another nonce"), bodies_sent=0)
-        again.offer(msgspec.structs.replace(hello(epoch=100), epoch_nonce=again.outgoing.epoch_nonce))
+        again.outgoing = Outgoing(epoch=PUPPET_EPOCH, epoch_nonce=hex_16("another nonce"), bodies_sent=0)
+        again.offer(msgspec.structs.replace(hello(epoch=PUPPET_EPOCH), epoch_nonce=again.outgoing.epoch_nonce))
         stated = again.read(node.answer(again.parcel())).header.acknowledgement
         assert stated == puppet.read(node.exchange.reply(AURORA.ledger)).header.acknowledgement
         assert again.outgoing.must_open(stated, restarted=False) == 101
