@@ -1,82 +1,76 @@
 """`tallystick audit`, `export` and `receipt`: check logs wherever they are, and carry proof of one away."""
 
-import sys
 from contextlib import ExitStack, closing
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Final
 
 import typer
 
+from node.cli import audit_options as options
 from node.cli.api_client import read_token
+from node.cli.audit_files import check_reports, write_evidence, write_papers
+from node.cli.audit_progress import told_progress
 from node.cli.directory import export_directory
 from node.cli.failures import stop
-from node.cli.files import FileUnreadable, read_bytes, write_bytes
+from node.cli.files import read_bytes, write_bytes
 from node.cli.options import JsonOption, NodeOption, TokenOption, connect
 from node.cli.output import print_json, print_line
 from node.peers.log_source import HttpSource, LogSource, open_source
-from node.services.auditing import SeenCheckpoints
-from node.services.auditing import audit as audit_sources
-from protocol.audit.accuse import Accusation
-from protocol.audit.evidence import encode_evidence
+from node.services.audit_papers import SAMPLE_ENTRIES, SAMPLE_SEED, Wanted
+from node.services.audit_state import AuditState
+from node.services.auditing import Audited, Auditing, Held, held_by
 from protocol.audit.findings import EXIT_STATUS
+from protocol.audit.log import STATE_ENTRIES
 from protocol.checkpoint import Checkpoint
-from protocol.errors import CouldNotCheck, KeyInvalid, PolicyInvalid
-from protocol.note import Verifier, parse_vkey
-from protocol.policy import Policy, parse_policy
 
 URL_PREFIXES: Final = ("http://", "https://")
-PROGRESS_ENTRIES: Final = 25_600
-
-VkeyOption: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option("--vkey", metavar="VKEY", help="A log's verifier key that you have from elsewhere; may be repeated."),
-]
-
-
-PolicyOption: TypeAlias = Annotated[
-    Path | None,
-    typer.Option("--policy", metavar="FILE", help="A trust policy: known logs, and how many witnesses must cosign."),
-]
 
 
 def audit(
-    places: Annotated[list[str], typer.Argument(metavar="URL|PACKAGE...", help="Nodes, or packages of export.")],
+    places: options.Places = None,
     *,
-    token_files: Annotated[
-        list[Path] | None,
-        typer.Option("--token-file", metavar="FILE", help="Auditor's token: one for each URL, in their order."),
-    ] = None,
-    vkeys: VkeyOption = None,
-    policy: PolicyOption = None,
-    state: Annotated[
-        Path | None,
-        typer.Option("--state", metavar="DIR", help="Remember what held, and hold the next audit against it."),
-    ] = None,
-    evidence: Annotated[
-        Path | None,
-        typer.Option("--evidence", metavar="DIR", help="Write what proves misconduct to strangers, a file each."),
-    ] = None,
+    token_files: options.TokensOption = None,
+    vkeys: options.VkeyOption = None,
+    agreements: options.AgreementsOption = None,
+    policy: options.PolicyOption = None,
+    state: options.StateOption = None,
+    fresh: options.FreshOption = False,
+    state_every: options.StateEveryOption = STATE_ENTRIES,
+    compare: options.CompareOption = None,
+    evidence: options.EvidenceOption = None,
+    reports: options.ReportOption = None,
+    csv: options.CsvOption = None,
+    as_of: options.AsOfOption = None,
+    since: options.FromOption = None,
+    sample: options.SampleOption = SAMPLE_ENTRIES,
+    sample_seed: options.SeedOption = SAMPLE_SEED,
     as_json: JsonOption = False,
 ) -> None:
     """Replay each log by its rules, match each pair of partners, and say what holds.
 
+    Without a place, the state in DIR is reported as of then, and compared with others.
     Exit status 0: all held. 1: something is wrong. 3: something could not be checked.
     """
-    verifiers = parse_vkeys(vkeys)
-    tokens = _tokens_by_url([place for place in places if is_url(place)], token_files or [])
-    seen = SeenCheckpoints(state) if state else None
-    with ExitStack() as stack:
-        sources = [stack.enter_context(closing(_open(place, tokens.get(place)))) for place in places]
-        report = audit_sources(
-            sources,
-            vkeys=verifiers,
+    check_reports(reports or [])
+    seen = AuditState(state, fresh=fresh) if state else None
+    folder = evidence or (state / "evidence" if state else None)
+    with told_progress() as progress:
+        auditing = Auditing(
+            vkeys=tuple(options.parse_vkeys(vkeys)),
+            agreements=options.read_agreements(agreements),
             seen=seen,
-            policy=read_policy(policy),
-            progress=_tell,
-            accuse=None if evidence is None else partial(_write_evidence, evidence),
+            others=tuple(map(_held, compare or [])),
+            policy=options.read_policy(policy),
+            progress=progress,
+            accuse=None if folder is None else partial(write_evidence, folder),
+            thrifty=evidence is None,
+            state_entries=state_every,
         )
+        wanted = Wanted(as_of=as_of, since=since, sample=sample, seed=sample_seed)
+        with ExitStack() as stack:
+            audited = _audited(auditing, places or [], token_files or [], stack=stack)
+            report = write_papers(audited, wanted, reports=reports or [], csv=csv)
     if as_json:
         print_json(report.json())
     else:
@@ -85,40 +79,25 @@ def audit(
     stop(EXIT_STATUS[report.verdict])
 
 
-def _write_evidence(directory: Path, accusation: Accusation) -> None:
-    """Write one file of evidence, under a name that its content leads to."""
-    found, proved = accusation
-    data = encode_evidence(found)
-    path = directory / f"{proved.subject}-{sha256(data).hexdigest()[:16]}.json"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileUnreadable(f"{directory} cannot be made: {error.strerror}") from error
-    write_bytes(path, data)
-    sys.stderr.write(f"wrote {path}: {proved.accused} about {proved.text}\n")
+def _audited(auditing: Auditing, places: list[str], token_files: list[Path], *, stack: ExitStack) -> Audited:
+    """Return the audit of the logs at `places`, which `stack` closes, or of what was kept where there are none."""
+    if not places:
+        if auditing.seen is None:
+            raise typer.BadParameter("give a node's URL or a package, or --state DIR to report what was kept")
+        return auditing.recall()
+    tokens = _tokens_by_url([place for place in places if is_url(place)], token_files)
+    sources = [stack.enter_context(closing(_open(place, tokens.get(place)))) for place in places]
+    return auditing.audit(sources)
+
+
+def _held(path: Path) -> Held:
+    """Return what somebody else holds at `path`: a state's directory, or one checkpoint."""
+    return held_by(AuditState(path)) if path.is_dir() else Held(label=str(path), notes=(read_bytes(path),))
 
 
 def is_url(place: str) -> bool:
     """Return whether `place` is a node's URL, not a file."""
     return place.startswith(URL_PREFIXES)
-
-
-def parse_vkeys(texts: list[str] | None) -> list[Verifier]:
-    """Return the verifiers that `texts` stand for; what is no key is a wrong command line."""
-    try:
-        return [parse_vkey(text) for text in texts or []]
-    except KeyInvalid as error:
-        raise typer.BadParameter(f"--vkey: {error}") from error
-
-
-def read_policy(path: Path | None) -> Policy | None:
-    """Return the trust policy in the file at `path`, if there is one to be read, or raise `CouldNotCheck`."""
-    if path is None:
-        return None
-    try:
-        return parse_policy(read_bytes(path))
-    except PolicyInvalid as error:
-        raise CouldNotCheck(f"{path} is no policy to check by: {error}") from error
 
 
 def _tokens_by_url(urls: list[str], files: list[Path]) -> dict[str, str]:
@@ -129,11 +108,6 @@ def _tokens_by_url(urls: list[str], files: list[Path]) -> dict[str, str]:
 
 def _open(place: str, token: str | None) -> LogSource:
     return open_source(place, token=token)
-
-
-def _tell(label: str, done: int, size: int) -> None:
-    if done == size or done % PROGRESS_ENTRIES == 0:
-        sys.stderr.write(f"{label}: {done:,} of {size:,} entries replayed\n")
 
 
 def export(

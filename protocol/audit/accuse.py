@@ -9,8 +9,8 @@ from typing import Final
 
 from protocol.audit.evidence import BrokenPromise, Contradiction, Evidence, Fork, MissingEntry, Proved, prove
 from protocol.audit.known import PartnerKeys
-from protocol.audit.log import LogAudit
 from protocol.audit.messages import is_addressed, reference_of
+from protocol.audit.outcome import LogAudit
 from protocol.audit.pages import MessagesPage
 from protocol.audit.tree import RecomputedTree
 from protocol.checkpoint import Checkpoint, parse_checkpoint

@@ -45,7 +45,7 @@ from protocol.window_entries import (
     WindowCloseReceived,
 )
 
-Stated: TypeAlias = tuple[tuple[str, object], ...]
+Stated: TypeAlias = tuple[tuple[str, str], ...]
 """Fields of a body and the values that the citing entry gives them."""
 
 
@@ -54,14 +54,14 @@ class Citation:
     """The entry `seq` rests on a body of this kind by `sender`; `stated` is empty where the digest says it all."""
 
     seq: int
-    kind: type[Body]
+    kind: str
     sender: Ledger
     stated: Stated = ()
 
     @property
     def name(self) -> str:
         """Return what kind of message is cited, as people call it."""
-        return str(self.kind.__struct_config__.tag).upper()
+        return self.kind.upper()
 
     def differences(self, body: Body) -> list[str]:
         """Return the names of the fields in which `body` is not what the entry states."""
@@ -82,18 +82,18 @@ class Citations:
         match sealed.entry:
             case ConversionCaptured() as entry:
                 sender = _destination(view, entry.conversion)
-                self._cite(entry.fulfil, Citation(seq=entry.seq, kind=Fulfil, sender=sender))
+                self._cite(entry.fulfil, Fulfil, seq=entry.seq, sender=sender)
             case ConversionReleased() as entry:
                 sender = _destination(view, entry.conversion)
-                self._cite(entry.reject, Citation(seq=entry.seq, kind=Reject, sender=sender))
+                self._cite(entry.reject, Reject, seq=entry.seq, sender=sender)
             case ConversionCredited() as entry:
-                self._cite(entry.prepare, Citation(seq=entry.seq, kind=Prepare, sender=entry.source))
+                self._cite(entry.prepare, Prepare, seq=entry.seq, sender=entry.source)
             case ConversionRefused() as entry:
                 self._refused(entry, view)
             case AgreementEnded() as entry if entry.notice is not None:
-                self._cite(entry.notice, Citation(seq=entry.seq, kind=End, sender=entry.partner))
+                self._cite(entry.notice, End, seq=entry.seq, sender=entry.partner)
             case PartnerSucceeded() as entry:
-                self._cite(entry.succession, Citation(seq=entry.seq, kind=Succeeded, sender=entry.partner))
+                self._cite(entry.succession, Succeeded, seq=entry.seq, sender=entry.partner)
             case Recovered() as entry:
                 self._recovered(entry)
             case _:
@@ -102,26 +102,27 @@ class Citations:
     def _of_window(self, of_window: AnyEntry) -> None:
         match of_window:
             case WindowCloseReceived() as entry:
-                self._cite(entry.close, Citation(seq=entry.seq, kind=Close, sender=entry.partner))
+                self._cite(entry.close, Close, seq=entry.seq, sender=entry.partner)
             case DisputeReceived() as entry:
-                self._cite(entry.dispute, Citation(seq=entry.seq, kind=Dispute, sender=entry.partner))
+                self._cite(entry.dispute, Dispute, seq=entry.seq, sender=entry.partner)
             case StatementAgreed() as entry:
-                self._cite(entry.answered, Citation(seq=entry.seq, kind=StatementSigned, sender=entry.partner))
+                self._cite(entry.answered, StatementSigned, seq=entry.seq, sender=entry.partner)
             case PaymentReceived() as entry:
-                self._cite(entry.payment, Citation(seq=entry.seq, kind=PaymentAdvice, sender=entry.partner))
+                self._cite(entry.payment, PaymentAdvice, seq=entry.seq, sender=entry.partner)
             case ReceiptReceived() as entry:
-                self._cite(entry.receipt, Citation(seq=entry.seq, kind=Receipt, sender=entry.partner))
+                self._cite(entry.receipt, Receipt, seq=entry.seq, sender=entry.partner)
             case _:
                 pass
 
     def _recovered(self, entry: Recovered) -> None:
         """Cite a word of this ledger's own by the frame in which the partner gave it back."""
-        self._cite(entry.digest, Citation(seq=entry.seq, kind=Returned, sender=entry.partner))
+        self._cite(entry.digest, Returned, seq=entry.seq, sender=entry.partner)
         if isinstance(entry.body, Fulfil):
-            self._cite(entry.body.prepare, Citation(seq=entry.seq, kind=Prepare, sender=entry.partner))
+            self._cite(entry.body.prepare, Prepare, seq=entry.seq, sender=entry.partner)
 
-    def _cite(self, digest: Digest, citation: Citation) -> None:
-        self.by_digest[digest].append(citation)
+    def _cite(self, digest: Digest, kind: type[Body], *, seq: int, sender: Ledger, stated: Stated = ()) -> None:
+        tag = str(kind.__struct_config__.tag)
+        self.by_digest[digest].append(Citation(seq=seq, kind=tag, sender=sender, stated=stated))
 
     def _refused(self, entry: ConversionRefused, view: Overlay) -> None:
         stated: Stated = (
@@ -131,10 +132,10 @@ class Citations:
             ("id", entry.conversion),
         )
         if entry.cancel is None:
-            self._cite(entry.prepare, Citation(seq=entry.seq, kind=Prepare, sender=entry.source, stated=stated))
+            self._cite(entry.prepare, Prepare, seq=entry.seq, sender=entry.source, stated=stated)
             return
         stated = (*stated, ("prepare", entry.prepare))
-        self._cite(entry.cancel, Citation(seq=entry.seq, kind=Cancel, sender=entry.source, stated=stated))
+        self._cite(entry.cancel, Cancel, seq=entry.seq, sender=entry.source, stated=stated)
 
 
 def _destination(view: Overlay, conversion: Id) -> Ledger:

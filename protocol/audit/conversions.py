@@ -43,7 +43,7 @@ class Terms(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """A decision that a source took note of: the body that brought it and the entry that the body promises."""
+    """A decision that a source took note of: the body that brought it, the entry that it promises, and when."""
 
     credited: bool
     body: Digest
@@ -52,6 +52,8 @@ class Decision:
     dec_seq: int | None
     reason: str | None
     owed: int
+    time: str
+    window: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,7 @@ class Sent:
     held: EntryReference
     prepare: Digest
     terms: Terms
+    time: str
     decision: Decision | None = None
 
 
@@ -77,6 +80,8 @@ class Decided:
     dec_seq: int | None
     reason: str | None
     due: int
+    time: str
+    window: int | None
 
 
 class ConversionBook:
@@ -107,7 +112,9 @@ class ConversionBook:
         record = view.get(OUTGOING, entry.conversion)
         assert record is not None, "an accepted hold has its record"
         name = Name(entry.network, entry.conversion)
-        self.sent[entry.destination][name] = Sent(held=sealed.reference, prepare=record.prepare, terms=_terms_of(entry))
+        self.sent[entry.destination][name] = Sent(
+            held=sealed.reference, prepare=record.prepare, terms=_terms_of(entry), time=entry.time
+        )
 
     def _concluded(self, entry: ConversionCaptured | ConversionReleased, view: Overlay) -> None:
         record = view.get(OUTGOING, entry.conversion)
@@ -121,6 +128,8 @@ class ConversionBook:
             dec_seq=entry.dec_seq if isinstance(entry, ConversionCaptured) else None,
             reason=entry.reason if isinstance(entry, ConversionReleased) else None,
             owed=_moved(entry.postings, "payable/") if isinstance(entry, ConversionCaptured) else 0,
+            time=entry.time,
+            window=entry.window if isinstance(entry, ConversionCaptured) else None,
         )
         sent = self.sent[record.destination]
         name = Name(record.network, entry.conversion)
@@ -141,13 +150,15 @@ class ConversionBook:
             dec_seq=credited.dec_seq if credited else None,
             reason=refused.reason if refused else None,
             due=-_moved(credited.postings, "receivable/") if credited else 0,
+            time=entry.time,
+            window=credited.window if credited else None,
         )
 
     def _recovered(self, sealed: Sealed, entry: Recovered) -> None:
         """Take note of a word that stands again: the entry that it names is the one that was lost."""
         body = entry.body
         if isinstance(body, Prepare):
-            sent = Sent(held=sealed.reference, prepare=entry.digest, terms=_terms_of(body))
+            sent = Sent(held=sealed.reference, prepare=entry.digest, terms=_terms_of(body), time=entry.time)
             self.sent[body.destination][Name(body.network, body.id)] = sent
         elif isinstance(body, Fulfil | Reject):
             prepare, credited = entry.prepare, isinstance(body, Fulfil)
@@ -161,6 +172,8 @@ class ConversionBook:
                 dec_seq=body.dec_seq if isinstance(body, Fulfil) else None,
                 reason=body.reason if isinstance(body, Reject) else None,
                 due=-_moved(entry.postings, "receivable/"),
+                time=entry.time,
+                window=body.window if isinstance(body, Fulfil) else None,
             )
 
 

@@ -5,7 +5,7 @@ those. Totals have no bound, so a report states them as decimal text.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -102,7 +102,7 @@ class Tally:
     def add(self, sealed: Sealed, _view: Overlay) -> None:
         """Add what an accepted entry posts."""
         for posting in getattr(sealed.entry, "postings", ()):
-            self.totals[_line_of(posting.account), posting.asset] += posting.amount
+            self.totals[line_of(posting.account), posting.asset] += posting.amount
 
     def check(self, view: Overlay, findings: Findings) -> None:
         """Compare the sums with each other and with the balances that the rules keep."""
@@ -142,30 +142,28 @@ class Tally:
 
 def figures_of(tally: Tally, book: ConversionBook, *, points: Asset) -> Figures:
     """Return the figures of a log whose points are `points`."""
-    lines = sorted(tally.totals.items())
     return Figures(
         roll_forward=roll_forward(tally, points),
-        trial_balance=tuple(
-            TrialLine(account=account, asset=asset, amount=str(amount)) for (account, asset), amount in lines
-        ),
-        money=tuple(_money_lines(tally.totals)),
+        trial_balance=trial_balance(tally),
+        money=tuple(money_lines(tally)),
         conversions=tuple(_conversion_figures(book)),
     )
 
 
-def roll_forward(tally: Tally, points: Asset) -> RollForward:
-    """Return how the points outstanding came about, from the empty ledger on."""
-    issued = -tally.flow(points, "issuance")
-    converted_in = -tally.flow(points, "converted_in")
-    redeemed = tally.flow(points, "redemption")
-    converted_out = tally.flow(points, "converted_out")
-    fees = tally.flow(points, "fees")
-    expired = tally.flow(points, "breakage")
-    adjusted = -tally.flow(points, "adjustment")
-    closing = issued + converted_in - redeemed - converted_out - fees - expired + adjusted
+def roll_forward(tally: Tally, points: Asset, *, before: Tally | None = None) -> RollForward:
+    """Return how the points outstanding came about, from what there was `before` on, or from the empty ledger on."""
+
+    def flow(account: str) -> int:
+        return tally.flow(points, account) - (before.flow(points, account) if before else 0)
+
+    opening = before.holders if before else 0
+    issued, converted_in, adjusted = -flow("issuance"), -flow("converted_in"), -flow("adjustment")
+    redeemed, converted_out = flow("redemption"), flow("converted_out")
+    fees, expired = flow("fees"), flow("breakage")
+    closing = opening + issued + converted_in - redeemed - converted_out - fees - expired + adjusted
     return RollForward(
         points=points,
-        opening="0",
+        opening=str(opening),
         issued=str(issued),
         converted_in=str(converted_in),
         redeemed=str(redeemed),
@@ -185,7 +183,8 @@ def check_roll_forward(rolled: RollForward, findings: Findings) -> None:
         findings.broken(FindingCode.FIGURES_DIFFER, FIGURES, text)
 
 
-def _line_of(account: Account) -> str:
+def line_of(account: Account) -> str:
+    """Return the line of the trial balance on which `account` stands; holders are one line a kind."""
     return f"{account.partition('/')[0]}/*" if is_holder(account) else str(account)
 
 
@@ -193,8 +192,15 @@ def _is_holder_line(line: str) -> bool:
     return line.endswith("/*")
 
 
-def _money_lines(totals: Mapping[tuple[str, Asset], int]) -> Iterable[MoneyLine]:
-    for (account, asset), amount in sorted(totals.items()):
+def trial_balance(tally: Tally) -> tuple[TrialLine, ...]:
+    """Return the sum of every account, holders as one line a kind."""
+    lines = sorted(tally.totals.items())
+    return tuple(TrialLine(account=account, asset=asset, amount=str(amount)) for (account, asset), amount in lines)
+
+
+def money_lines(tally: Tally) -> Iterable[MoneyLine]:
+    """Yield the balances of the money accounts of each partner."""
+    for (account, asset), amount in sorted(tally.totals.items()):
         kind, _, partner = account.partition("/")
         if kind in MONEY_ACCOUNTS and partner:
             yield MoneyLine(partner=Partner(partner), account=kind, currency=asset, amount=str(amount))

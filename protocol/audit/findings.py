@@ -54,6 +54,7 @@ class FindingCode(StrEnum):
     ROOT_DIFFERS = "root_differs"
     RULE_FAILED = "rule_failed"
     SENDER_UNKNOWN = "sender_unknown"
+    STATE_INVALID = "state_invalid"
     STATEMENTS_DIFFER = "statements_differ"
     TERMS_DIFFER = "terms_differ"
     TILE_DIFFERS = "tile_differs"
@@ -86,13 +87,14 @@ class Findings:
 
     def broken(self, code: str, place: str, detail: str) -> None:
         """Note that what was found at `place` is wrong."""
-        self._add(Finding(verdict=Verdict.BROKEN, code=str(code), place=place, detail=detail))
+        self.add(Finding(verdict=Verdict.BROKEN, code=str(code), place=place, detail=detail))
 
     def incomplete(self, code: str, place: str, detail: str) -> None:
         """Note that what `place` names could not be checked."""
-        self._add(Finding(verdict=Verdict.INCOMPLETE, code=str(code), place=place, detail=detail))
+        self.add(Finding(verdict=Verdict.INCOMPLETE, code=str(code), place=place, detail=detail))
 
-    def _add(self, finding: Finding) -> None:
+    def add(self, finding: Finding) -> None:
+        """Take a finding over as it was made."""
         self._counts[finding.verdict] += 1
         if len(self._listed) < FINDINGS_MAX:
             self._listed.append(finding)

@@ -1,19 +1,20 @@
 """One ledger audited from wherever it is kept: checkpoint, bundles, tiles, messages and figures, in this order.
 
 A log's files come one at a time through a `Source`; nothing but what the rules need to know stays in memory. The logs
-that a successor goes on from come first, each as far as it was restored.
+that a successor goes on from come first, each as far as it was restored. What an earlier audit has verified is not read
+again; where the log does not go on from that, it is read from its first entry, which shows what is wrong.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final
 
 from protocol.agreement import key_of
-from protocol.audit.citations import Citations
-from protocol.audit.conversions import ConversionBook
-from protocol.audit.figures import Figures, Tally, check_roll_forward, figures_of
-from protocol.audit.findings import FindingCode, Findings
-from protocol.audit.messages import MessageCheck
+from protocol.audit.books import Books
+from protocol.audit.findings import FindingCode, Findings, Verdict
+from protocol.audit.kept import LogState, StateInvalid
+from protocol.audit.messages import MessageMemory
+from protocol.audit.outcome import LogAudit
 from protocol.audit.pages import (
     CHECKPOINT_PATH,
     GENERATIONS_MAX,
@@ -24,76 +25,38 @@ from protocol.audit.pages import (
     messages_path,
     past_folder,
 )
-from protocol.audit.replay import LogReplay, tile_place
-from protocol.audit.settlements import SettlementBook
-from protocol.audit.successions import SuccessionBook
+from protocol.audit.reading import LogFiles, Progress, Source
+from protocol.audit.replay import LogReplay
 from protocol.checkpoint import Checkpoint, parse_checkpoint
 from protocol.errors import CouldNotCheck, IdentifierInvalid, ProtocolError, QuorumMissing
 from protocol.identifiers import Ledger, first_of, generation_of, parse_ledger
 from protocol.keys import Role
-from protocol.limits import TILE_WIDTH
-from protocol.merkle import HASH_BYTES
 from protocol.note import KeyType, Verifier, format_vkey, parse_note, signers_of
 from protocol.policy import Policy, require_quorum
-from protocol.tiles import BundleId, TileId, bundles_of, decode_bundle, encode_bundle, format_path, tiles_of
 
-Progress = Callable[[str, int, int], None]
-"""Called with a source's label, the entries replayed so far, and the size of the log."""
+__all__ = ["Keeping", "LogAudit", "Progress", "Source", "audit_log"]
 
+STATE_ENTRIES: Final = 25_600
+"""Entries after which a long audit keeps what it has verified, and an eighth of the log at least."""
 
-class Source(Protocol):
-    """Where the files of one log are kept: a node, or an audit package."""
-
-    @property
-    def label(self) -> str:
-        """Return how a person would name the place."""
-
-    def fetch(self, path: str) -> bytes | None:
-        """Return the file at `path`, or None if there is none; raise `CouldNotCheck` if that cannot be known."""
+_SHARE: Final = 8
 
 
-@dataclass(slots=True, kw_only=True)
-class LogAudit:
-    """What the audit of one log found, and what another log can be matched with."""
+def _nothing(_checkpoint: Checkpoint) -> LogState | None:
+    """Find nothing that was kept."""
+    return None
 
-    label: str
-    findings: Findings
-    replay: LogReplay
-    book: ConversionBook
-    settlements: SettlementBook
-    successions: SuccessionBook
-    checkpoint: Checkpoint | None = None
-    note: bytes | None = None
-    figures: Figures | None = None
-    messages: MessageCheck | None = None
-    key_given: bool = False
-    is_read: bool = False
-    witnesses: tuple[str, ...] = ()
 
-    @property
-    def ledger(self) -> Ledger | None:
-        """Return the name of the ledger, once its genesis has been accepted."""
-        record = self.replay.ledger
-        return None if record is None else record.ledger
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeping:
+    """How to `find` what an earlier audit kept of the log with a checkpoint, and how to `keep` what this one verifies.
 
-    @property
-    def name(self) -> str:
-        """Return how the report calls the log."""
-        return self.ledger or self.label
+    It does so after `every` entries, once the log's signed checkpoint is shown to follow from what was read so far.
+    """
 
-    def lies_ahead(self, seq: int, *, partner: Ledger | None) -> bool:
-        """Return whether this ledger may still enter what `partner` was promised as the entry `seq`.
-
-        That is so beyond the end that was given, and in a gap as long as the partner has not given all of it back.
-        """
-        record = self.replay.ledger
-        waits = record is not None and partner in record.recovering
-        return seq >= self.replay.end_seq or (waits and self.replay.leaf_of(seq) is None)
-
-    @property
-    def is_whole(self) -> bool:
-        """Return whether every entry that the checkpoint counts was replayed and accepted."""
-        return self.is_read and self.checkpoint is not None and self.replay.applied == self.checkpoint.size > 0
+    find: Callable[[Checkpoint], LogState | None] = _nothing
+    keep: Callable[[LogState], None] | None = None
+    every: int = STATE_ENTRIES
 
 
 def _quiet(_label: str, _done: int, _size: int) -> None:
@@ -107,83 +70,121 @@ def audit_log(
     known: Sequence[Checkpoint] = (),
     policy: Policy | None = None,
     progress: Progress = _quiet,
+    keeping: Keeping | None = None,
 ) -> LogAudit:
     """Return what is found by replaying the log at `source`.
 
     `verifiers` are keys known from elsewhere: that of this log, if it is among them, must be the one that signed.
     `known` are checkpoints of any logs that were verified before: this log must still lead to its own. With `policy`,
-    its logs are known too, and as many witnesses as it asks for must have cosigned this log's checkpoint.
+    its logs are known too, and as many witnesses as it asks for must have cosigned this log's checkpoint. `keeping`
+    finds what an earlier audit has verified, and keeps what this one has.
     """
     if policy is not None:
         verifiers = (*verifiers, *policy.verifiers)
-    auditor = _Auditor(source=source, verifiers=verifiers, known=known, policy=policy, progress=progress)
-    try:
-        auditor.run()
-    except CouldNotCheck as error:
-        auditor.result.findings.incomplete(FindingCode.UNREACHABLE, auditor.path, str(error))
-    return auditor.result
+    kept = keeping or Keeping()
+
+    def audited(kept: Keeping) -> LogAudit:
+        auditor = _Auditor(
+            source=source, verifiers=verifiers, known=known, policy=policy, progress=progress, keeping=kept
+        )
+        return auditor.audited()
+
+    found = audited(kept)
+    if found.resumed and not (found.is_whole and found.findings.verdict is not Verdict.BROKEN):
+        # From the first entry on it is seen which one is wrong. What was kept stays: this may be another history.
+        return audited(Keeping())
+    return found
 
 
 @dataclass(slots=True, kw_only=True)
 class _Auditor:
-    """The audit of one log under way; `path` is the file last asked for."""
+    """The audit of one log under way."""
 
     source: Source
     verifiers: Sequence[Verifier]
     known: Sequence[Checkpoint]
     policy: Policy | None
     progress: Progress
+    keeping: Keeping
     result: LogAudit = field(init=False)
-    path: str = CHECKPOINT_PATH
-    _folder: str = ""
-    _tally: Tally = field(default_factory=Tally)
-    _citations: Citations = field(default_factory=Citations)
+    _files: LogFiles = field(init=False)
+    _memory: MessageMemory = field(default_factory=MessageMemory)
+    _kept_size: int = 0
 
     def __post_init__(self) -> None:
-        findings, book, settlements, successions = Findings(), ConversionBook(), SettlementBook(), SuccessionBook()
-        collectors = (self._tally, book, settlements, successions, self._citations)
-        self.result = LogAudit(
-            label=self.source.label,
-            findings=findings,
-            replay=LogReplay(findings=findings, collectors=collectors),
-            book=book,
-            settlements=settlements,
-            successions=successions,
-        )
+        findings, books = Findings(), Books()
+        replay = LogReplay(findings=findings, collectors=books.collectors)
+        self.result = LogAudit(label=self.source.label, findings=findings, replay=replay, books=books)
+        self._files = LogFiles(self.source, findings)
 
-    def run(self) -> None:
-        """Go through the whole ledger, as far as its files can be had."""
+    def audited(self) -> LogAudit:
+        """Go through the whole ledger, as far as its files can be had, and return what was found."""
+        try:
+            self._run()
+        except StateInvalid as error:
+            self.result.findings.incomplete(FindingCode.STATE_INVALID, self._files.path, str(error))
+        except CouldNotCheck as error:
+            self.result.findings.incomplete(FindingCode.UNREACHABLE, self._files.path, str(error))
+        return self.result
+
+    def _run(self) -> None:
         note, checkpoint = self._open()
         self.result.note, self.result.checkpoint = note, checkpoint
         if note is None or checkpoint is None:
             return
-        if not self._read_past(checkpoint.origin) or not self._read_entries(checkpoint.size):
+        if not self._resume(checkpoint):
+            return
+        replay, begun = self.result.replay, self.result.resumed
+        if not self._files.read_entries(replay, checkpoint.size, progress=self.progress, settled=self._keep):
             return
         self.result.is_read = True
-        self._read_upper_tiles(checkpoint.size)
+        self._files.check_upper_tiles(replay, checkpoint.size, old_size=begun)
         self._check_signature(note)
+        self.result.check_cosignatures()
         if self.policy is not None:
             self._check_quorum(note, self.policy)
         if self.result.is_whole:
             self._check_ledger_file()
-            self._check_figures()
-            self.result.successions.check(self.result.findings)
-            self._check_statements()
+            self.result.check_books()
             self._read_messages()
 
-    def _fetch(self, path: str) -> bytes | None:
-        self.path = self._folder + path
-        return self.source.fetch(self.path)
+    def _resume(self, checkpoint: Checkpoint) -> bool:
+        """Come to where reading begins: to what was verified before of this log, or to its first entry."""
+        state = self.keeping.find(checkpoint)
+        record = None if state is None else state.replay.ledger
+        if state is None or record is None or record.log != checkpoint.origin or state.replay.size > checkpoint.size:
+            return self._read_past(checkpoint.origin)
+        state.replay.findings = self.result.findings
+        self.result.replay, self.result.books = state.replay, state.books
+        self.result.resumed = self._kept_size = state.replay.size
+        self._memory = state.memory
+        return True
+
+    def _keep(self) -> None:
+        """Keep what was read so far, from time to time, if what the log signed follows from it."""
+        result, keep = self.result, self.keeping.keep
+        size, checkpoint = result.replay.size, result.checkpoint
+        assert checkpoint is not None, "entries are read by a checkpoint"
+        assert result.note is not None, "a checkpoint comes in a note"
+        if keep is None or size - self._kept_size < max(self.keeping.every, size // _SHARE):
+            return
+        if size == checkpoint.size or result.findings.count or result.replay.applied != size:
+            return
+        record = result.replay.ledger
+        assert record is not None, "entries that were accepted begin with genesis"
+        if self._files.leads_to(result.replay, result.note, [result.replay.own_key(record)]):
+            self._kept_size = size
+            keep(LogState(note=result.note, replay=result.replay, books=result.books, memory=self._memory))
 
     def _open(self) -> tuple[bytes | None, Checkpoint | None]:
         """Return the checkpoint as stated, its signature not yet verified: the key is in the log."""
-        note = self._required(CHECKPOINT_PATH)
+        note = self._files.required(CHECKPOINT_PATH)
         if note is None:
             return None, None
         try:
             return note, parse_checkpoint(parse_note(note).text)
         except ProtocolError as error:
-            self.result.findings.broken(error.code, self.path, str(error))
+            self.result.findings.broken(error.code, self._files.path, str(error))
             return None, None
 
     def _read_past(self, origin: str) -> bool:
@@ -194,84 +195,30 @@ class _Auditor:
             generation = 1  # Whose log this is, its own genesis says: the name is compared with that.
         if generation > GENERATIONS_MAX:
             text = f"an audit goes through {GENERATIONS_MAX} logs of one ledger"
-            self.result.findings.incomplete(FindingCode.MISSING, self.path, text)
+            self.result.findings.incomplete(FindingCode.MISSING, self._files.path, text)
             return False
         is_read = all(self._read_generation(before) for before in range(1, generation))
-        self._folder = ""
+        self._files.folder = ""
         return is_read
 
     def _read_generation(self, generation: int) -> bool:
         """Replay one past log as far as it was restored; one that was lost with all its entries is not there."""
-        self._folder = past_folder(generation)
-        if generation > 1 and self._fetch(CHECKPOINT_PATH) is None:
+        files, replay = self._files, self.result.replay
+        files.folder = past_folder(generation)
+        if generation > 1 and files.fetch(CHECKPOINT_PATH) is None:
             return True
         note, checkpoint = self._open()
-        if note is None or checkpoint is None or not self._read_entries(checkpoint.size):
+        if note is None or checkpoint is None:
             return False
-        self._read_upper_tiles(checkpoint.size)
-        replay = self.result.replay
-        replay.check_checkpoint(note, self.verifiers, folder=self._folder)
+        if not files.read_entries(replay, checkpoint.size, progress=self.progress):
+            return False
+        files.check_upper_tiles(replay, checkpoint.size)
+        replay.check_checkpoint(note, self.verifiers, folder=files.folder)
         if not replay.applied == checkpoint.size > 0:
             return False
         self._check_ledger_file()
         replay.succeed()
         return True
-
-    def _required(self, path: str) -> bytes | None:
-        data = self._fetch(path)
-        if data is None:
-            self.result.findings.incomplete(FindingCode.MISSING, self.path, f"{self.source.label} has no such file")
-        return data
-
-    def _read_entries(self, size: int) -> bool:
-        """Replay every bundle, comparing its level 0 tile, and return whether all of them could be read."""
-        for bundle in bundles_of(size):
-            data = self._bundle(bundle)
-            if data is None:
-                return False
-            try:
-                entries = decode_bundle(data, width=bundle.width)
-            except ProtocolError as error:
-                self.result.findings.broken(error.code, self._folder + format_path(bundle), str(error))
-                return False
-            self.result.replay.hash(entries)
-            # The tile is compared first: it names the very entry that was changed, a rule perhaps a later one.
-            self._check_tile(TileId(level=0, index=bundle.index, width=bundle.width))
-            self.result.replay.judge(entries)
-            self.progress(self.source.label, self.result.replay.size, size)
-        return True
-
-    def _bundle(self, bundle: BundleId) -> bytes | None:
-        path = format_path(bundle)
-        if bundle.width == TILE_WIDTH:
-            return self._required(path)
-        data = self._fetch(path)
-        if data is not None:
-            return data
-        # A log that has grown since may have kept only the full bundle (C2SP tlog-tiles, Partial tiles).
-        full = self._fetch(format_path(BundleId(index=bundle.index)))
-        if full is None:
-            return self._required(path)
-        try:
-            return encode_bundle(decode_bundle(full, width=TILE_WIDTH)[: bundle.width])
-        except ProtocolError:
-            return full
-
-    def _read_upper_tiles(self, size: int) -> None:
-        for tile in tiles_of(size):
-            if tile.level:
-                self._check_tile(tile)
-
-    def _check_tile(self, tile: TileId) -> None:
-        data = self._fetch(format_path(tile))
-        if data is None and tile.width < TILE_WIDTH:
-            full = self._fetch(format_path(TileId(level=tile.level, index=tile.index)))
-            data = None if full is None else full[: tile.width * HASH_BYTES]
-        if data is None:
-            text = f"{self.source.label} has no such tile"
-            self.result.findings.incomplete(FindingCode.MISSING, self._folder + tile_place(tile), text)
-        else:
-            self.result.replay.check_tile(tile, data, folder=self._folder)
 
     def _check_signature(self, note: bytes) -> None:
         known = {first_of(Ledger(each.name)) for each in self.verifiers if each.type is KeyType.ED25519}
@@ -296,7 +243,7 @@ class _Auditor:
             findings.incomplete(FindingCode.QUORUM_MISSING, CHECKPOINT_PATH, str(error))
 
     def _check_ledger_file(self) -> None:
-        data = self._fetch(LEDGER_PATH)
+        data = self._files.fetch(LEDGER_PATH)
         if data is None:
             return
         record = self.result.replay.ledger
@@ -305,34 +252,16 @@ class _Auditor:
         try:
             stated = decode_ledger_file(data)
         except ProtocolError as error:
-            self.result.findings.broken(error.code, self.path, str(error))
+            self.result.findings.broken(error.code, self._files.path, str(error))
             return
         if (stated.ledger, stated.vkey) != (own.name, format_vkey(own)):
             text = "the file names another ledger or key than genesis"
-            self.result.findings.broken(FindingCode.LEDGER_DIFFERS, self.path, text)
-
-    def _check_figures(self) -> None:
-        replay, findings = self.result.replay, self.result.findings
-        assert replay.ledger is not None, "a whole log has its genesis"
-        self._tally.check(replay.view, findings)
-        figures = figures_of(self._tally, self.result.book, points=replay.ledger.points)
-        check_roll_forward(figures.roll_forward, findings)
-        self.result.figures = figures
-
-    def _check_statements(self) -> None:
-        result = self.result
-        assert result.ledger is not None, "a whole log has its genesis"
-        result.settlements.check(result.ledger, result.replay, where=result.name, findings=result.findings)
+            self.result.findings.broken(FindingCode.LEDGER_DIFFERS, self._files.path, text)
 
     def _read_messages(self) -> None:
-        replay = self.result.replay
-        assert replay.ledger is not None, "a whole log has its genesis"
-        check = MessageCheck(
-            replay.view, ledger=replay.ledger.ledger, citations=self._citations, findings=self.result.findings
-        )
-        self.result.messages = check
-        page = 0
-        while (data := self._fetch(messages_path(page))) is not None:
+        check = self.result.begin_messages(self._memory)
+        page = check.count // PAGE_MESSAGES_MAX
+        while (data := self._files.fetch(messages_path(page))) is not None:
             try:
                 found = decode_messages_page(data)
             except ProtocolError as error:

@@ -14,8 +14,8 @@ import msgspec
 from protocol.agreement import agreement_digest
 from protocol.audit.conversions import Decided, Decision, Name, Sent
 from protocol.audit.findings import Finding, FindingCode, Findings, Verdict
-from protocol.audit.log import LogAudit
 from protocol.audit.messages import Promise
+from protocol.audit.outcome import LogAudit
 from protocol.audit.settlements import Half, match_notices, match_settlement
 from protocol.identifiers import Asset, Digest, Ledger, first_of
 from protocol.ledger.state import AGREEMENTS, PARTNERS

@@ -1,12 +1,12 @@
 """Received messages held against the log that received them: every decision rests on a body that the partner signed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from protocol.agreement import key_of
 from protocol.audit.citations import Citation, Citations
-from protocol.audit.findings import FindingCode, Findings
-from protocol.audit.pages import MessagesPage, PageMessage
+from protocol.audit.findings import Finding, FindingCode, Findings, Verdict
+from protocol.audit.pages import PAGE_MESSAGES_MAX, MessagesPage, PageMessage
 from protocol.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
 from protocol.conversion import SourceState
 from protocol.envelope import (
@@ -27,19 +27,33 @@ from protocol.ledger.view import Overlay
 from protocol.merkle import Hash, verify_inclusion
 from protocol.messages import (
     Body,
+    Cancel,
+    Close,
+    Dispute,
+    End,
     EntryReference,
     Fulfil,
+    PaymentAdvice,
+    Prepare,
+    Receipt,
     Reject,
     Returned,
+    StatementSigned,
+    Succeeded,
     body_digest,
     decode_body,
     encode_body,
+    kind_of,
     may_send,
     receiver_of,
 )
 from protocol.note import Verifier, parse_note
 
 _UNDECIDED: Final = frozenset({SourceState.HELD, SourceState.FORCED})
+_CITABLE: Final = (
+    Prepare, Fulfil, Reject, Cancel, End, Close, Dispute, StatementSigned, PaymentAdvice, Receipt, Succeeded, Returned,
+)  # fmt: skip
+"""Bodies on which an entry may come to rest later than it was received."""
 
 
 class Misaddressed(ProtocolError):
@@ -70,6 +84,35 @@ class Promise:
     number: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingMessage:
+    """A received message, its envelope verified, on which no entry rests yet."""
+
+    number: int
+    digest: Digest
+    header: Header
+    body: Body
+
+
+@dataclass(slots=True, kw_only=True)
+class MessageMemory:
+    """What a check of messages must know to go on with later ones: what it counted, saw, and still waits for.
+
+    `held` are checkpoints of partners by log and size, `promises` the leaves that they named, `origins` the entries
+    that cited bodies named, `found` the cited bodies, `frames` each sender's last epoch and `seq`, `forks` what was
+    found of partners.
+    """
+
+    count: int = 0
+    held: dict[tuple[Ledger, int], HeldCheckpoint] = field(default_factory=dict)
+    origins: dict[Digest, EntryReference] = field(default_factory=dict)
+    promises: dict[tuple[Ledger, int], Promise] = field(default_factory=dict)
+    found: set[Digest] = field(default_factory=set)
+    frames: dict[Ledger, tuple[int, int]] = field(default_factory=dict)
+    forks: list[Finding] = field(default_factory=list)
+    waiting: dict[int, WaitingMessage] = field(default_factory=dict)
+
+
 class MessageCheck:
     """Reads received messages page by page against a replayed log.
 
@@ -77,29 +120,60 @@ class MessageCheck:
     them goes to `accusations`, for it is no fault of the ledger that received them.
     """
 
-    def __init__(self, view: Overlay, *, ledger: Ledger, citations: Citations, findings: Findings) -> None:
-        """Check messages to `ledger`, whose state is `view` and whose entries cite `citations`."""
-        self.count = 0
+    def __init__(
+        self,
+        view: Overlay,
+        *,
+        ledger: Ledger,
+        citations: Citations,
+        findings: Findings,
+        memory: MessageMemory | None = None,
+    ) -> None:
+        """Check messages to `ledger`, whose state is `view` and whose entries cite `citations`.
+
+        With `memory`, those that it counts were checked before; what waited is held against the entries since.
+        """
+        self.memory = memory or MessageMemory()
         self.accusations = Findings()
-        self.held: dict[tuple[Ledger, int], HeldCheckpoint] = {}
-        self.origins: dict[Digest, EntryReference] = {}
-        self.promises: dict[tuple[Ledger, int], Promise] = {}
         self._view = view
         self._ledger = ledger
         self._citations = citations.by_digest
         self._findings = findings
-        self._found: set[Digest] = set()
         self._last_checkpoint: str | None = None
-        self._last_frames: dict[Ledger, tuple[int, int]] = {}
+        waiting, self.memory.waiting = self.memory.waiting, {}
+        for number in sorted(waiting):
+            self._take(waiting[number])
+
+    @property
+    def count(self) -> int:
+        """Return how many messages were received."""
+        return self.memory.count
+
+    @property
+    def held(self) -> dict[tuple[Ledger, int], HeldCheckpoint]:
+        """Return the checkpoints that came with messages, by log and size."""
+        return self.memory.held
+
+    @property
+    def origins(self) -> dict[Digest, EntryReference]:
+        """Return the entry of its sender's log that each cited body named."""
+        return self.memory.origins
+
+    @property
+    def promises(self) -> dict[tuple[Ledger, int], Promise]:
+        """Return the leaves that partners named of their logs."""
+        return self.memory.promises
 
     def add(self, page: MessagesPage) -> bool:
-        """Check the messages of the next page, and return whether it is the next one."""
-        if page.first != self.count:
+        """Check what is new of the next page, and return whether it is the next one."""
+        known = self.count - page.first
+        if known != self.count % PAGE_MESSAGES_MAX or known > len(page.messages):
             place = f"message {self.count}"
-            self._findings.broken(FindingCode.PAGE_INVALID, place, f"the page begins at message {page.first}")
+            text = f"the page begins at message {page.first} and has {len(page.messages)}"
+            self._findings.broken(FindingCode.PAGE_INVALID, place, text)
             return False
         headers: dict[int, Header] = {}
-        for message in page.messages:
+        for message in page.messages[known:]:
             try:
                 header = headers.get(message.envelope)
                 if header is None:
@@ -110,8 +184,9 @@ class MessageCheck:
             except ProtocolError as error:
                 self._findings.broken(error.code, f"message {message.number}", str(error))
             else:
-                self._take(message.number, message.frame.body, header, body)
-        self.count += len(page.messages)
+                digest = message.frame.body
+                self._take(WaitingMessage(number=message.number, digest=digest, header=header, body=body))
+        self.memory.count = page.first + len(page.messages)
         return True
 
     def _opened(self, envelope: Envelope, number: int) -> Header:
@@ -136,27 +211,31 @@ class MessageCheck:
         known = self.held.setdefault(place, HeldCheckpoint(checkpoint, number))
         if known.checkpoint.root != checkpoint.root:
             text = f"{origin} signed two roots of {checkpoint.size} entries, here and with message {known.number}"
-            self.accusations.broken(FindingCode.FORKED, f"message {number}", text)
+            place_of = f"message {number}"
+            fork = Finding(verdict=Verdict.BROKEN, code=FindingCode.FORKED, place=place_of, detail=text)
+            self.memory.forks.append(fork)
 
     def _check_order(self, header: Header, frame: Frame) -> None:
         place = (header.epoch, frame.seq)
-        if place <= self._last_frames.get(header.sender, (0, -1)):
+        if place <= self.memory.frames.get(header.sender, (0, -1)):
             raise EnvelopeInvalid(f"the frame {frame.seq} of {header.sender} stands after a later one, or twice")
-        self._last_frames[header.sender] = place
+        self.memory.frames[header.sender] = place
 
-    def _take(self, number: int, digest: Digest, header: Header, body: Body) -> None:
+    def _take(self, message: WaitingMessage) -> None:
+        header, body, digest = message.header, message.body, message.digest
         if isinstance(body, Returned):
+            self.memory.waiting[message.number] = message
             self._take_returned(header, body)
             return
         named = reference_of(body)
         if named is not None and is_addressed(body, header):
-            self.promises.setdefault((header.sender, named.seq), Promise(named.leaf, number))
+            self.promises.setdefault((header.sender, named.seq), Promise(named.leaf, message.number))
         citations = self._citations.get(digest)
         if citations is None:
-            if isinstance(body, Fulfil | Reject):
-                self._check_uncited(number, body)
+            if isinstance(body, _CITABLE):
+                self.memory.waiting[message.number] = message
             return
-        self._found.add(digest)
+        self.memory.found.add(digest)
         for citation in citations:
             self._check_cited(citation, header, body)
         if named is not None:
@@ -177,12 +256,12 @@ class MessageCheck:
 
     def _mark(self, digest: Digest, header: Header, body: Body) -> None:
         for citation in self._citations.get(digest, ()):
-            self._found.add(digest)
+            self.memory.found.add(digest)
             self._check_cited(citation, header, body)
 
     def _check_cited(self, citation: Citation, header: Header, body: Body) -> None:
         place = f"entry {citation.seq}"
-        if not isinstance(body, citation.kind) or header.sender != citation.sender:
+        if kind_of(body) != citation.kind or header.sender != citation.sender:
             text = f"the message it cites is no {citation.name} by {citation.sender}"
             self._findings.broken(FindingCode.TERMS_DIFFER, place, text)
             return
@@ -200,9 +279,14 @@ class MessageCheck:
             self.accusations.broken(FindingCode.DECISIONS_CONTRADICT, f"message {number}", text)
 
     def finish(self) -> None:
-        """Note every cited message that was on no page."""
+        """Note every cited message that was on no page, and what messages that nothing rests on prove of partners."""
+        for fork in self.memory.forks:
+            self.accusations.add(fork)
+        for number, waiting in sorted(self.memory.waiting.items()):
+            if isinstance(waiting.body, Fulfil | Reject):
+                self._check_uncited(number, waiting.body)
         for digest, citations in self._citations.items():
-            if digest in self._found:
+            if digest in self.memory.found:
                 continue
             for citation in citations:
                 text = f"the {citation.name} by {citation.sender} that it cites is not among the messages"

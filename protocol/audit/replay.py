@@ -19,12 +19,13 @@ from protocol.errors import Code, ProtocolError, Refusal
 from protocol.identifiers import Digest, Ledger, partner_of
 from protocol.keys import Role
 from protocol.ledger import rules
+from protocol.ledger.rotation import log_keys
 from protocol.ledger.state import HEAD, LEDGER, ONLY, Head, LedgerRecord
 from protocol.ledger.view import Overlay
 from protocol.limits import TILE_WIDTH
 from protocol.merkle import HASH_BYTES, leaf_hash
 from protocol.messages import Predecessor
-from protocol.note import KeyType, Verifier
+from protocol.note import KeyType, Verifier, parse_note, verify_note
 from protocol.tiles import TileId, format_path
 
 CHECKPOINT: Final = "checkpoint"
@@ -93,6 +94,18 @@ class LogReplay:
             if first_seq <= seq < first_seq + tree.size:
                 return tree.leaf(seq - first_seq)
         return None
+
+    def prefix(self, end_seq: int) -> tuple[Ledger, int, str]:
+        """Return the log that has the entry before `end_seq`, how many it had with it, and the root over those."""
+        own = self.ledger
+        assert own is not None, "entries that were accepted begin with genesis"
+        logs = [(log.ledger, log.first_seq, log.tree) for log in self.past]
+        name, first_seq, tree = max(
+            (each for each in [*logs, (own.log, self.first_seq, self.tree)] if each[1] < end_seq),
+            key=lambda each: each[1],
+        )
+        size = end_seq - first_seq
+        return name, size, tree.root_at(size).hex()
 
     @property
     def ledger(self) -> LedgerRecord | None:
@@ -199,6 +212,7 @@ class LogReplay:
         except ProtocolError as error:
             self.findings.broken(error.code, place, str(error))
             return
+        self._check_later_keys(note, place)
         if (checkpoint.size, checkpoint.root) != (self.size, self.tree.root()):
             self.findings.broken(
                 FindingCode.ROOT_DIFFERS,
@@ -207,14 +221,30 @@ class LogReplay:
                 f"its {self.size} entries make {self.tree.root().hex()}",
             )
 
+    def _check_later_keys(self, note: bytes, place: str) -> None:
+        """Hold that every key that the log has got since its genesis has signed too: an old one may be stolen."""
+        if self.ledger is None or self.applied != self.size:
+            return
+        for key in log_keys(self.ledger)[1:]:
+            try:
+                verify_note(parse_note(note), [Verifier(self.ledger.log, key)])
+            except ProtocolError as error:
+                text = f"the log's key {key.text}, which it got since, has not signed: {error}"
+                self.findings.broken(error.code, place, text)
+
+    @staticmethod
+    def own_key(record: LedgerRecord) -> Verifier:
+        """Return the key by which a ledger's present log is signed, as its genesis names it."""
+        return Verifier(record.log, key_of(record.keys, Role.LOG))
+
     def _log_keys(self, verifiers: Sequence[Verifier]) -> list[Verifier]:
         if self.ledger is None:
             return list(verifiers)
-        own = Verifier(self.ledger.log, key_of(self.ledger.keys, Role.LOG))
+        own = self.own_key(self.ledger)
         # A ledger keeps its keys in all its generations, so a key that is known of one of them is known of each.
         known = [each for each in verifiers if partner_of(Ledger(each.name)) == partner_of(self.ledger.ledger)]
         given = [each.key for each in known if each.type is KeyType.ED25519]
-        if given and own.key not in given:
+        if given and not set(log_keys(self.ledger)) & set(given):
             self.findings.broken(
                 FindingCode.KEYS_DIFFER,
                 f"entry {self.first_seq}",

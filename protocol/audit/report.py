@@ -1,19 +1,22 @@
 """The report of an audit: what each log and each pair came to, one verdict, in JSON and in words (specs/audit.md)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
+from protocol.agreement import key_of
 from protocol.audit.explain import money
 from protocol.audit.figures import Figures, RollForward, partner_line
 from protocol.audit.findings import Finding, Verdict, worst
-from protocol.audit.log import LogAudit
 from protocol.audit.matching import DirectionReport, MoneyMatch, PairReport, are_partners, match_pair
+from protocol.audit.outcome import LogAudit
 from protocol.audit.successions import OverrideReport, PartnerLogReport, SuccessionReport, story_lines
-from protocol.identifiers import Ledger
+from protocol.identifiers import Digest, Ledger
+from protocol.keys import Role
+from protocol.ledger.state import AGREEMENTS
 
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 _INDENT: Final = "  "
@@ -21,10 +24,19 @@ _DEBIT_ACCOUNTS: Final = frozenset({"receivable", "conversion_cost"})
 """Accounts whose balance people state as a positive number when it is a debit."""
 
 
+class KeyAnchor(msgspec.Struct, frozen=True, kw_only=True):
+    """An agreement in the log of `partner`, signed by both parties, that names the key by which a log is signed."""
+
+    partner: Ledger
+    agreement: Digest
+
+
 class LogReport(msgspec.Struct, frozen=True, kw_only=True):
     """What the audit of one ledger came to; `key_given` tells whether the log's key was known from elsewhere.
 
-    `witnesses` are those of the policy that cosigned the checkpoint.
+    `witnesses` are those of the policy that cosigned the checkpoint, `cosigners` the partners that did. `anchors` are
+    the agreements, as the other audited logs have them, that hold the log's key. `resumed` entries were verified by an
+    earlier audit, and not read again.
 
     `log` is the log that the ledger writes now, of `size` entries. `accusations` are what its messages prove of
     partners: they weigh in the report's verdict, not in this log's.
@@ -47,6 +59,9 @@ class LogReport(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     finding_count: int
     accusations: tuple[Finding, ...]
+    anchors: tuple[KeyAnchor, ...] = ()
+    cosigners: tuple[str, ...] = ()
+    resumed: int = 0
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +91,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 def make_report(audits: Sequence[LogAudit]) -> Report:
     """Return the report of `audits`, each pair of partners among them matched."""
     pairs = tuple(match_pair(one, two) for one, two in combinations(audits, 2) if are_partners(one, two))
-    logs = tuple(map(_log_report, audits))
+    logs = tuple(_log_report(audit, audits) for audit in audits)
     given = {audit.ledger for audit in audits}
     named = {ledger for audit in audits for ledger in (*audit.book.sent, *audit.book.decided)}
     return Report(
@@ -90,7 +105,22 @@ def make_report(audits: Sequence[LogAudit]) -> Report:
     )
 
 
-def _log_report(audit: LogAudit) -> LogReport:
+def anchors_of(audit: LogAudit, audits: Iterable[LogAudit]) -> Iterator[KeyAnchor]:
+    """Yield the agreements in the other logs that name the key of a log: each was signed by the other party too."""
+    record = audit.replay.ledger
+    if record is None:
+        return
+    own = key_of(record.keys, Role.LOG)
+    for other in audits:
+        if other.ledger is None or other.ledger == record.ledger:
+            continue
+        for digest, entered in other.replay.view.rows(AGREEMENTS):
+            parties = {party.ledger: party for party in entered.signed.agreement.parties}
+            if record.ledger in parties and key_of(parties[record.ledger].keys, Role.LOG) == own:
+                yield KeyAnchor(partner=other.ledger, agreement=digest)
+
+
+def _log_report(audit: LogAudit, audits: Sequence[LogAudit]) -> LogReport:
     return LogReport(
         source=audit.label,
         ledger=audit.ledger,
@@ -109,6 +139,9 @@ def _log_report(audit: LogAudit) -> LogReport:
         findings=audit.findings.listed,
         finding_count=audit.findings.count,
         accusations=() if audit.messages is None else audit.messages.accusations.listed,
+        anchors=tuple(anchors_of(audit, audits)),
+        cosigners=audit.cosigners,
+        resumed=audit.resumed,
     )
 
 
@@ -121,10 +154,17 @@ def _log_lines(log: LogReport) -> Iterator[str]:
         yield f"{name}: {log.verdict}, {log.size} entries{where} under {log.root}"
     if log.verdict is Verdict.HELD:
         yield f"{_INDENT}every entry follows the rules and the one before, and the log's key signed their root"
-        if not log.key_given:
+        if log.anchors and not log.key_given:
+            partners = ", ".join(sorted({anchor.partner for anchor in log.anchors}))
+            yield f"{_INDENT}the key is the one that genesis names, and the agreement that {partners} signed"
+        elif not log.key_given:
             yield f"{_INDENT}the key is the one that genesis names: compare it with what the operator told you"
+    if log.resumed:
+        yield f"{_INDENT}{log.resumed:,} of the entries were verified by an earlier audit, and not read again"
     for witness in log.witnesses:
         yield f"{_INDENT}{witness} cosigned the checkpoint as a witness"
+    for partner in log.cosigners:
+        yield f"{_INDENT}{partner} cosigned the checkpoint as a partner"
     for line in story_lines(log.successions, log.partner_logs, log.overrides):
         yield f"{_INDENT}{line}"
     if log.figures is not None:

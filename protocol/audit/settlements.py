@@ -28,6 +28,7 @@ from protocol.window_entries import (
     PaymentConfirmed,
     PaymentMade,
     PaymentReceived,
+    PaymentReturned,
     ReceiptReceived,
     StatementAgreed,
     StatementProposed,
@@ -36,11 +37,12 @@ from protocol.window_entries import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Word:
-    """What an entry says of settlement: the statement or payment, and the partner's entry that it rests on, if any."""
+    """What an entry says of settlement, and when: the statement or payment, and the partner's entry it rests on."""
 
     digest: Digest
     seq: int
     promised: EntryReference | None = None
+    time: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +59,14 @@ NoticeName: TypeAlias = tuple[Digest, Ledger]
 
 @dataclass(slots=True)
 class WindowBook:
-    """A window as one log has it: the statement, the payments made or announced, the one that was confirmed."""
+    """A window as one log has it: the statement, the payments made or announced, the one that was confirmed.
+
+    `ways` tells of the payer from when on money was on its way, and from when on it no longer was.
+    """
 
     agreed: Word | None = None
     sent: dict[Digest, int] = field(default_factory=dict)
+    ways: list[tuple[str, bool]] = field(default_factory=list)
     announced: dict[Digest, Word] = field(default_factory=dict)
     confirmed: Word | None = None
 
@@ -94,20 +100,25 @@ class SettlementBook:
                 digest = statement_digest(entry.signed.statement)
                 # The first party's entry rests on the second one's; the second one's on a proposal alone.
                 first = entry.signed.statement.parties[0] != entry.partner
-                word = Word(digest=digest, seq=entry.seq, promised=entry.partner_entry if first else None)
+                rests_on = entry.partner_entry if first else None
+                word = Word(digest=digest, seq=entry.seq, promised=rests_on, time=entry.time)
                 self.windows[entry.partner][entry.window].agreed = word
             case PaymentMade() as entry:
                 body = body_of(sealed, ledger=ledger_record(view).ledger)
                 assert body is not None, "a payment makes a body"
-                self.windows[entry.partner][entry.window].sent[body_digest(encode_body(body))] = entry.seq
+                book = self.windows[entry.partner][entry.window]
+                book.sent[body_digest(encode_body(body))] = entry.seq
+                book.ways.append((entry.time, True))
+            case PaymentReturned() as entry:
+                self.windows[entry.partner][entry.window].ways.append((entry.time, False))
             case PaymentReceived() as entry:
-                word = Word(digest=entry.payment, seq=entry.seq, promised=entry.partner_entry)
+                word = Word(digest=entry.payment, seq=entry.seq, promised=entry.partner_entry, time=entry.time)
                 self.windows[entry.partner][entry.window].announced[entry.payment] = word
             case PaymentConfirmed() as entry:
-                word = Word(digest=entry.payment, seq=entry.seq)
+                word = Word(digest=entry.payment, seq=entry.seq, time=entry.time)
                 self.windows[entry.partner][entry.window].confirmed = word
             case ReceiptReceived() as entry:
-                word = Word(digest=entry.payment, seq=entry.seq, promised=entry.partner_entry)
+                word = Word(digest=entry.payment, seq=entry.seq, promised=entry.partner_entry, time=entry.time)
                 self.windows[entry.partner][entry.window].confirmed = word
             case AgreementEnded() as entry:
                 # A notice of our own makes its END, a partner's cites it: both name one body.
@@ -128,12 +139,16 @@ class SettlementBook:
             case StatementSigned():
                 self._claim(entry.seq, body.signed.statement)
                 if len(body.signed.signatures) == len(body.signed.statement.parties):
-                    word = Word(digest=statement_digest(body.signed.statement), seq=entry.seq)
+                    digest = statement_digest(body.signed.statement)
+                    word = Word(digest=digest, seq=entry.seq, time=entry.time)
                     self.windows[entry.partner][body.window].agreed = word
             case PaymentAdvice():
-                self.windows[entry.partner][body.window].sent[entry.digest] = entry.seq
+                book = self.windows[entry.partner][body.window]
+                book.sent[entry.digest] = entry.seq
+                book.ways.append((entry.time, True))
             case Receipt():
-                self.windows[entry.partner][body.window].confirmed = Word(digest=body.payment, seq=entry.seq)
+                word = Word(digest=body.payment, seq=entry.seq, time=entry.time)
+                self.windows[entry.partner][body.window].confirmed = word
             case End():
                 self.notices[entry.partner][body.agreement, body.sender] = Notice(ends_at=body.ends_at, word=word)
             case _:

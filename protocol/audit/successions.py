@@ -3,7 +3,6 @@
 What a lost entry had moved without telling anybody is nowhere any more: it can be counted, not said (specs/audit.md).
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -76,11 +75,12 @@ class PartnerLogReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OverrideReport(msgspec.Struct, frozen=True, kw_only=True):
-    """A start for which an operator did not wait for the answers of `partners`."""
+    """A start for which an operator did not wait for the answers of `partners` and `witnesses`."""
 
     seq: int
     time: str
     partners: tuple[Ledger, ...]
+    witnesses: tuple[str, ...]
     reason: str
 
 
@@ -90,7 +90,7 @@ class _Recovery:
     reason: str | None = None
     begun: RecoveryBegun | None = None
     ended: RecoveryEnded | None = None
-    kinds: Counter[str] = field(default_factory=Counter)
+    kinds: dict[str, int] = field(default_factory=dict)
     shortfall: int = 0
     unknown: int = 0
     unknown_points: int = 0
@@ -131,26 +131,46 @@ class _Succession:
         )
 
 
+@dataclass(slots=True)
+class KeptSuccessions:
+    """Everything that a `SuccessionBook` knows; `end` is the `seq` that would follow without a gap."""
+
+    found: list[_Succession] = field(default_factory=list)
+    partner_logs: list[PartnerLogReport] = field(default_factory=list)
+    overrides: list[OverrideReport] = field(default_factory=list)
+    recovered: dict[int, Digest] = field(default_factory=dict)
+    end: int = 0
+
+
 class SuccessionBook:
     """Collects what a log says of its own successions and of its partners'."""
 
-    __slots__ = ("_end", "_found", "_overrides", "_partner_logs", "recovered")
+    __slots__ = ("_kept",)
 
     def __init__(self) -> None:
         """Start with none."""
-        self.recovered: dict[int, Digest] = {}
-        self._found: list[_Succession] = []
-        self._partner_logs: list[PartnerLogReport] = []
-        self._overrides: list[OverrideReport] = []
-        self._end = 0
+        self._kept = KeptSuccessions()
+
+    def kept(self) -> KeptSuccessions:
+        """Return all that is known, to `restore` it another time."""
+        return self._kept
+
+    def restore(self, kept: KeptSuccessions) -> None:
+        """Go on from what was known."""
+        self._kept = kept
+
+    @property
+    def recovered(self) -> dict[int, Digest]:
+        """Return the leaf hashes of lost entries that stand again, by their `seq`."""
+        return self._kept.recovered
 
     def add(self, sealed: Sealed, view: Overlay) -> None:
         """Take note of an entry that the rules accepted."""
-        lost, self._end = sealed.entry.seq - self._end, sealed.entry.seq + 1
+        lost, self._kept.end = sealed.entry.seq - self._kept.end, sealed.entry.seq + 1
         match sealed.entry:
             case Genesis(predecessor=Predecessor() as before) as entry:
                 waiting = {partner: _Recovery() for partner in ledger_record(view).recovering}
-                self._found.append(_Succession(entry.ledger, entry.seq, entry.time, before, lost, waiting))
+                self._kept.found.append(_Succession(entry.ledger, entry.seq, entry.time, before, lost, waiting))
             case RecoveryBegun() as entry:
                 self._of(entry.partner).begun, self._of(entry.partner).state = entry, WAITING
             case RecoveryWaived() as entry:
@@ -160,22 +180,28 @@ class SuccessionBook:
             case Recovered() as entry:
                 self._recovered(entry)
             case PartnerSucceeded() as entry:
-                self._partner_logs.append(PartnerLogReport(partner=entry.partner, log=entry.log, seq=entry.seq))
+                self._kept.partner_logs.append(PartnerLogReport(partner=entry.partner, log=entry.log, seq=entry.seq))
             case StartOverridden() as entry:
-                self._overrides.append(
-                    OverrideReport(seq=entry.seq, time=entry.time, partners=entry.partners, reason=entry.reason)
+                self._kept.overrides.append(
+                    OverrideReport(
+                        seq=entry.seq,
+                        time=entry.time,
+                        partners=entry.partners,
+                        witnesses=entry.witnesses,
+                        reason=entry.reason,
+                    )
                 )
             case _:
                 pass
 
     def _of(self, partner: Ledger) -> _Recovery:
-        return self._found[-1].partners.setdefault(partner, _Recovery())
+        return self._kept.found[-1].partners.setdefault(partner, _Recovery())
 
     def _recovered(self, entry: Recovered) -> None:
         body, found = entry.body, self._of(entry.partner)
         self.recovered[body.entry.seq] = body.entry.leaf
-        self._found[-1].entries.add(body.entry.seq)
-        found.kinds[kind_of(body)] += 1
+        self._kept.found[-1].entries.add(body.entry.seq)
+        found.kinds[kind_of(body)] = found.kinds.get(kind_of(body), 0) + 1
         found.shortfall += entry.shortfall
         if isinstance(body, Prepare | Fulfil) and entry.account is None:
             points = body.source_points + body.fee_points if isinstance(body, Prepare) else body.destination_points
@@ -184,7 +210,7 @@ class SuccessionBook:
 
     def check(self, findings: Findings) -> None:
         """Hold that no recovery ended before as many words were back as the partner had at its beginning."""
-        for succession in self._found:
+        for succession in self._kept.found:
             for partner, found in succession.partners.items():
                 if found.begun is not None and found.ended is not None and found.ended.words < found.begun.words:
                     text = f"{partner} had applied {found.begun.words} words, {found.ended.words} were back"
@@ -193,17 +219,17 @@ class SuccessionBook:
     @property
     def successions(self) -> tuple[SuccessionReport, ...]:
         """Return the successions in their order."""
-        return tuple(found.report() for found in self._found)
+        return tuple(found.report() for found in self._kept.found)
 
     @property
     def partner_logs(self) -> tuple[PartnerLogReport, ...]:
         """Return the successions of partners in the order in which they became known."""
-        return tuple(self._partner_logs)
+        return tuple(self._kept.partner_logs)
 
     @property
     def overrides(self) -> tuple[OverrideReport, ...]:
         """Return the starts for which an operator did not wait for answers."""
-        return tuple(self._overrides)
+        return tuple(self._kept.overrides)
 
 
 def succession_lines(report: SuccessionReport) -> Iterator[str]:
@@ -247,5 +273,5 @@ def story_lines(
     for each in partner_logs:
         yield f"{each.partner} goes on as {each.log}, having lost the end of the log before (entry {each.seq})"
     for override in overrides:
-        names = ", ".join(override.partners)
+        names = ", ".join((*override.partners, *override.witnesses))
         yield f"an operator did not wait for {names} at the start before {override.time} ({override.reason})"

@@ -1,11 +1,11 @@
 """The tree of a log as the auditor computes it anew from the entries: leaves, tiles, and the root at any size."""
 
-from typing import Final
+from typing import Final, Self
 
 from protocol.identifiers import Digest
 from protocol.limits import TILE_WIDTH
 from protocol.merkle import HASH_BYTES, Hash, fold
-from protocol.tiles import TileBuilder, TileId, TileReader
+from protocol.tiles import TileBuilder, TileId, TileReader, decode_tile
 
 _LEAVES: Final = 0
 
@@ -19,6 +19,20 @@ class RecomputedTree:
         """Start with the empty log."""
         self._builder = TileBuilder()
         self._tiles: dict[tuple[int, int], bytes] = {}
+
+    @classmethod
+    def of(cls, leaves: bytes) -> Self:
+        """Return the settled tree over `leaves`, their hashes one after the other, or raise `TileInvalid`."""
+        tree = cls()
+        for leaf in decode_tile(leaves, width=len(leaves) // HASH_BYTES):
+            tree.append(leaf)
+        tree.settle()
+        return tree
+
+    def leaves(self) -> bytes:
+        """Return the hashes of all settled leaves, one after the other."""
+        count = -(-self.size // TILE_WIDTH)
+        return b"".join(self._tiles[_LEAVES, index] for index in range(count))
 
     @property
     def size(self) -> int:

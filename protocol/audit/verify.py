@@ -31,12 +31,12 @@ from protocol.checkpoint import parse_checkpoint, verify_checkpoint
 from protocol.documents import open_invitation, parse_link, verify_link
 from protocol.entries import decode_entry
 from protocol.envelope import Header, decode_parcel, decode_sighting, verify_envelope, verify_sighting
-from protocol.errors import CouldNotCheck, EntryInvalid, ProtocolError, SignatureInvalid
+from protocol.errors import CouldNotCheck, EntryInvalid, ProtocolError, QuorumMissing, SignatureInvalid
 from protocol.identifiers import Ledger, first_of
 from protocol.limits import PARCEL_BYTES_MAX
 from protocol.messages import Body, decode_body
 from protocol.note import KeyType, Note, Verifier, parse_note, signers_of
-from protocol.policy import Policy, require_quorum
+from protocol.policy import Policy, quorum_lines, require_quorum
 from protocol.proof import open_receipt, parse_receipt
 from protocol.statement import StatementSignature, decode_signed_statement, verify_statement
 
@@ -128,7 +128,8 @@ def verify_file(
     except ProtocolError as error:
         return Verification(verdict=Verdict.BROKEN, kind=kind, code=error.code, lines=(str(error),))
     except CouldNotCheck as error:
-        return Verification(verdict=Verdict.INCOMPLETE, kind=kind, code=error.code, lines=(str(error),))
+        told = error.lines if isinstance(error, QuorumMissing) else ()
+        return Verification(verdict=Verdict.INCOMPLETE, kind=kind, code=error.code, lines=(str(error), *told))
     return Verification(verdict=Verdict.HELD, kind=kind, code=None, lines=lines)
 
 
@@ -162,6 +163,7 @@ def _cosigned(note: Note, verifiers: Sequence[Verifier], policy: Policy | None) 
             yield f"{signer.name} cosigned it as a witness"
     if policy is not None:
         require_quorum(policy, signers)
+        yield from quorum_lines(policy, signers)
         yield "these are as many witnesses as the policy asks for"
 
 

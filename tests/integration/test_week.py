@@ -22,9 +22,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from node.peers.log_source import PackageSource
-from node.services.auditing import audit
+from node.services.audit_papers import Wanted, papers_of
+from node.services.auditing import Auditing
 from node.services.package import export
 from protocol.audit.findings import Verdict
+from protocol.audit.papers import Papers
 from protocol.audit.report import Report
 from protocol.statement import SignedStatement
 from scripts.alliance.brands import AURORA, BLUEBIRD, BRANDS, CEDAR, Brand
@@ -34,6 +36,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.recount import Entry, Place
 from tests.support.week import AWAY, BOUNCED, DISPUTED, REGRETTED, SEED, Fate, Moment, Week
 from tests.support.week_books import Settled, billed_by, expected_balances, name_of, settled_of
+from tests.support.week_report import check_the_report
 from tests.support.week_terms import BEFORE, DAYS, FIRST, ORDERS_A_DAY, Pair, way_between
 from tests.support.whole_nodes import street
 
@@ -297,7 +300,7 @@ def check_operators_are_told_of_every_line_that_is_still_in_dispute(lived: Lived
 
 
 def check_the_audit_of_all_three_logs_holds(lived: Lived, directory: Path) -> None:
-    report = audited(lived.week, directory)
+    report, papers = audited(lived.week, directory)
     assert report.verdict is Verdict.HELD, "\n".join(report.lines())
     assert sorted(log.ledger or "" for log in report.logs) == [brand.ledger for brand in BRANDS]
     for log, brand in zip(report.logs, BRANDS, strict=True):
@@ -314,17 +317,19 @@ def check_the_audit_of_all_three_logs_holds(lived: Lived, directory: Path) -> No
             value = str(settled.value(source))
             assert [(each.payable, each.receivable) for each in direction.money] == [(value, value)]
             assert (direction.completed, direction.pending) == (len(settled.lines_of(source)), 0)
+    check_the_report(papers, lived.entries, lived.settled.values(), directory)
 
 
-def audited(week: Week, directory: Path) -> Report:
-    """Return the audit of three packages, as their operators would send them to an auditor."""
+def audited(week: Week, directory: Path) -> tuple[Report, Papers]:
+    """Return the audit of three packages, as their operators would send them to an auditor, and its papers."""
     with ExitStack() as stack:
         sources = []
         for brand in BRANDS:
             package = directory / f"{brand.name}.zip"
             export(week.node(brand).node.reader, package)
             sources.append(stack.enter_context(PackageSource(package)))
-        return audit(sources)
+        found = Auditing().audit(sources)
+        return found.report, papers_of(found, Wanted())[0]
 
 
 OF_ALL: Final = (

@@ -2,11 +2,18 @@
 
 import pytest
 
+from node.services.audit_tables import tables_of
 from protocol.audit.evidence import BrokenPromise, Contradiction, Fork
-from protocol.audit.findings import EXIT_STATUS, FindingCode
+from protocol.audit.findings import EXIT_STATUS, FindingCode, Verdict
+from protocol.audit.kept import FORMAT
+from protocol.audit.log import audit_log
+from protocol.audit.open_items import ItemKind
 from protocol.audit.pages import PAGE_BYTES_MAX, LedgerFile, MessagesPage, PageMessage
+from protocol.audit.papers import make_papers
+from protocol.audit.report import make_report
 from protocol.audit.verify import FileKind
-from tests.support.pages import code, page, table
+from tests.support.audits import MemorySource
+from tests.support.pages import code, page, table, tables
 
 
 def test_every_verdict_is_listed_with_its_exit_status() -> None:
@@ -41,3 +48,16 @@ def test_every_field_is_listed(heading: str, document: type[LedgerFile]) -> None
 
 def test_the_bound_of_a_file_is_stated() -> None:
     assert f"{PAGE_BYTES_MAX:,} bytes" in page("audit")
+
+
+def test_every_table_of_the_papers_and_every_kind_of_item_is_listed() -> None:
+    papers, items = tables("audit")["11. Working papers"]
+    empty = make_papers(make_report([audit_log(MemorySource({}))]), [], as_of="2026-03-01", samples={})
+    assert empty.verdict is Verdict.INCOMPLETE
+    listed = [code(row["table"]) for row in papers]
+    assert sorted(listed) == sorted(each.name for each in tables_of(empty))
+    assert [code(row["kind"]) for row in items] == [kind.value for kind in ItemKind]
+
+
+def test_the_format_of_a_state_is_stated() -> None:
+    assert f"`{FORMAT}`" in page("audit")

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from node.cli.main import run
-from node.services.auditing import SeenCheckpoints, audit
+from node.services.audit_state import AuditState
+from node.services.auditing import audit
 from protocol.agreement import encode_signed_agreement
 from protocol.audit.accuse import Accusation
 from protocol.audit.evidence import Subject, encode_evidence
@@ -38,7 +39,7 @@ def sources(made: Alliance) -> list[MemorySource]:
     return [MemorySource(half.files(), half.name) for half in made.halves]
 
 
-def found_in(halves: list[MemorySource], *, seen: SeenCheckpoints | None = None) -> list[Accusation]:
+def found_in(halves: list[MemorySource], *, seen: AuditState | None = None) -> list[Accusation]:
     """Return what an audit of these logs hands out; every file is accepted with the two brands' keys alone."""
     found: list[Accusation] = []
     report = audit(halves, seen=seen, accuse=found.append)
@@ -155,7 +156,7 @@ def test_a_history_that_replaced_the_one_seen_before_is_found(tmp_path: Path) ->
     other.converted("another")
     for number in range(FILLERS):
         open_holder(other.destination.ledger, f"filler {number}")
-    seen = SeenCheckpoints(tmp_path / "state")
+    seen = AuditState(tmp_path / "state")
     assert found_in(sources(made)[1:], seen=seen) == []
     ((evidence, proved),) = found_in(sources(other)[1:], seen=seen)
     assert proved.name == f"{BLUEBIRD.ledger} {len(made.destination.ledger.sealed)}"
@@ -163,7 +164,7 @@ def test_a_history_that_replaced_the_one_seen_before_is_found(tmp_path: Path) ->
 
 
 def test_what_is_remembered_and_cannot_be_read_is_said(tmp_path: Path) -> None:
-    seen = SeenCheckpoints(tmp_path)
+    seen = AuditState(tmp_path)
     seen.remember(checkpoint_of(AURORA, [b"one"]), signed_checkpoint(AURORA, [b"one"]))
     (path,) = tmp_path.iterdir()
     assert list(seen.notes()) == [path.read_bytes()]

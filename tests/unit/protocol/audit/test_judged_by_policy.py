@@ -80,13 +80,17 @@ def audited(note: bytes, by: Policy) -> LogAudit:
     return audit_log(MemorySource({**files_of(AURORA, ENTRIES), CHECKPOINT_PATH: note}), policy=by)
 
 
+ONE_AND_THREE = "'w1.example' has cosigned, 'w2.example' is missing, 'w3.example' has cosigned"
+
+
 @pytest.mark.parametrize("data", [cosigned(0, 2), receipt(cosigned(0, 2))])
 def test_a_file_with_enough_cosignatures_holds(data: bytes) -> None:
     result = verify_file(data, policy=TWO)
     assert (result.verdict, result.code) == (Verdict.HELD, None)
-    assert result.lines[-3:] == (
+    assert result.lines[-4:] == (
         "w1.example cosigned it as a witness",
         "w3.example cosigned it as a witness",
+        f"the quorum 'two' asks for 2 of 3: {ONE_AND_THREE}: enough",
         "these are as many witnesses as the policy asks for",
     )
 
@@ -96,6 +100,8 @@ def test_a_file_with_too_few_is_not_proved_and_not_disproved(data: bytes) -> Non
     result = verify_file(data, policy=TWO)
     assert (result.verdict, result.code) == (Verdict.INCOMPLETE, "quorum_missing")
     assert "w1.example" in result.lines[0]
+    assert result.lines[1].startswith("the quorum 'two' asks for 2 of 3: 'w1.example' is missing, 'w2.example' ")
+    assert result.lines[1].endswith(": not enough")
 
 
 @pytest.mark.parametrize("data", [spoiled(), receipt(spoiled())])

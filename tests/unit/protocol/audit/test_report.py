@@ -5,8 +5,11 @@ import pytest
 from protocol.audit.findings import EXIT_STATUS, FINDINGS_MAX, FindingCode, Findings, Verdict, worst
 from protocol.audit.log import audit_log
 from protocol.audit.report import make_report
-from tests.support.audits import MemorySource, busy_alliance, files_of, verifier_of
-from tests.support.documents import AURORA, BLUEBIRD
+from protocol.checkpoint import sign_cosignature
+from protocol.keys import Role
+from protocol.note import format_note, parse_note
+from tests.support.audits import MemorySource, busy_alliance, checkpoint_of, files_of, verifier_of
+from tests.support.documents import AURORA, BLUEBIRD, COPPER
 from tests.support.ledger import new_ledger, open_holder
 
 
@@ -113,3 +116,37 @@ def test_what_is_zero_is_left_out_of_the_roll_forward() -> None:
 def test_the_weightiest_verdict_wins(verdicts: list[Verdict], expected: Verdict, status: int) -> None:
     assert worst(verdicts) is expected
     assert EXIT_STATUS[worst(verdicts)] == status
+
+
+def test_the_report_says_which_agreements_hold_a_log_s_key_and_what_was_not_read_again() -> None:
+    made = busy_alliance()
+    audits = [audit_log(MemorySource(half.files())) for half in made.halves]
+    report = make_report(audits)
+    assert [[anchor.partner for anchor in log.anchors] for log in report.logs] == [[BLUEBIRD.ledger], [AURORA.ledger]]
+    lines = list(report.lines())
+    assert f"  the key is the one that genesis names, and the agreement that {BLUEBIRD.ledger} signed" in lines
+    audits[0].resumed = 7
+    assert "  7 of the entries were verified by an earlier audit, and not read again" in make_report(audits).lines()
+    # Another ledger's log says nothing of a key, and neither does an agreement about others.
+    stranger = new_ledger(COPPER)
+    other = audit_log(MemorySource(files_of(COPPER, [sealed.data for sealed in stranger.sealed])))
+    assert make_report([other, audits[0]]).logs[0].anchors == ()
+
+
+def test_the_cosignatures_of_partners_are_verified_and_named() -> None:
+    made = busy_alliance()
+    files = made.source.files()
+    entries = [sealed.data for sealed in made.source.ledger.sealed]
+    note, checkpoint = parse_note(files["checkpoint"]), checkpoint_of(AURORA, entries)
+    key = BLUEBIRD.signing_keys[Role.WITNESS]
+    line = sign_cosignature(checkpoint, name=BLUEBIRD.ledger, key=key, time_seconds=1_772_000_000)
+    files["checkpoint"] = format_note(note.with_signatures([line]))
+    report = make_report([audit_log(MemorySource(files))])
+    assert (report.verdict, report.logs[0].cosigners) == (Verdict.HELD, (BLUEBIRD.ledger,))
+    assert f"  {BLUEBIRD.ledger} cosigned the checkpoint as a partner" in report.lines()
+    other = sign_cosignature(checkpoint_of(AURORA, entries[:3]), name=BLUEBIRD.ledger, key=key, time_seconds=5)
+    files["checkpoint"] = format_note(note.with_signatures([other]))
+    broken = make_report([audit_log(MemorySource(files))])
+    assert [(finding.place, finding.code) for finding in broken.logs[0].findings] == [
+        ("checkpoint", "signature_invalid")
+    ]

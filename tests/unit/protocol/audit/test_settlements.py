@@ -7,14 +7,13 @@ from protocol.audit.matching import PairReport, match_pair
 from protocol.audit.report import make_report
 from protocol.audit.settlements import Half as Side
 from protocol.audit.settlements import Notice, WindowBook, Word, match_notices, match_settlement
-from protocol.entries import Sealed
-from protocol.ledger import commands
-from protocol.ledger.state import AGREEMENTS, OUT
+from protocol.ledger.state import AGREEMENTS
 from protocol.messages import EntryReference
 from tests.support.audits import Alliance, Half, MemorySource, alliance, hand_over
-from tests.support.documents import AURORA, digest, uuid
+from tests.support.documents import AURORA, digest
 from tests.support.ledger import give_notice, receive
-from tests.support.windows import close, compute, dispute, disputed, propose, send_back, sign, take
+from tests.support.settled_logs import agreed, paid, reconciled, settled_alliance
+from tests.support.windows import compute, propose
 
 
 def audited(half: Half, *, size: int | None = None) -> LogAudit:
@@ -25,61 +24,8 @@ def matched(made: Alliance) -> PairReport:
     return match_pair(audited(made.source), audited(made.destination))
 
 
-def say(sender: Half, receiver: Half, sealed: Sealed) -> Sealed:
-    """Let `receiver` keep and take in what an entry of `sender` says."""
-    body = sender.ledger.body(sealed)
-    hand_over(sender, receiver, [body])
-    return take(receiver.ledger, body)
-
-
-def reconciled() -> Alliance:
-    """Return an alliance that has closed a window with conversions both ways, one of them in dispute."""
-    made = alliance()
-    one, other = made.source, made.destination
-    made.converted("one")
-    made.converted("two", amount=2_000)
-    made.back("three")
-    say(one, other, close(one.ledger, other.ledger, 1, early=True))
-    say(other, one, close(other.ledger, one.ledger, 1, early=True))
-    line = disputed(one.ledger, other.ledger, OUT, 2)
-    say(one, other, dispute(one.ledger, other.ledger, line, source=one.name))
-    return made
-
-
-def agreed(made: Alliance, *, heard: bool = True) -> None:
-    """Let both parties sign the statement; unless `heard`, the first has not seen the second signature."""
-    one, other = made.source, made.destination
-    proposal = one.ledger.body(propose(one.ledger, other.ledger, compute(one.ledger, other.ledger, 1)))
-    hand_over(one, other, [proposal])
-    acceptance = other.ledger.body(sign(other.ledger, proposal))
-    if heard:
-        hand_over(other, one, [acceptance])
-        sign(one.ledger, acceptance)
-
-
-def paid(made: Alliance, *, heard: bool = True) -> None:
-    """Let the first party pay, once in vain, and the second confirm."""
-    one, other = made.source, made.destination
-    for name in ("first", "second"):
-        command = commands.MakePayment(id=uuid(name), partner=other.name, window=1, reference=name)
-        say(one, other, one.ledger.execute(command))
-        if name == "first":
-            send_back(one.ledger, other.ledger, 1)
-    command_ = commands.ConfirmPayment(id=uuid("confirm"), partner=one.name, window=1)
-    receipt = other.ledger.execute(command_)
-    if heard:
-        say(other, one, receipt)
-
-
-def settled() -> Alliance:
-    made = reconciled()
-    agreed(made)
-    paid(made)
-    return made
-
-
 def test_two_logs_that_settled_match_and_show_what_is_due_and_paid() -> None:
-    made = settled()
+    made = settled_alliance()
     one, two = audited(made.source), audited(made.destination)
     report = match_pair(one, two)
     assert (report.verdict, report.findings) == (Verdict.HELD, ())
@@ -107,7 +53,7 @@ def test_what_the_partner_has_not_heard_of_yet_is_no_fault() -> None:
 
 
 def test_a_log_that_was_given_only_in_part_is_behind() -> None:
-    made = settled()
+    made = settled_alliance()
     whole, part = audited(made.source), audited(made.destination, size=len(made.destination.ledger.sealed) - 1)
     report = match_pair(whole, part)
     assert report.verdict is Verdict.INCOMPLETE
@@ -135,7 +81,7 @@ def test_a_statement_over_another_root_of_its_own_log_is_broken() -> None:
 
 
 def test_a_message_that_an_entry_of_settlement_rests_on_is_missing() -> None:
-    made = settled()
+    made = settled_alliance()
     made.source.received = made.source.received[:1]
     codes = {finding.code for finding in audited(made.source).findings.listed}
     assert codes == {FindingCode.MESSAGE_MISSING}
