@@ -75,12 +75,15 @@ class NodeConfig(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8_420
     database_url: Annotated[str, Field(repr=False)] = ""
+    passphrase_file: str = ""
+    agent: str = ""
     accept_within_seconds: Annotated[int, Field(ge=1, le=ACCEPT_BY_SECONDS_MAX)] = 3_600
     partner_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 10.0
     start_answers: Literal["all", "none"] = "all"
     stop_within_seconds: Annotated[int, Field(ge=1, le=300)] = 10
     witnesses: Annotated[tuple[WitnessText, ...], Field(max_length=WITNESSES_MAX)] = ()
     partners_are_witnesses: bool = True
+    public_log: Literal["open", "credential"] = "open"
     ack_after_witness: Annotated[int, Field(ge=0, le=WITNESSES_MAX)] = 0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"

@@ -1,11 +1,13 @@
 """The world as the node sees it: clock, randomness, keys, transport and failure points come in from outside."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from protocol.errors import TallystickError
 from protocol.identifiers import Digest
-from protocol.keys import Role, SigningKey
+from protocol.keys import Role, Signer
 
 
 class Clock(Protocol):
@@ -25,11 +27,32 @@ class Randomness(Protocol):
         """Return `count` random bytes."""
 
 
-class Keyring(Protocol):
-    """The ledger's private keys."""
+class SignerUnavailable(TallystickError):
+    """Whoever holds the private keys does not answer: nothing was signed, and the same can be asked again."""
 
-    def key(self, role: Role) -> SigningKey:
-        """Return the key of `role`."""
+    code = "signer_unavailable"
+
+
+class SignerRefused(TallystickError):
+    """Whoever holds the private keys does not sign this, or is not who it was."""
+
+    code = "signer_refused"
+
+
+class Keyring(Protocol):
+    """The ledger's keys, each to be signed with: the private halves may be in another process."""
+
+    def key(self, role: Role) -> Signer:
+        """Return who signs with the key of `role`; its `sign` raises `SignerUnavailable` or `SignerRefused`."""
+
+    def log_keys(self) -> Sequence[Signer]:
+        """Return who signs with each key that is held for the log, from its first on."""
+
+    def committed(self, note: bytes) -> None:
+        """Take note that the checkpoint in `note` is durable, so that nothing is signed that goes back behind it."""
+
+    def last_committed(self) -> bytes | None:
+        """Return the last such note that was taken, also before this process began, or None."""
 
     @property
     def next_log_key(self) -> Digest:
@@ -55,12 +78,13 @@ class Papers(Protocol):
 
 
 class Logs(Protocol):
-    """Reads what partners publish of their logs, which needs no credentials: what is read is proved or not believed."""
+    """Reads what partners publish of their logs: what is read is proved or not believed."""
 
-    def fetch(self, url: str, path: str) -> bytes | None:
+    def fetch(self, url: str, path: str, *, credential: str | None = None) -> bytes | None:
         """Return the file at `path` of the log of the node at `url`, or None where it has none.
 
-        Raises `TransportFailed` where that cannot be known.
+        `credential` goes along as the `Authorization` of a log that is closed. Raises `TransportFailed` where that
+        cannot be known.
         """
 
 
@@ -78,10 +102,11 @@ class Witnesses(Protocol):
     def add_checkpoint(self, url: str, request: bytes) -> WitnessAnswer:
         """Return what the witness under `url`, its submission prefix, answers, or raise `TransportFailed`."""
 
-    def latest(self, url: str, path: str) -> bytes | None:
+    def latest(self, url: str, path: str, *, credential: str | None = None) -> bytes | None:
         """Return what the witness cosigned last, at `path` below its monitoring prefix, or None where it has nothing.
 
-        Raises `TransportFailed` where that cannot be known.
+        `credential` goes along as the `Authorization` for a partner whose log is closed. Raises `TransportFailed`
+        where that cannot be known.
         """
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from protocol.errors import CheckpointInvalid, NoteInvalid, ProofInvalid, SignatureInvalid
-from protocol.keys import SIGNATURE_BYTES, SigningKey, decode_base64, encode_base64
+from protocol.keys import SIGNATURE_BYTES, Signer, decode_base64, encode_base64
 from protocol.limits import LOG_SIZE_MAX
 from protocol.merkle import EMPTY_ROOT, HASH_BYTES, Hash, verify_consistency
 from protocol.note import (
@@ -73,12 +73,15 @@ def parse_decimal(text: str) -> int | None:
     return int(text) if _DECIMAL.fullmatch(text) else None
 
 
-def sign_checkpoint(checkpoint: Checkpoint, *, key: SigningKey) -> bytes:
-    """Return `checkpoint` as a note signed by the log's `key`, whose name is the origin.
+def sign_checkpoint(checkpoint: Checkpoint, *, key: Signer, later: Sequence[Signer] = ()) -> bytes:
+    """Return `checkpoint` as a note signed by the log's `key`, whose name is the origin, and by those it got `later`.
 
     Raises `KeyInvalid` when the origin cannot be a key's name. Whether a log may sign it is for the caller to know.
     """
-    return format_note(sign_note(format_checkpoint(checkpoint), name=checkpoint.origin, key=key))
+    text, name = format_checkpoint(checkpoint), checkpoint.origin
+    note = sign_note(text, name=name, key=key)
+    lines = [line for each in later for line in sign_note(text, name=name, key=each).signatures]
+    return format_note(note.with_signatures(lines))
 
 
 def open_checkpoint(data: bytes, verifiers: Sequence[Verifier]) -> Checkpoint:
@@ -119,7 +122,7 @@ def verify_extends(*, old: Checkpoint, new: Checkpoint, proof: Sequence[Hash]) -
         raise ProofInvalid("the empty log needs no proof")
 
 
-def sign_cosignature(checkpoint: Checkpoint, *, name: str, key: SigningKey, time_seconds: int) -> NoteSignature:
+def sign_cosignature(checkpoint: Checkpoint, *, name: str, key: Signer, time_seconds: int) -> NoteSignature:
     """Return the witness's statement that at `time_seconds` (POSIX) this is the largest tree it has seen of the log.
 
     Raises `KeyInvalid` for a name that no key can have, `SignatureInvalid` for a time that cannot be stated.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum, unique
 from functools import lru_cache
 from hashlib import sha256
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from nacl import bindings
 from nacl.exceptions import CryptoError
@@ -82,6 +82,17 @@ class PublicKey:
             bindings.crypto_sign_open(signature + message, self.raw)
         except CryptoError as error:
             raise SignatureInvalid("the signature does not verify") from error
+
+
+class Signer(Protocol):
+    """Who signs with a private key, wherever that is kept."""
+
+    @property
+    def public(self) -> PublicKey:
+        """Return the key by which the signatures verify."""
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the signature of `message`, 64 bytes (RFC 8032 §5.1.6)."""
 
 
 class SigningKey:

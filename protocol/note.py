@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Final, Self
 
 from protocol.errors import KeyInvalid, NoteInvalid, SignatureInvalid
-from protocol.keys import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, PublicKey, SigningKey, decode_base64, encode_base64
+from protocol.keys import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, PublicKey, Signer, decode_base64, encode_base64
 from protocol.limits import NAME_CHARACTERS_MAX, NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX
 
 KEY_ID_BYTES: Final = 4
@@ -127,7 +127,7 @@ def parse_vkey(text: str) -> Verifier:
     return verifier
 
 
-def sign_note(text: str, *, name: str, key: SigningKey) -> Note:
+def sign_note(text: str, *, name: str, key: Signer) -> Note:
     """Return `text` signed with Ed25519 by `key` under `name`; raises `NoteInvalid` or `KeyInvalid`."""
     _require_text(text)
     verifier = Verifier(name, key.public)

@@ -12,7 +12,9 @@ from typing import Final
 
 from node.app.files import make_private_directory, rename_durably, write_private
 from node.app.genesis import begin_ledger
-from node.app.system import KEYS, NEXT_LOG, SystemClock, SystemRandomness, read_keyring, seed_path
+from node.app.key_files import KEYS, NEXT_LOG, FormatKey, make_sealer, plain, read_keyring, seed_path
+from node.app.sealed_seeds import AskPassphrase
+from node.app.system import SystemClock, SystemRandomness
 from node.config import FILE_NAME, NodeConfig, format_config, make_config
 from node.ports import Clock, Randomness
 from node.services.credentials import CallerRole, adopt_token, issue_credential
@@ -21,7 +23,7 @@ from node.workers.keep_state import write_state
 from protocol.errors import TallystickError
 from protocol.fields import format_time
 from protocol.identifiers import Network
-from protocol.keys import SEED_BYTES, PublicKey, Role, SigningKey, fingerprint
+from protocol.keys import SEED_BYTES, Role, SigningKey, fingerprint
 from protocol.note import Verifier, format_vkey
 
 STARTED_NAME: Final = "init.toml"
@@ -61,10 +63,12 @@ def create_node_directory(
     network: Network | None = None,
     clock: Clock | None = None,
     randomness: Randomness | None = None,
+    passphrase: AskPassphrase | None = None,
 ) -> Created:
     """Make a node in `directory`: keys, tokens, database, genesis, and `node.toml` last.
 
     `settings` are further keys of `node.toml`; `network` is the alliance's id when it is known, else one is drawn.
+    With a `passphrase` the keys are sealed from the first byte on.
     Raises `DirectoryInvalid` where there is a node, or something else, or an interrupted making with other values;
     `ConfigInvalid`, `StoreError` or OSError for the rest. Called again after an interruption, it goes on.
     """
@@ -73,9 +77,9 @@ def create_node_directory(
     randomness = randomness or SystemRandomness()
     now = format_time((clock or SystemClock()).now())
     _start(directory, config)
-    _make_keys(directory, randomness)
+    _make_keys(directory, randomness, plain if passphrase is None else make_sealer(passphrase, randomness=randomness))
     tokens = _make_tokens(directory, randomness, now)
-    keyring = read_keyring(directory)
+    keyring = read_keyring(directory, passphrase)
     with Database.open(database_url(directory, config)) as database:
         database.migrate()
         rows = [
@@ -102,11 +106,6 @@ def database_url(directory: Path, config: NodeConfig) -> str:
     return config.database_url or f"sqlite:///{(directory / DATABASE_NAME).absolute()}"
 
 
-def public_key(directory: Path, role: Role) -> PublicKey:
-    """Return the public key of `role` of the node in `directory`, or raise `KeyFileInvalid`."""
-    return read_keyring(directory).key(role).public
-
-
 def token_path(directory: Path, role: CallerRole) -> Path:
     """Return where the token that was made with the directory lies."""
     return directory / TOKENS / f"{role}.token"
@@ -128,12 +127,12 @@ def _start(directory: Path, config: NodeConfig) -> None:
     write_private(started, text)
 
 
-def _make_keys(directory: Path, randomness: Randomness) -> None:
+def _make_keys(directory: Path, randomness: Randomness, write: FormatKey) -> None:
     make_private_directory(directory / KEYS)
     for role in (*Role, NEXT_LOG):
         path = seed_path(directory, role)
         if not path.exists():
-            write_private(path, SigningKey(randomness.token(SEED_BYTES)).format_seed() + "\n")
+            write_private(path, write(SigningKey(randomness.token(SEED_BYTES))))
 
 
 def _make_tokens(directory: Path, randomness: Randomness, now: str) -> Mapping[CallerRole, Path]:

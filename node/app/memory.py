@@ -1,7 +1,7 @@
 """How often a node's process looks for garbage that refers to itself.
 
 A commit of thousands of entries makes millions of objects that are all alive until it is on disk: to look through them
-again and again took two fifths of its time (specs/decisions/0034-the-collector-looks-less-often.md).
+again and again took two fifths of its time (specs/decisions/0032-the-collector-looks-less-often.md).
 """
 
 import gc

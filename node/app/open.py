@@ -1,14 +1,16 @@
 """Opening a node: the store's lock first, then its checks, then the writer; nothing answers before all of it."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from node.app.agent_client import AgentKeyring
 from node.app.directory import STATE_NAME, database_url
 from node.app.genesis import own_keys
-from node.app.system import SystemClock, SystemRandomness, read_keyring
+from node.app.key_files import ask_passphrase, public_key, read_keyring
+from node.app.system import SystemClock, SystemRandomness
 from node.config import NodeConfig, load_config, parse_witness
 from node.engine.engine import Engine
 from node.engine.writer import WriterQueue
@@ -27,7 +29,8 @@ from node.workers.keep_state import read_state
 from protocol.checkpoint import Checkpoint
 from protocol.errors import ProtocolError, TallystickError
 from protocol.identifiers import Ledger, first_of
-from protocol.keys import Role
+from protocol.keys import PublicKey, Role
+from protocol.ledger.rotation import log_keys
 from protocol.ledger.state import LEDGER, ONLY
 from protocol.merkle import fold
 
@@ -86,31 +89,48 @@ def open_node(
     """Lend the node in `directory` with its writer at work; `settings` override its configuration.
 
     A store that lacks what the state file has seen is opened with its gate closed: nothing is written to its log.
-    Raises `ConfigInvalid`, `KeyFileInvalid`, `KeysMismatch`, `StateFileForeign` or `StoreError` (`StoreBusy` while
-    another process has it). At the end what is queued is written and everything is closed.
+    Raises `ConfigInvalid`, what `keyring_of` raises, `KeysMismatch`, `StateFileForeign` or `StoreError` (`StoreBusy`
+    while another process has it). At the end what is queued is written and everything is closed.
     """
     config = load_config(directory, settings)
     real = _ports(directory, config, ports or PortOverrides())
-    with Database.open(database_url(directory, config)) as database:
+    with _closing(real), Database.open(database_url(directory, config)) as database:
         database.migrate()
         with database.writer() as store:
             reader = database.reader()
             check_directory(directory, config, reader=reader, keyring=real.keyring)
             engine = make_engine(store, keyring=real.keyring, randomness=real.randomness, faults=real.faults)
             seen = seen_before(directory / STATE_NAME, config, keyring=real.keyring)
-            lacks = None if seen is None else _lack(seen, store=store, reader=reader)
-            if lacks is not None:
-                engine.gate.found_behind(f"{STATE_NAME} {lacks}", seen)
+            known = _known_to_keyring(config, real.keyring)
+            for name, checkpoint in ((STATE_NAME, seen), ("the agent", known)):
+                lacks = None if checkpoint is None else _lack(checkpoint, store=store, reader=reader)
+                if lacks is not None:
+                    engine.gate.found_behind(f"{name} {lacks}", checkpoint)
+            _tell_keyring(engine, reader, real.keyring)
             writer = WriterQueue(engine, real.clock)
-            node = Node(reader=reader, writer=writer, ports=real, url=config.url, witnessing=_witnessing(config))
+            node = Node(
+                reader=reader,
+                writer=writer,
+                ports=real,
+                url=config.url,
+                witnessing=_witnessing(config),
+                log_is_open=config.public_log == "open",
+            )
             writer.start()
             try:
                 yield OpenedNode(directory=directory, config=config, node=node, ports=real)
             finally:
                 writer.close()
-                for each in (real.transport, real.witnesses):
-                    if isinstance(each, HttpTransport | HttpWitnesses):
-                        each.close()
+
+
+@contextmanager
+def _closing(ports: Ports) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for each in (ports.transport, ports.witnesses, ports.logs, ports.keyring):
+            if isinstance(each, HttpTransport | HttpWitnesses | HttpLogs | AgentKeyring):
+                each.close()
 
 
 def _witnessing(config: NodeConfig) -> Witnessing:
@@ -120,7 +140,7 @@ def _witnessing(config: NodeConfig) -> Witnessing:
 
 def _ports(directory: Path, config: NodeConfig, given: PortOverrides) -> Ports:
     return Ports(
-        keyring=given.keyring or read_keyring(directory),
+        keyring=given.keyring or keyring_of(directory, config),
         clock=given.clock or SystemClock(),
         randomness=given.randomness or SystemRandomness(),
         transport=given.transport or HttpTransport(),
@@ -131,6 +151,26 @@ def _ports(directory: Path, config: NodeConfig, given: PortOverrides) -> Ports:
     )
 
 
+def keyring_of(directory: Path, config: NodeConfig) -> Keyring:
+    """Return the keys of the node in `directory`: its agent's, where it has one.
+
+    Raises `KeyFileInvalid`, `PassphraseMissing` or `PassphraseWrong`; with an agent, `SignerUnavailable` or
+    `SignerRefused`.
+    """
+    if config.agent:
+        return AgentKeyring(directory / config.agent)
+    file = directory / config.passphrase_file if config.passphrase_file else None
+    return read_keyring(directory, ask_passphrase(file))
+
+
+def public_key_of(directory: Path, config: NodeConfig, role: Role) -> PublicKey:
+    """Return a public key of the node in `directory`, from its files or its agent; no passphrase is needed."""
+    if not config.agent:
+        return public_key(directory, role)
+    with closing(AgentKeyring(directory / config.agent)) as keyring:
+        return keyring.key(role).public
+
+
 def check_directory(directory: Path, config: NodeConfig, *, reader: StoreReader, keyring: Keyring) -> None:
     """Raise `KeysMismatch` unless the database holds the ledger of this configuration, under these keys."""
     record = reader.record(LEDGER, ONLY)
@@ -138,6 +178,8 @@ def check_directory(directory: Path, config: NodeConfig, *, reader: StoreReader,
         raise KeysMismatch(f"the database of {directory} holds no ledger")
     if (record.ledger, record.keys) != (first_of(Ledger(config.ledger)), own_keys(keyring)):
         raise KeysMismatch(f"the database of {directory} holds {record.ledger}, under other keys or another name")
+    if not set(log_keys(record)) <= {each.public for each in keyring.log_keys()}:
+        raise KeysMismatch(f"the log of {record.ledger} has got keys that are not held for {directory}")
 
 
 def seen_before(path: Path, config: NodeConfig, *, keyring: Keyring) -> Checkpoint | None:
@@ -149,6 +191,20 @@ def seen_before(path: Path, config: NodeConfig, *, keyring: Keyring) -> Checkpoi
         return open_of(note, ledger=first_of(Ledger(config.ledger)), key=keyring.key(Role.LOG).public)
     except ProtocolError as error:
         raise StateFileForeign(f"{path} holds no checkpoint of this ledger: {error}") from error
+
+
+def _known_to_keyring(config: NodeConfig, keyring: Keyring) -> Checkpoint | None:
+    """Return the last checkpoint that whoever holds the keys knows to be durable."""
+    note = keyring.last_committed()
+    if note is None:
+        return None
+    return open_of(note, ledger=first_of(Ledger(config.ledger)), key=keyring.key(Role.LOG).public)
+
+
+def _tell_keyring(engine: Engine, reader: StoreReader, keyring: Keyring) -> None:
+    newest = reader.latest_checkpoint()
+    if engine.gate.behind is None and newest is not None:
+        keyring.committed(newest.note)
 
 
 def _lack(seen: Checkpoint, *, store: StoreWriter, reader: StoreReader) -> str | None:

@@ -61,6 +61,7 @@ _REASONS: Final = (
     (Code.REFUND_MISMATCH, "the refund is not on the terms of the original"),
     (Code.REFUND_EXCEEDED, "more is refunded than was converted"),
     (Code.BALANCE_OVERFLOW, "a balance would pass the largest number"),
+    (Code.PARTNER_SUSPENDED, "you are suspended there"),
 )
 
 _TRICKS: Final = (

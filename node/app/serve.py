@@ -20,7 +20,7 @@ from node.app.open import OpenedNode, PortOverrides, open_node
 from node.config import NodeConfig
 from node.services.node import Node
 from node.telemetry import configure_logging
-from node.workers import close_windows, expire_holds, gather_evidence, keep_state, send_papers
+from node.workers import close_windows, expire_holds, gather_evidence, keep_state, prove_partners, send_papers
 from node.workers import cosign as cosign_worker
 from node.workers.close_windows import CloseWindows
 from node.workers.cosign import Cosign
@@ -28,6 +28,7 @@ from node.workers.deliver import Deliver
 from node.workers.expire_holds import ExpireHolds
 from node.workers.gather_evidence import GatherEvidence
 from node.workers.keep_state import KeepState
+from node.workers.prove_partners import ProvePartners
 from node.workers.runner import Runner, Step
 from node.workers.send_papers import SendPapers
 from protocol.errors import TallystickError
@@ -82,10 +83,11 @@ class NodeServer:
         """Open the channels to partners, then answer requests until `stop`; call `on_ready` with the URL at first."""
         node = self._opened.node
         if self._opened.config.start_answers == "all":
-            node.exchange.ask()
+            node.start_question.ask()
         node.exchange.open()
         deliver, cosign = Deliver(node.exchange, node.clock), Cosign(node.cosigning, node.acknowledging)
-        runner = self._start_workers(deliver, cosign)
+        prove = ProvePartners(node.proving)
+        runner = self._start_workers(deliver, cosign, prove)
         try:
             with asyncio.Runner(loop_factory=self._server.config.get_loop_factory()) as loop:
                 loop.run(self._serve(on_ready))
@@ -93,6 +95,7 @@ class NodeServer:
             runner.stop(wake=node.agreements.wake)
             deliver.close()
             cosign.close()
+            prove.close()
 
     def stop(self) -> None:
         """Finish the requests that are under way and take no more."""
@@ -115,7 +118,7 @@ class NodeServer:
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, self.stop)
 
-    def _start_workers(self, deliver: Deliver, cosign: Cosign) -> Runner:
+    def _start_workers(self, deliver: Deliver, cosign: Cosign, prove: ProvePartners) -> Runner:
         opened, runner = self._opened, Runner()
         node = opened.node
         papers = SendPapers(node.agreements, node.papers, node.clock)
@@ -128,6 +131,7 @@ class NodeServer:
         runner.run("close_windows", _while_open(node, close.step), every_seconds=close_windows.INTERVAL_SECONDS)
         gather = GatherEvidence(node.accusations)
         runner.run("gather_evidence", gather.step, every_seconds=gather_evidence.INTERVAL_SECONDS)
+        runner.run("prove_partners", prove.step, every_seconds=prove_partners.INTERVAL_SECONDS)
         runner.run("keep_state", state.step, every_seconds=keep_state.INTERVAL_SECONDS)
         return runner
 

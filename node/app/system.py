@@ -1,26 +1,19 @@
-"""The real world behind the ports: this machine's clock, the kernel's randomness, key files."""
+"""The real world behind the ports: this machine's clock, the kernel's randomness, keys in memory."""
 
 import os
-import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Final
 
-from protocol.errors import KeyInvalid, TallystickError
+from protocol.errors import TallystickError
 from protocol.identifiers import Digest
 from protocol.keys import PublicKey, Role, SigningKey
 
-KEYS: Final = "keys"
-NEXT_LOG: Final = "next_log"
-_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
+class NextKeyElsewhere(TallystickError):
+    """The log key that will follow is kept in another place; it is needed where it is committed to or put to use."""
 
-class KeyFileInvalid(TallystickError):
-    """A key file is missing, unreadable, or readable by others."""
-
-    code = "key_file_invalid"
+    code = "next_key_elsewhere"
 
 
 class SystemClock:
@@ -46,37 +39,31 @@ class SystemRandomness:
 class SeedKeyring:
     """A ledger's private keys, held in memory."""
 
-    def __init__(self, keys: Mapping[Role, SigningKey], *, next_log_key: PublicKey) -> None:
+    def __init__(
+        self, keys: Mapping[Role, SigningKey], *, next_log_key: PublicKey | None, later: Sequence[SigningKey] = ()
+    ) -> None:
+        """Hold a key for each role; the log has got the keys `later` after its first."""
         self._keys = dict(keys)
+        self._later = tuple(later)
         self._next_log_key = next_log_key
 
     def key(self, role: Role) -> SigningKey:
         """Return the key of `role`."""
         return self._keys[role]
 
+    def log_keys(self) -> Sequence[SigningKey]:
+        """Return the keys of the log, from its first on."""
+        return (self._keys[Role.LOG], *self._later)
+
+    def committed(self, _note: bytes) -> None:
+        """Do nothing: who has the keys in this process has the store, too."""
+
+    def last_committed(self) -> None:
+        """Remember nothing."""
+
     @property
     def next_log_key(self) -> Digest:
-        """Return the digest of the log key that will follow, committed ahead."""
+        """Return the digest of the log key that will follow, or raise `NextKeyElsewhere`."""
+        if self._next_log_key is None:
+            raise NextKeyElsewhere("the log key that will follow is not among the node's keys")
         return self._next_log_key.digest
-
-
-def read_keyring(directory: Path) -> SeedKeyring:
-    """Return the keys in the node directory `directory`, or raise `KeyFileInvalid`."""
-    keys = {role: _read_seed(seed_path(directory, role)) for role in Role}
-    return SeedKeyring(keys, next_log_key=_read_seed(seed_path(directory, NEXT_LOG)).public)
-
-
-def seed_path(directory: Path, role: str) -> Path:
-    """Return where the seed of `role` is kept."""
-    return directory / KEYS / f"{role}.seed"
-
-
-def _read_seed(path: Path) -> SigningKey:
-    try:
-        if path.stat().st_mode & _OTHERS:
-            raise KeyFileInvalid(f"{path} can be read by others: chmod 600 {path}")
-        return SigningKey.parse_seed(path.read_text(encoding="ascii").strip())
-    except (OSError, UnicodeError) as error:
-        raise KeyFileInvalid(f"{path} cannot be read: {type(error).__name__}") from error
-    except KeyInvalid as error:
-        raise KeyFileInvalid(f"{path}: {error}") from error

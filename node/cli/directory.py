@@ -6,14 +6,14 @@ The service behind these commands is imported when one of them runs, so that all
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
 from node.cli.failures import stop
 from node.cli.ledger import said_of_recovery
-from node.cli.options import JsonOption
+from node.cli.options import DirectoryArgument, JsonOption, PassphraseOption
 from node.cli.output import print_facts, print_json, print_line
 from protocol.audit.findings import EXIT_STATUS
 from protocol.checkpoint import Checkpoint
@@ -21,9 +21,8 @@ from protocol.errors import CouldNotCheck
 from protocol.keys import Role
 
 if TYPE_CHECKING:
+    from node.app.directory import Created
     from node.store.database import Database
-
-DirectoryArgument: TypeAlias = Annotated[Path, typer.Argument(metavar="DIR", help="The node's directory.")]
 
 
 def init(
@@ -44,11 +43,16 @@ def init(
     database_url: Annotated[
         str | None, typer.Option(metavar="URL", help="postgresql+psycopg://..., if not SQLite in DIR.")
     ] = None,
+    encrypt: Annotated[bool, typer.Option("--encrypt", help="Protect the keys by a passphrase.")] = False,
+    passphrase_file: PassphraseOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing when it worked.")] = False,
 ) -> None:
     """Make a node: its keys, tokens, configuration, database, and the first entry of its log."""
     from node.app.directory import create_node_directory  # noqa: PLC0415 - see the module's docstring
+    from node.app.key_files import ask_passphrase  # noqa: PLC0415 - as above
 
+    if passphrase_file is not None and not encrypt:
+        raise typer.BadParameter("--passphrase-file protects nothing without --encrypt")
     given = {"host": host, "port": port, "database_url": database_url}
     created = create_node_directory(
         directory,
@@ -58,9 +62,13 @@ def init(
         url=url,
         currencies=tuple(currencies or ()),
         settings={name: value for name, value in given.items() if value is not None},
+        passphrase=ask_passphrase(passphrase_file, twice=True) if encrypt else None,
     )
-    if quiet:
-        return
+    if not quiet:
+        _say_created(created)
+
+
+def _say_created(created: "Created") -> None:
     print_facts(
         [
             ("ledger", created.config.ledger),
@@ -73,11 +81,11 @@ def init(
     print_line(f"\nnext: tallystick serve {created.directory}")
 
 
-def serve(directory: DirectoryArgument) -> None:
+def serve(directory: DirectoryArgument, *, passphrase_file: PassphraseOption = None) -> None:
     """Serve the node until it is asked to stop (Ctrl-C, or SIGTERM)."""
     from node.app.serve import serve as serve_node  # noqa: PLC0415 - see the module's docstring
 
-    serve_node(directory)
+    serve_node(directory, settings=passphrase_settings(passphrase_file))
 
 
 def vkey(
@@ -86,12 +94,13 @@ def vkey(
     role: Annotated[Role, typer.Option(help="Which of the node's keys.")] = Role.LOG,
 ) -> None:
     """Print a verifier key of the node: what auditors and partners check its signatures with."""
-    from node.app.directory import public_key  # noqa: PLC0415 - see the module's docstring
+    from node.app.open import public_key_of  # noqa: PLC0415 - see the module's docstring
     from node.config import load_config  # noqa: PLC0415 - as above
     from protocol.note import KeyType, Verifier, format_vkey  # noqa: PLC0415 - as above
 
     kind = KeyType.COSIGNATURE if role is Role.WITNESS else KeyType.ED25519
-    verifier = Verifier(load_config(directory).ledger, public_key(directory, role), kind)
+    config = load_config(directory)
+    verifier = Verifier(config.ledger, public_key_of(directory, config, role), kind)
     print_line(format_vkey(verifier))
 
 
@@ -120,6 +129,7 @@ def recover(
     package: Annotated[
         Path, typer.Option("--from", metavar="PACKAGE", help="An audit package of this ledger: tallystick export.")
     ],
+    passphrase_file: PassphraseOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Bring the end of a log that the store has lost back, out of an audit package; the node must not run.
@@ -128,12 +138,17 @@ def recover(
     """
     from node.app.recover import recover_directory  # noqa: PLC0415 - see the module's docstring
 
-    brought = recover_directory(directory, package)
+    brought = recover_directory(directory, package, passphrase_settings(passphrase_file))
     if as_json:
         facts = {"log": brought.log, "size": brought.size, "entries": brought.entries, "messages": brought.messages}
         print_json(msgspec.json.encode(facts))
     else:
         said_of_recovery(brought.entries, brought.messages, brought.log, brought.size)
+
+
+def passphrase_settings(path: Path | None) -> dict[str, str] | None:
+    """Return what overrides a node's configuration where a passphrase's file is named on the command line."""
+    return None if path is None else {"passphrase_file": str(path.absolute())}
 
 
 def export_directory(directory: Path, package: Path) -> Checkpoint:

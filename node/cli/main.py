@@ -17,10 +17,12 @@ from node.cli import (
     exceptions,
     exchange,
     hold,
+    keys,
     ledger,
     link,
     partner,
     points,
+    receipt,
     sandbox,
     statement,
     verify,
@@ -45,6 +47,8 @@ app: Final = typer.Typer(
 app.command()(directory.init)
 app.command()(directory.serve)
 app.command()(directory.vkey)
+app.add_typer(keys.app, name="keys")
+app.command()(keys.agent)
 app.command()(directory.fsck)
 app.command()(directory.recover)
 app.command()(ledger.standing)
@@ -70,7 +74,7 @@ app.add_typer(exchange.app, name="exchange")
 app.command()(audit.audit)
 app.command()(verify.verify)
 app.command()(audit.export)
-app.command()(audit.receipt)
+app.add_typer(receipt.app, name="receipt")
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -20,6 +20,16 @@ TokenOption: TypeAlias = Annotated[
     Path,
     typer.Option("--token-file", envvar="TALLYSTICK_TOKEN_FILE", metavar="FILE", help=_TOKEN_HELP, show_default=False),
 ]
+DirectoryArgument: TypeAlias = Annotated[Path, typer.Argument(metavar="DIR", help="The node's directory.")]
+PassphraseOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--passphrase-file",
+        metavar="FILE",
+        help="File that holds the passphrase of the keys; else a terminal asks for it.",
+        show_default=False,
+    ),
+]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the node's answer as JSON.")]
 LimitOption: TypeAlias = Annotated[int, typer.Option("--limit", min=1, max=256, help="Rows to show at most.")]
 

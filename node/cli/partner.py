@@ -7,10 +7,12 @@ import typer
 
 from node.cli.answers import Exposure, PartnerList, PartnerWritten
 from node.cli.files import DocumentArgument, OutOption, read_document, write_document
-from node.cli.options import JsonOption, NodeOption, TokenOption, connect
-from node.cli.output import money, print_json, print_line, print_table
+from node.cli.options import IdOption, JsonOption, NodeOption, PartnerArgument, TokenOption, connect, fresh_id
+from node.cli.output import money, print_json, print_line, print_table, print_written
+from node.cli.request import JsonObject, post
 
-app: Final = typer.Typer(no_args_is_help=True, help="Invite, accept and list partners.")
+app: Final = typer.Typer(no_args_is_help=True, help="Invite, accept, list and suspend partners.")
+_WORD_HELP: Final = "Why, in lowercase words joined by _."
 
 
 @app.command()
@@ -70,13 +72,72 @@ def list_partners(*, as_json: JsonOption = False, node: NodeOption, token_file: 
             one.points,
             one.url,
             "yes" if one.agreement else "no",
-            one.channel,
+            "suspended" if one.suspended else one.channel,
             one.last_contact,
             one.fingerprint,
         )
         for one in reply.read(PartnerList).partners
     ]
     print_table(("ledger", "points", "url", "agreement", "channel", "last contact", "fingerprint"), rows)
+
+
+@app.command()
+def suspend(
+    partner: PartnerArgument,
+    *,
+    reason: Annotated[str, typer.Option(metavar="WORD", help=_WORD_HELP)] = "key_stolen",
+    request_id: IdOption = None,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """Begin nothing new with a partner: its keys may be in other hands. What is on its way ends by the rules.
+
+    New conversions either way, links and agreements are refused; decisions, cancellations, windows and payments go on.
+    """
+    with connect(node, token_file) as client:
+        ledger = client.partner(partner).ledger
+        body: JsonObject = {"id": fresh_id(request_id), "partner": ledger, "reason": reason}
+        reply = post(client, "/v1/partners/suspensions", body)
+    print_written(reply, as_json=as_json, said=f"{ledger} is suspended: nothing new begins with it")
+
+
+@app.command("log-key")
+def log_key(
+    partner: PartnerArgument,
+    rotation: DocumentArgument,
+    *,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """Know a partner's log by its next key as well, from the file that the partner has made (tallystick keys prepare).
+
+    Do it once the partner has rotated: what that key has not signed is not cosigned any more.
+    """
+    with connect(node, token_file) as client:
+        ledger = client.partner(partner).ledger
+        body: JsonObject = {"partner": ledger, "rotation": read_document(rotation)}
+        reply = post(client, "/v1/partners/log-keys", body)
+    print_written(reply, as_json=as_json, said=f"the log of {ledger} is known by its new key as well")
+
+
+@app.command()
+def resume(
+    partner: PartnerArgument,
+    *,
+    reason: Annotated[str, typer.Option(metavar="WORD", help=_WORD_HELP)] = "keys_checked",
+    request_id: IdOption = None,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """Take a suspended partner back."""
+    with connect(node, token_file) as client:
+        ledger = client.partner(partner).ledger
+        body: JsonObject = {"id": fresh_id(request_id), "partner": ledger, "reason": reason}
+        reply = post(client, "/v1/partners/resumptions", body)
+    print_written(reply, as_json=as_json, said=f"{ledger} is a partner as before")
 
 
 @app.command()

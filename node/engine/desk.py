@@ -10,7 +10,18 @@ from node.engine.work import Answer
 from node.ports import Randomness
 from node.store.rows import SentBody, Write
 from node.store.writer import StoreWriter
-from protocol.entries import AnyEntry, Genesis, Sealed, body_of, seal, stamp, unseal
+from protocol.entries import (
+    AnyEntry,
+    Genesis,
+    PointsIssued,
+    PointsRedeemed,
+    PointsTransferred,
+    Sealed,
+    body_of,
+    seal,
+    stamp,
+    unseal,
+)
 from protocol.errors import Code, EntryInvalid, Refusal
 from protocol.identifiers import Account, Ledger
 from protocol.ledger import rules
@@ -25,6 +36,9 @@ from protocol.recovery_entries import RecoveryBegun, RecoveryEnded, RecoveryWaiv
 
 _NONCE_BYTES: Final = 16
 _NONCES_AT_ONCE: Final = 256
+_SILENT: Final = (PointsIssued, PointsRedeemed, PointsTransferred)
+"""Most entries are of these kinds, and none of them is told to a partner."""
+
 _K = TypeVar("_K")
 _R = TypeVar("_R")
 
@@ -157,6 +171,8 @@ class CommitDesk:
         self.sealed.append(sealed)
         for holder in rules.holders_of(self._overlay, sealed.entry):
             self.history.append((holder, sealed.entry.seq))
+        if isinstance(sealed.entry, _SILENT):
+            return
         ledger = self._overlay.get(LEDGER, ONLY)
         said = self._said_by(sealed)
         body = body_of(said, ledger=ledger.ledger) if ledger and said else None

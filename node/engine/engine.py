@@ -14,7 +14,7 @@ import structlog
 from node.engine.desk import CommitDesk
 from node.engine.gate import Gate
 from node.engine.work import Work
-from node.ports import Faults, Keyring, Randomness
+from node.ports import Faults, Keyring, Randomness, SignerRefused
 from node.store.errors import StoreCorrupt, StoreFailed
 from node.store.rows import CommitRecord, SignedCheckpoint, TileRow
 from node.store.writer import StoreWriter
@@ -22,7 +22,8 @@ from protocol.checkpoint import Checkpoint, sign_checkpoint
 from protocol.entries import Genesis, Sealed
 from protocol.errors import TallystickError
 from protocol.identifiers import Digest, Ledger, generation_of
-from protocol.keys import Role
+from protocol.keys import PublicKey
+from protocol.ledger.rotation import log_keys
 from protocol.ledger.state import HEAD, LEDGER, ONLY
 from protocol.ledger.view import Need, Overlay, need
 from protocol.merkle import Hash
@@ -147,6 +148,7 @@ class Engine:
             self._size = record.checkpoint.size
             self._number = record.checkpoint.number
             self._note = record.checkpoint.note
+            self._keyring.committed(self._note)
         self._sound = True
         self._faults.reach("commit.after")
 
@@ -172,8 +174,17 @@ class Engine:
             generation=self._generation,
             size=checkpoint.size,
             root=Digest(root.hex()),
-            note=sign_checkpoint(checkpoint, key=self._keyring.key(Role.LOG)),
+            note=self._signed(checkpoint, log_keys(ledger)),
         )
+
+    def _signed(self, checkpoint: Checkpoint, keys: Sequence[PublicKey]) -> bytes:
+        """Return `checkpoint` signed by every key that the log has, or raise `SignerRefused` where one is not held."""
+        held = {each.public: each for each in self._keyring.log_keys()}
+        missing = [key.text for key in keys if key not in held]
+        if missing:
+            raise SignerRefused(f"the log's key {missing[0]} is not held here: start again where it is")
+        first, *later = (held[key] for key in keys)
+        return sign_checkpoint(checkpoint, key=first, later=later)
 
 
 def _run(work: Work[object], desk: CommitDesk) -> object:

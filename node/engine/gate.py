@@ -1,8 +1,8 @@
 """The gate before the log: closed, no entry is decided and nothing is signed, for anybody.
 
 A store that was put back from an old copy does not know what it has promised, and a checkpoint that it signed would be
-a second history. So the gate of a node that serves is closed from its start until its partners have answered, and it
-stays closed when one of them, or the state file, shows that the store is behind (specs/channel.md §7).
+a second history. So the gate of a node that serves is closed from its start until its partners and its witnesses have
+answered, and it stays closed when one of them, or the state file, shows that the store is behind (specs/channel.md §7).
 """
 
 import threading
@@ -40,13 +40,14 @@ class Gate:
         """Begin open."""
         self._lock = threading.Lock()
         self._waiting: frozenset[Ledger] = frozenset()
+        self._witnesses: frozenset[str] = frozenset()
         self._reason: str | None = None
         self._seen: Checkpoint | None = None
 
     @property
     def is_open(self) -> bool:
         """Return whether entries may be written."""
-        return self._reason is None and not self._waiting
+        return self._reason is None and not self._waiting and not self._witnesses
 
     @property
     def behind(self) -> str | None:
@@ -67,6 +68,21 @@ class Gate:
         """Wait for this partner no longer."""
         with self._lock:
             self._waiting -= {partner}
+
+    @property
+    def witnesses(self) -> frozenset[str]:
+        """Return the names of the witnesses whose answer the start still waits for."""
+        return self._witnesses
+
+    def close_for_witnesses(self, names: Iterable[str]) -> None:
+        """Stay closed until each of these witnesses is `witness_answered`, beside the partners that are waited for."""
+        with self._lock:
+            self._witnesses = frozenset(names)
+
+    def witness_answered(self, name: str) -> None:
+        """Wait for this witness no longer: it has cosigned the newest checkpoint, or an operator goes on without."""
+        with self._lock:
+            self._witnesses -= {name}
 
     @property
     def seen(self) -> Checkpoint | None:
@@ -96,7 +112,9 @@ class Gate:
             if not isinstance(command, _SUCCESSION):
                 raise Refusal(Code.STORE_BEHIND, _BEHIND.format(reason=self._reason))
             return
-        left = self._waiting - set(command.partners if isinstance(command, OverrideStart) else ())
+        left: set[str] = {*self._waiting, *self._witnesses}
+        if isinstance(command, OverrideStart):
+            left -= {*command.partners, *command.witnesses}
         if left:
             raise Refusal(Code.START_UNANSWERED, _UNANSWERED.format(names=", ".join(sorted(left))))
 

@@ -19,6 +19,7 @@ _LATER, _EARLIER = schema.MESSAGES_RECEIVED.alias("later"), schema.MESSAGES_RECE
 _NEWER, _OLDER = schema.PARTNER_CHECKPOINTS.alias("newer"), schema.PARTNER_CHECKPOINTS.alias("older")
 _DECISIONS: Final = ("fulfil", "reject")
 _ORDER: Final = "prepare"
+_LOG: Final = "log"
 
 
 class AccusationReads(Reads):
@@ -42,6 +43,15 @@ class AccusationReads(Reads):
             _ACCUSATIONS.partner == partner, _ACCUSATIONS.subject == subject, _ACCUSATIONS.name == name
         )
         return bool(self._rows(wanted))
+
+    def is_forked(self, partner: Ledger, log: Ledger) -> bool:
+        """Return whether there is evidence that `log`, one of `partner`, has two histories."""
+        wanted = select(_ACCUSATIONS.number).where(
+            _ACCUSATIONS.partner == partner,
+            _ACCUSATIONS.subject == _LOG,
+            _ACCUSATIONS.name.startswith(f"{log} ", autoescape=True),
+        )
+        return bool(self._rows(wanted.limit(1)))
 
     def received_places(
         self, partner: Ledger, *, epoch: int, epoch_nonce: str, first_seq: int, last_seq: int

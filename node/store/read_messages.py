@@ -102,6 +102,14 @@ class MessageReads(Reads):
         wanted = select(schema.PARTNER_CHECKPOINTS).where(_CHECKPOINTS.ledger == ledger, *place)
         return next(iter(self._objects(StoredPartnerCheckpoint, wanted.order_by(_CHECKPOINTS.number).limit(1))), None)
 
+    def partner_checkpoints_of(
+        self, ledger: Ledger, *, generation: int, from_number: int, limit: int = PAGE_ROWS
+    ) -> list[StoredPartnerCheckpoint]:
+        """Return checkpoints of one log of a partner in the order of receipt, from `from_number` on."""
+        wanted = select(schema.PARTNER_CHECKPOINTS).where(_CHECKPOINTS.ledger == ledger)
+        wanted = wanted.where(_CHECKPOINTS.generation == generation, _CHECKPOINTS.number >= from_number)
+        return self._objects(StoredPartnerCheckpoint, wanted.order_by(_CHECKPOINTS.number).limit(limit))
+
     def latest_partner_checkpoint(
         self, ledger: Ledger, *, generation: int | None = None
     ) -> StoredPartnerCheckpoint | None:

@@ -1,12 +1,12 @@
-"""Reading what was cosigned last: of other logs by this node, of our own by others."""
+"""Reading what was cosigned last, by this node and by others, and how far partners' logs are proved to be one."""
 
 from typing import Final
 
 from sqlalchemy import select
 
 from node.store.reads import Reads
-from node.store.rows_witness import CosignedCheckpoint
-from node.store.schema_witness import PUBLISHED, WITNESSED
+from node.store.rows_witness import CosignedCheckpoint, ProvedLog
+from node.store.schema_witness import PROVED, PUBLISHED, WITNESSED
 
 _WITNESSED: Final = select(WITNESSED).order_by(WITNESSED.c.origin)
 
@@ -27,3 +27,8 @@ class WitnessReads(Reads):
         """Return what was published last of our own log under the name `origin`, or None."""
         wanted = select(PUBLISHED).where(PUBLISHED.c.origin == origin)
         return next(iter(self._objects(CosignedCheckpoint, wanted)), None)
+
+    def proved(self, origin: str) -> ProvedLog | None:
+        """Return how far the log `origin` of a partner is proved to be one, or None where nothing is."""
+        wanted = select(PROVED).where(PROVED.c.origin == origin)
+        return next(iter(self._objects(ProvedLog, wanted)), None)

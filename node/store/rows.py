@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from node.store.rows_accusations import Accusation
-from node.store.rows_witness import PutPublished, PutWitnessed
+from node.store.rows_witness import ProvedLog, PutPublished, PutWitnessed
 from protocol.checkpoint import Checkpoint
 from protocol.encoding import ZERO_DIGEST
 from protocol.entries import Sealed
@@ -200,6 +200,7 @@ Write: TypeAlias = (
     | EraseMetadata
     | PutWitnessed
     | PutPublished
+    | ProvedLog
 )
 """A change beside the ledger's own, made in the transaction of its commit."""
 

@@ -66,6 +66,8 @@ LEDGER: Final = table(
     text("predecessor", null=True),
     text("partners"),
     text("recovering"),
+    text("log_keys"),
+    text("next_log_key"),
 )
 IDS: Final = table(
     "ids",
@@ -133,6 +135,9 @@ PARTNERS: Final = table(
     integer("added_seq"),
     text("log"),
     integer("log_first_seq"),
+    integer("suspended_seq", null=True),
+    text("log_keys"),
+    text("next_log_key", null=True),
 )
 AGREEMENTS: Final = table(
     "agreements",

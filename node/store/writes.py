@@ -29,9 +29,9 @@ from node.store.rows import (
     Write,
 )
 from node.store.rows_accusations import Accusation
-from node.store.rows_witness import PutPublished, PutWitnessed
+from node.store.rows_witness import ProvedLog, PutPublished, PutWitnessed
 from node.store.schema_accusations import ACCUSATIONS
-from node.store.schema_witness import PUBLISHED, WITNESSED
+from node.store.schema_witness import PROVED, PUBLISHED, WITNESSED
 from node.store.session import Session
 from protocol.encoding import ZERO_DIGEST
 from protocol.identifiers import Digest
@@ -50,6 +50,7 @@ _OPERATIONAL: Final[dict[type[Write], Table]] = {
     PutMetadata: schema.METADATA_ROWS,
     PutWitnessed: WITNESSED,
     PutPublished: PUBLISHED,
+    ProvedLog: PROVED,
 }
 """Writes whose fields are the columns of a table."""
 _FIELDS: Final = {kind: attrgetter(*table.columns.keys()) for kind, table in _OPERATIONAL.items()}

@@ -51,7 +51,12 @@ def apply_genesis(view: View, entry: Genesis) -> None:
     if generation_of(entry.ledger) > 1:
         raise Refusal(Code.CHAIN_BROKEN, f"{entry.ledger} does not name the ledger before it")
     record = LedgerRecord(
-        ledger=entry.ledger, points=entry.points, currencies=entry.currencies, keys=entry.keys, log=entry.ledger
+        ledger=entry.ledger,
+        points=entry.points,
+        currencies=entry.currencies,
+        keys=entry.keys,
+        log=entry.ledger,
+        next_log_key=entry.next_log_key,
     )
     view.put(LEDGER, ONLY, record)
 

@@ -7,6 +7,7 @@ import msgspec
 from protocol.agreement import RoleKey, SignedAgreement
 from protocol.entries import Predecessor
 from protocol.identifiers import Account, Alias, Asset, Digest, Id, Ledger, Network
+from protocol.key_entries import SignedRotation
 from protocol.messages import (
     Cancel,
     Close,
@@ -343,50 +344,48 @@ class TakeSuccession(Command, frozen=True, kw_only=True):
 
 
 class OverrideStart(Command, frozen=True, kw_only=True):
-    """Take note that an operator let this node start before `partners` had answered."""
+    """Take note that an operator let this node start before `partners` and `witnesses` had answered."""
 
     partners: tuple[Ledger, ...]
+    witnesses: tuple[str, ...] = ()
     reason: str
 
 
+class SuspendPartner(Command, frozen=True, kw_only=True):
+    """Begin nothing new with a partner, whose stream was applied up to `next_seq` of `epoch`."""
+
+    partner: Ledger
+    reason: str
+    epoch: int
+    next_seq: int
+
+
+class ResumePartner(Command, frozen=True, kw_only=True):
+    """Take a suspended partner back."""
+
+    partner: Ledger
+    reason: str
+
+
+class RotateLogKey(Command, frozen=True, kw_only=True):
+    """Sign the log with its next key as well."""
+
+    signed: SignedRotation
+
+
+class TakeLogKey(Command, frozen=True, kw_only=True):
+    """Know a partner's log by its next key as well."""
+
+    partner: Ledger
+    signed: SignedRotation
+
+
 AnyCommand: TypeAlias = (
-    CreateLedger
-    | OpenAccount
-    | CloseAccount
-    | IssuePoints
-    | RedeemPoints
-    | TransferPoints
-    | PlaceHold
-    | CaptureHold
-    | ReleaseHold
-    | AddPartner
-    | EnterAgreement
-    | IssueLink
-    | AcceptLink
-    | OrderConversion
-    | CancelConversion
-    | ForceRelease
-    | EndAgreement
-    | TakeEnd
-    | DecidePrepare
-    | DecideCancel
-    | ConcludeFulfil
-    | ConcludeReject
-    | CloseWindow
-    | ReceiveClose
-    | DisputeLines
-    | ReceiveDispute
-    | ProposeStatement
-    | AgreeStatement
-    | MakePayment
-    | ReceivePayment
-    | ReturnPayment
-    | ConfirmPayment
-    | ReceiveReceipt
-    | BeginRecovery
-    | WaiveRecovery
-    | Recover
-    | EndRecovery
-    | TakeSuccession
-    | OverrideStart
-)
+    CreateLedger | OpenAccount | CloseAccount | IssuePoints | RedeemPoints | TransferPoints | PlaceHold
+    | CaptureHold | ReleaseHold | AddPartner | EnterAgreement | IssueLink | AcceptLink | OrderConversion
+    | CancelConversion | ForceRelease | EndAgreement | TakeEnd | DecidePrepare | DecideCancel | ConcludeFulfil
+    | ConcludeReject | CloseWindow | ReceiveClose | DisputeLines | ReceiveDispute | ProposeStatement
+    | AgreeStatement | MakePayment | ReceivePayment | ReturnPayment | ConfirmPayment | ReceiveReceipt
+    | BeginRecovery | WaiveRecovery | Recover | EndRecovery | TakeSuccession | OverrideStart | SuspendPartner
+    | ResumePartner | RotateLogKey | TakeLogKey
+)  # fmt: skip

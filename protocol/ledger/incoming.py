@@ -12,7 +12,7 @@ from protocol.identifiers import Account, Asset, Id, Ledger, partner_of
 from protocol.ledger.commands import DecideCancel, DecidePrepare
 from protocol.ledger.exposure import reserve_in
 from protocol.ledger.moment import Moment, check_recent, occurred
-from protocol.ledger.partners import known_partner
+from protocol.ledger.partners import active_partner, known_partner
 from protocol.ledger.postings import (
     check_postings,
     credit_holder,
@@ -178,6 +178,7 @@ def apply_credited(view: View, entry: ConversionCredited) -> None:
         raise Refusal(Code.DECISION_MISMATCH, "the entry does not cite the PREPARE that it repeats")
     _check_clock(entry)
     record = agreement_record(view, entry.agreement, partner=entry.source, network=entry.network)
+    active_partner(view, entry.source)
     agreement = record.signed.agreement
     direction = agreement.direction(entry.source)
     if entry.refund_of is None:

@@ -20,6 +20,7 @@ from protocol.entries import (
 )
 from protocol.errors import Code, IdentifierInvalid, Refusal
 from protocol.identifiers import Digest, Id, Ledger, parse_id, successor_of
+from protocol.key_entries import LogKeyRotated, PartnerLogKeyRotated
 from protocol.messages import (
     Cancel,
     Close,
@@ -52,6 +53,16 @@ def genesis_id(ledger: Ledger) -> Id:
 def partner_id(ledger: Ledger) -> Id:
     """Return the id of the entry that makes the partner `ledger` known."""
     return Id(f"partner/{ledger}")
+
+
+def log_key_id(number: int) -> Id:
+    """Return the id of the entry by which the log gets its key of that number."""
+    return Id(f"log_key/{number}")
+
+
+def partner_log_key_id(partner: Ledger, number: int) -> Id:
+    """Return the id of the entry by which a partner's log is known by its key of that number."""
+    return Id(f"partner_log_key/{partner}/{number}")
 
 
 def agreement_id(digest: Digest) -> Id:
@@ -209,6 +220,16 @@ def _recovery_id_of(entry: AnyEntry) -> Id | None:
             return succession_id(entry.log)
         case Recovered():
             return recovered_id(entry.body, entry.digest)
+        case _:
+            return _key_id_of(entry)
+
+
+def _key_id_of(entry: AnyEntry) -> Id | None:
+    match entry:
+        case LogKeyRotated():
+            return log_key_id(entry.number)
+        case PartnerLogKeyRotated():
+            return partner_log_key_id(entry.partner, entry.number)
         case _:
             return None
 

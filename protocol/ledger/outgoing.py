@@ -13,7 +13,7 @@ from protocol.ledger.commands import CancelConversion, OrderConversion
 from protocol.ledger.exposure import needs_out, reserve_out
 from protocol.ledger.holds import place
 from protocol.ledger.moment import Moment, check_time, occurred
-from protocol.ledger.partners import known_partner
+from protocol.ledger.partners import active_partner
 from protocol.ledger.postings import ledger_record, open_account
 from protocol.ledger.promotions import Offer, best_offer
 from protocol.ledger.refunds import apply_refund_out, credited_original, needs_refund, refund_terms
@@ -53,7 +53,7 @@ def needs_order(view: Overlay, command: OrderConversion) -> Iterator[Need]:
 def decide_order(view: View, command: OrderConversion, moment: Moment) -> ConversionHeld:
     """Propose to hold as many whole steps of the amount as fit, on the terms that are best for the member."""
     check_time(command.accept_by)
-    partner = known_partner(view, command.destination)
+    partner = active_partner(view, command.destination)
     digest, agreement, offer = _offer(view, command, partner.network, at=moment.time)
     direction, split = agreement.direction(ledger_record(view).ledger), offer.split
     open_account(view, command.account)
@@ -114,6 +114,7 @@ def apply_held(view: View, sealed: Sealed, entry: ConversionHeld) -> None:
     own = ledger_record(view)
     _, after = transition(view, entry.conversion, SourceEvent.ORDER)
     record = agreement_record(view, entry.agreement, partner=entry.destination, network=entry.network)
+    active_partner(view, entry.destination)
     agreement = record.signed.agreement
     direction = agreement.direction(own.ledger)
     if entry.refund_of is not None:

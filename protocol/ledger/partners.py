@@ -82,6 +82,14 @@ def known_partner(view: View, ledger: Ledger) -> PartnerRecord:
     return record
 
 
+def active_partner(view: View, ledger: Ledger) -> PartnerRecord:
+    """Return a partner with which something new may begin, or refuse."""
+    record = known_partner(view, ledger)
+    if record.suspended_seq is not None:
+        raise Refusal(Code.PARTNER_SUSPENDED, f"{ledger} is suspended since entry {record.suspended_seq}")
+    return record
+
+
 def needs_agreement(view: Overlay, command: EnterAgreement) -> Iterator[Need]:
     """Name the agreement, the partner and the agreement that it replaces."""
     agreement = command.signed.agreement
@@ -126,7 +134,8 @@ def apply_agreement(view: View, entry: AgreementEntered) -> None:
 
 def _check_parties(view: View, agreement: Agreement, partner: Ledger) -> None:
     own = ledger_record(view)
-    known = known_partner(view, partner)
+    # What a successor's partner gives back was entered before it was suspended.
+    known = (known_partner if own.recovering else active_partner)(view, partner)
     ours, theirs = agreement.party(own.ledger), agreement.party(partner)
     if agreement.network != known.network:
         raise Refusal(Code.PARTNER_MISMATCH, "the agreement is of another network")
@@ -189,7 +198,7 @@ def decide_issue_link(_view: View, command: IssueLink, moment: Moment) -> LinkIs
 def apply_issue_link(view: View, entry: LinkIssued) -> None:
     """Let one partner know an open account by an alias that it has not seen."""
     open_account(view, entry.account)
-    known_partner(view, entry.partner)
+    active_partner(view, entry.partner)
     key = (entry.partner, entry.alias)
     if view.get(ISSUED_LINKS, key) is not None:
         raise Refusal(Code.LINK_EXISTS, "this alias is taken")
@@ -222,7 +231,7 @@ def apply_accept_link(view: View, entry: LinkAccepted) -> None:
     A PREPARE names the alias alone, so one alias must lead back to one account.
     """
     open_account(view, entry.account)
-    known_partner(view, entry.partner)
+    active_partner(view, entry.partner)
     key = (entry.account, entry.partner)
     if view.get(ACCEPTED_LINKS, key) is not None:
         raise Refusal(Code.LINK_EXISTS, f"{entry.account} is linked with {entry.partner} already")

@@ -7,7 +7,7 @@ raises is the refusal.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, cast
 
-from protocol import entries, recovery_entries
+from protocol import entries, key_entries, recovery_entries
 from protocol.entries import AnyEntry, ConversionHeld, Entry, Genesis, Sealed
 from protocol.errors import Code, Refusal
 from protocol.identifiers import Account, Id
@@ -23,8 +23,10 @@ from protocol.ledger import (
     partners,
     payments,
     recovery,
+    rotation,
     settling,
     succession,
+    suspension,
     transactions,
 )
 from protocol.ledger.commands import AnyCommand, Command
@@ -72,6 +74,10 @@ _NEEDS: Final = cast(
         commands.EndRecovery: succession.needs_recovery,
         commands.TakeSuccession: succession.needs_recovery,
         commands.OverrideStart: succession.needs_override,
+        commands.SuspendPartner: suspension.needs_suspension,
+        commands.ResumePartner: suspension.needs_suspension,
+        commands.RotateLogKey: rotation.needs_rotation,
+        commands.TakeLogKey: rotation.needs_rotation,
         commands.Recover: recovery.needs_recover,
         **settling.NEEDS,
     },
@@ -107,6 +113,10 @@ _DECIDE: Final = cast(
         commands.EndRecovery: succession.decide_end,
         commands.TakeSuccession: succession.decide_take,
         commands.OverrideStart: succession.decide_override,
+        commands.SuspendPartner: suspension.decide_suspend,
+        commands.ResumePartner: suspension.decide_resume,
+        commands.RotateLogKey: rotation.decide_rotate,
+        commands.TakeLogKey: rotation.decide_take,
         commands.Recover: recovery.decide_recover,
         **settling.DECIDE,
     },
@@ -140,6 +150,10 @@ _APPLY: Final = cast(
         recovery_entries.RecoveryEnded: succession.apply_end,
         recovery_entries.PartnerSucceeded: succession.apply_take,
         recovery_entries.StartOverridden: succession.apply_override,
+        key_entries.PartnerSuspended: suspension.apply_suspended,
+        key_entries.PartnerResumed: suspension.apply_resumed,
+        key_entries.LogKeyRotated: rotation.apply_rotated,
+        key_entries.PartnerLogKeyRotated: rotation.apply_taken,
         recovery_entries.Recovered: recovery.apply_recovered,
         **settling.APPLY,
     },

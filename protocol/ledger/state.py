@@ -38,6 +38,7 @@ class LedgerRecord(msgspec.Struct, frozen=True, kw_only=True):
     `ledger` is the name by which partners know this ledger in all its generations: that of the first. `log` is the
     generation now written, the origin of checkpoints, whose first entry is `first_seq`; `predecessor` the one before.
     While `recovering` names partners, the successor waits for its words from them and nothing else moves.
+    `log_keys` came after the log key in `keys`, in base64; the log has committed to `next_log_key`, a digest.
     """
 
     ledger: Ledger
@@ -49,6 +50,8 @@ class LedgerRecord(msgspec.Struct, frozen=True, kw_only=True):
     predecessor: Predecessor | None = None
     partners: tuple[Ledger, ...] = ()
     recovering: tuple[Ledger, ...] = ()
+    log_keys: tuple[str, ...] = ()
+    next_log_key: Digest = ZERO_DIGEST
 
 
 class IdRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,7 +122,11 @@ class HoldRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PartnerRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A partner's ledger and the keys by which its words are known; `log` is its generation now written."""
+    """A partner's ledger and the keys by which its words are known; `log` is its generation now written.
+
+    `suspended_seq` is the entry since which nothing new begins with it; `log_keys` came after the log key in `keys`,
+    in base64, and the newest rotation has committed to `next_log_key`.
+    """
 
     network: Network
     points: Asset
@@ -127,6 +134,9 @@ class PartnerRecord(msgspec.Struct, frozen=True, kw_only=True):
     added_seq: int
     log: Ledger
     log_first_seq: int = 0
+    suspended_seq: int | None = None
+    log_keys: tuple[str, ...] = ()
+    next_log_key: Digest | None = None
 
 
 class AgreementRecord(msgspec.Struct, frozen=True, kw_only=True):

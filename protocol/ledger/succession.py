@@ -284,6 +284,7 @@ def decide_override(_view: View, command: OverrideStart, moment: Moment) -> Star
         request=command.request,
         occurred_on=occurred(command, moment),
         partners=command.partners,
+        witnesses=command.witnesses,
         reason=command.reason,
     )
 

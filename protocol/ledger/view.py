@@ -91,11 +91,7 @@ class Overlay:
         rows, books = self._rows, self._loaded_books
         if self._complete:
             return {}
-        return {
-            each: None
-            for each in wanted
-            if each[1] not in (books if each[0] is None else rows.get(each[0], ()))
-        }
+        return {each: None for each in wanted if each[1] not in (books if each[0] is None else rows.get(each[0], ()))}
 
     def load(self, table: Table[_K, _R], key: _K, record: _R | None) -> None:
         """Make a stored row known, or with None that there is none; never undoes a change."""

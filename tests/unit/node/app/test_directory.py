@@ -7,10 +7,10 @@ from typing import Final
 
 import pytest
 
-from node.app.directory import Created, DirectoryInvalid, create_node_directory, public_key
+from node.app.directory import Created, DirectoryInvalid, create_node_directory
 from node.app.genesis import DatabaseTaken
+from node.app.key_files import KeyFileInvalid, public_key, read_keyring
 from node.app.open import open_node
-from node.app.system import KeyFileInvalid, read_keyring
 from node.config import ConfigInvalid, load_config
 from node.services.credentials import CallerRole
 from node.store.database import Database

@@ -29,7 +29,12 @@ def close(ledger: MemoryLedger, name: str = "ann") -> None:
 def test_genesis_says_what_the_ledger_is() -> None:
     ledger = new_ledger()
     expected = LedgerRecord(
-        ledger=AURORA.ledger, points=AURORA.points, currencies=(USD,), keys=AURORA.keys, log=AURORA.ledger
+        ledger=AURORA.ledger,
+        points=AURORA.points,
+        currencies=(USD,),
+        keys=AURORA.keys,
+        log=AURORA.ledger,
+        next_log_key=genesis_of(AURORA).next_log_key,
     )
     assert ledger.state.get(LEDGER, ONLY) == expected
 

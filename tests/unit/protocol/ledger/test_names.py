@@ -23,6 +23,8 @@ CHOSEN = {
     "link_issued",
     "points_issued",
     "points_redeemed",
+    "partner_resumed",
+    "partner_suspended",
     "points_transferred",
     "recovery_waived",
     "start_overridden",

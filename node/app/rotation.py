@@ -1,0 +1,65 @@
+"""Preparing the rotation of a log's key, where its keys are: files in three steps, each of which can be repeated.
+
+The key that the log has committed to becomes its next one, and a fresh one takes its place. What both sign is the same
+each time that it is asked for, until it is entered.
+"""
+
+from pathlib import Path
+
+from node.app.files import rename_durably, write_private
+from node.app.key_files import (
+    FRESH,
+    NEXT_LOG,
+    is_sealed,
+    later_paths,
+    make_sealer,
+    plain,
+    public_in,
+    read_key,
+    seed_path,
+)
+from node.app.sealed_seeds import AskPassphrase, Opener
+from node.app.system import NextKeyElsewhere
+from node.ports import Randomness
+from protocol.key_entries import SignedRotation, sign_rotation
+from protocol.keys import SEED_BYTES, Role, SigningKey
+from protocol.ledger.state import LedgerRecord
+
+
+def prepare_rotation(
+    directory: Path, record: LedgerRecord, *, passphrase: AskPassphrase, randomness: Randomness
+) -> SignedRotation:
+    """Return the next rotation of the log of `record`, whose keys `directory` holds, signed by the old key and the new.
+
+    Raises `NextKeyElsewhere` where the key that the log has committed to is not there, and what `read_key` raises.
+    """
+    number = len(record.log_keys) + 1
+    opener = Opener(passphrase)
+    _make_room(directory, record, number=number, passphrase=passphrase, randomness=randomness)
+    paths = [seed_path(directory, Role.LOG), *later_paths(directory)]
+    before, after = (read_key(path, opener) for path in paths[number - 1 : number + 1])
+    return sign_rotation(
+        ledger=record.ledger,
+        number=number,
+        before=before,
+        after=after,
+        next_log_key=public_in(seed_path(directory, NEXT_LOG)).digest,
+    )
+
+
+def _make_room(
+    directory: Path, record: LedgerRecord, *, number: int, passphrase: AskPassphrase, randomness: Randomness
+) -> None:
+    """Give the committed key its number, and put a fresh one in its place."""
+    path, after = seed_path(directory, f"{Role.LOG}_{number}"), seed_path(directory, NEXT_LOG)
+    fresh = seed_path(directory, FRESH)
+    if not path.exists():
+        if not after.exists() or public_in(after).digest != record.next_log_key:
+            raise NextKeyElsewhere(f"{after} does not hold the key that the log has committed to")
+        if not fresh.exists():
+            sealed = is_sealed(seed_path(directory, Role.LOG))
+            write = make_sealer(passphrase, randomness=randomness) if sealed else plain
+            write_private(fresh, write(SigningKey(randomness.token(SEED_BYTES))))
+        rename_durably(after, path)
+    if fresh.exists():
+        rename_durably(fresh, after)
