@@ -1,0 +1,89 @@
+"""Lean callers of a node: one connection each, requests written by hand, so that little of the time is theirs."""
+
+import http.client
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+import msgspec
+
+from scripts.alliance.process import AllianceFailed
+from scripts.benchmark.figures import Round
+
+_ENCODER: Final = msgspec.json.Encoder()
+_TIMEOUT_SECONDS: Final = 120.0
+
+
+class Caller:
+    """One connection to a node, with a credential."""
+
+    def __init__(self, url: str, token: str) -> None:
+        """Connect at the first request."""
+        parts = urlsplit(url)
+        self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_TIMEOUT_SECONDS)
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+    def __enter__(self) -> Self:
+        """Return the caller itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def post(self, path: str, body: object) -> bytes:
+        """Return the answer to POST, or raise `AllianceFailed`: a benchmark's requests are all granted."""
+        return self._asked("POST", path, _ENCODER.encode(body))
+
+    def get(self, path: str) -> bytes:
+        """Return the answer to GET, or raise `AllianceFailed`."""
+        return self._asked("GET", path, None)
+
+    def _asked(self, method: str, path: str, body: bytes | None) -> bytes:
+        self._connection.request(method, path, body, self._headers)
+        answer = self._connection.getresponse()
+        data = answer.read()
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            raise AllianceFailed(f"{method} {path} was refused ({answer.status}): {data[:300]!r}")
+        return data
+
+
+def at_once(callers: Sequence[Caller], call: Callable[[Caller, int], None], *, each: int, units: int = 1) -> Round:
+    """Let every caller make `each` calls, all of them at the same time; `call` is given its number."""
+
+    def work(place: int) -> list[float]:
+        taken = []
+        for number in range(each):
+            before = time.perf_counter()
+            call(callers[place], place * each + number)
+            taken.append(time.perf_counter() - before)
+        return taken
+
+    begun = time.perf_counter()
+    calls = _all(callers, work)
+    return Round(units=units * len(calls), seconds=time.perf_counter() - begun, calls=calls)
+
+
+def at_a_pace(callers: Sequence[Caller], call: Callable[[Caller, int], None], *, count: int, per_second: int) -> Round:
+    """Make `count` calls, each due at its own time whatever the ones before take; its latency counts from then."""
+    begun = time.perf_counter()
+
+    def work(place: int) -> list[float]:
+        taken = []
+        for number in range(place, count, len(callers)):
+            due = begun + number / per_second
+            time.sleep(max(0.0, due - time.perf_counter()))
+            call(callers[place], number)
+            taken.append(time.perf_counter() - due)
+        return taken
+
+    calls = _all(callers, work)
+    return Round(units=count, seconds=time.perf_counter() - begun, calls=calls)
+
+
+def _all(callers: Sequence[Caller], work: Callable[[int], list[float]]) -> tuple[float, ...]:
+    with ThreadPoolExecutor(len(callers)) as pool:
+        return tuple(seconds for taken in pool.map(work, range(len(callers))) for seconds in taken)
