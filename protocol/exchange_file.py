@@ -106,7 +106,7 @@ def decode_exchange_file(data: bytes) -> ExchangeFile:
     *lines, tail = data.split(b"\n")
     trailer = _read_trailer(lines, tail)
     if _sha256(data[: -len(lines[-1]) - 1]) != trailer.sha256:
-        raise ExchangeFileDamaged("the lines are not those that the trailer was made for")
+        raise ExchangeFileDamaged(f"the lines are not those that the trailer was made for: {_damage_in(lines)}")
     header, parcels = _HEADERS.decode(lines[0]), tuple(lines[1:-1])
     if trailer != _trailer_of(header, parcels, sha256=trailer.sha256):
         raise ExchangeFileInvalid("the trailer counts other parcels, bodies or totals than are there")
@@ -124,6 +124,18 @@ def _read_trailer(lines: Sequence[bytes], tail: bytes) -> FileTrailer:
                 raise ExchangeFileDamaged(f"the trailer cannot be read: {error}") from error
     _HEADERS.decode(lines[0] if lines else tail)
     raise ExchangeFileIncomplete("the file ends before its trailer")
+
+
+def _damage_in(lines: Sequence[bytes]) -> str:
+    """Return which line is the first that nobody can have sent; what a signature covers shows it without a key."""
+    try:
+        _HEADERS.decode(lines[0])
+    except ExchangeFileInvalid:
+        return "line 1 is no header"
+    for number, line in enumerate(lines[1:-1], 2):
+        if not _is_parcel(line):
+            return f"line {number} is no parcel"
+    return "each can be read, so it is the header, a signature or a whole line that is another"
 
 
 def _is_parcel(line: bytes) -> bool:

@@ -205,7 +205,7 @@ class _Evidence:
             for citation in self._walk.citations.by_digest.get(digest, ()):
                 self._found.add(digest)
                 by_another = header is not None and header.sender != citation.sender
-                if by_another or not isinstance(cited, citation.kind) or citation.differences(cited):
+                if by_another or kind_of(cited) != citation.kind or citation.differences(cited):
                     place.note("body", f"entry {citation.seq} rests on this message, and says something else")
 
     def _told_by(self, body: Body, data: bytes) -> Iterator[tuple[Digest, Body]]:

@@ -23,6 +23,7 @@ from protocol.checkpoint import Checkpoint, parse_checkpoint
 from protocol.entries import Sealed, body_of
 from protocol.errors import ProtocolError
 from protocol.identifiers import Account, Digest, Ledger
+from protocol.key_entries import LogKeyRotated
 from protocol.keys import PublicKey, Role
 from protocol.ledger import rules
 from protocol.ledger.postings import ledger_record
@@ -30,7 +31,7 @@ from protocol.ledger.view import Overlay
 from protocol.limits import TILE_WIDTH
 from protocol.merkle import HASH_BYTES, CompactRange, Hash, leaf_hash
 from protocol.messages import body_digest, encode_body
-from protocol.note import parse_note
+from protocol.note import Note, Verifier, parse_note, verify_note
 from protocol.recovery_entries import RecoveryBegun, RecoveryEnded, RecoveryWaived
 from protocol.tiles import tiles_of
 
@@ -76,6 +77,19 @@ class BodiesOfEntries:
             self.digests[sealed.entry.seq] = body_digest(encode_body(body))
 
 
+class LaterKeys:
+    """Collects the keys that the log has got since its genesis, each with the entry by which it did."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self.rotated: list[tuple[int, PublicKey]] = []
+
+    def add(self, sealed: Sealed, _view: Overlay) -> None:
+        """Take note of an entry that the rules accepted."""
+        if isinstance(sealed.entry, LogKeyRotated):
+            self.rotated.append((sealed.entry.seq, PublicKey.parse(sealed.entry.key)))
+
+
 @dataclass(frozen=True, slots=True)
 class WalkedLog:
     """One of the store's logs: the seq of its first entry, and the tree that its entries make."""
@@ -95,7 +109,9 @@ class LogWalk:
         self.citations = Citations()
         self.logs: list[WalkedLog] = []
         self._findings = Findings()
-        self.replay = LogReplay(findings=self._findings, collectors=(self.history, self.bodies, self.citations))
+        self._keys = LaterKeys()
+        collectors = (self.history, self.bodies, self.citations, self._keys)
+        self.replay = LogReplay(findings=self._findings, collectors=collectors)
         self._dump = dump
         self._notes = notes
         self._tiles = self._read_tiles()
@@ -296,8 +312,22 @@ class LogWalk:
             notes.note(key, "size", f"the checkpoint before covers {covered[1]} entries of the log {covered[0]}")
         if stated.root.hex() != root:
             notes.note(key, "root", f"the note states {stated.root.hex()}")
+        for text in self._unsigned(stated, parse_note(cast("bytes", note))):
+            notes.note(key, "note", text)
         self._compare_root(key[0], stated, roots.get(place[0]))
         return place
+
+    def _unsigned(self, stated: Checkpoint, note: Note) -> Iterator[str]:
+        """Yield what is wrong with the signatures of the keys that the log had got before this checkpoint."""
+        logs = {log.generation: log for log in self.logs}
+        log = logs.get(_generation_of(stated))
+        end_seq = log.first_seq + stated.size if log else 0
+        for seq, key in self._keys.rotated:
+            if seq < end_seq:
+                try:
+                    verify_note(note, [Verifier(stated.origin, key)])
+                except ProtocolError as error:
+                    yield f"the log's key of entry {seq} has not signed: {error} ({error.code})"
 
     def _compare_root(self, number: int, stated: Checkpoint, roots: "_Roots | None") -> None:
         generation = _generation_of(stated)

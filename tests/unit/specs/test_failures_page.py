@@ -2,12 +2,11 @@
 
 import ast
 import re
-from collections.abc import Iterator
-from functools import cache
 
 import pytest
 
 from tests.architecture.sources import ROOT, python_files, tree_of
+from tests.support.named_tests import check_runs, is_skipped, skips_at_once
 from tests.support.pages import page, table
 
 CASES = 29
@@ -18,7 +17,6 @@ BOUNDED = (17, 19, 20, 21, 23, 24)
 _CASE = re.compile(r"^### (\d+)\. (.+)$")
 _TEST = re.compile(r"^- \[`(tests/[a-z0-9_/]+\.py)::([A-Za-z0-9_:]+)`\]\(\.\./\1\)$")
 _NUMBERED = re.compile(r"test_case_(\d+)_")
-_SKIPS = {"skip", "xfail"}
 
 
 def sections() -> dict[str, list[str]]:
@@ -63,45 +61,7 @@ def test_every_line_that_looks_like_a_test_is_one() -> None:
 
 @pytest.mark.parametrize(("file", "name"), ALL_NAMED)
 def test_every_named_test_exists_and_is_not_skipped(file: str, name: str) -> None:
-    found = defined(file)
-    assert name in found, f"{file} has no {name}"
-    function, around = found[name]
-    definitions: list[ast.FunctionDef | ast.ClassDef] = [function, *around]
-    assert not any(map(is_skipped, definitions)), f"{file}::{name} never runs"
-    assert not skips_at_once(function), f"{file}::{name} never runs"
-    assert not skips_at_once(tree_of(ROOT / file)), f"{file} never runs"
-
-
-@cache
-def defined(file: str) -> dict[str, tuple[ast.FunctionDef, tuple[ast.ClassDef, ...]]]:
-    """Return the tests of a file by the names that pytest gives them, with the classes that they are in."""
-    return dict(found_in(tree_of(ROOT / file), ()))
-
-
-def found_in(
-    node: ast.Module | ast.ClassDef, around: tuple[ast.ClassDef, ...]
-) -> Iterator[tuple[str, tuple[ast.FunctionDef, tuple[ast.ClassDef, ...]]]]:
-    for each in node.body:
-        if isinstance(each, ast.FunctionDef) and each.name.startswith("test"):
-            yield "::".join([*(one.name for one in around), each.name]), (each, around)
-        elif isinstance(each, ast.ClassDef) and each.name.startswith("Test"):
-            yield from found_in(each, (*around, each))
-
-
-def is_skipped(node: ast.FunctionDef | ast.ClassDef) -> bool:
-    """Return whether a decorator keeps a test from ever being run, or from failing."""
-    marks = [each.func if isinstance(each, ast.Call) else each for each in node.decorator_list]
-    return any(isinstance(mark, ast.Attribute) and mark.attr in _SKIPS for mark in marks)
-
-
-def skips_at_once(node: ast.FunctionDef | ast.Module) -> bool:
-    """Return whether a body skips whatever the circumstances, or a module marks all its tests so."""
-    for statement in node.body:
-        value = statement.value if isinstance(statement, ast.Expr | ast.Assign) else None
-        for each in ast.walk(value) if value is not None else ():
-            if isinstance(each, ast.Attribute) and each.attr in _SKIPS and ast.unparse(each).startswith("pytest."):
-                return True
-    return False
+    check_runs(file, name)
 
 
 def test_a_test_that_is_skipped_would_be_seen() -> None:

@@ -2,15 +2,19 @@
 
 from node.api.app import routes_of
 from node.api.auth import Requires
+from node.api.log_reading import READS_LOG
 from node.api.problems import STATUS
+from node.config import NodeConfig
+from node.services import log_access
 from node.services.credentials import SCOPES, CallerRole, Scope
 from node.services.refusals import NodeCode
 from protocol.errors import Code
-from tests.support.pages import code, table, tables
+from tests.support.pages import code, page, table, tables
 
 RESOURCES = table("http", "3. Resources")
 CREDENTIALS = table("http", "2. Credentials")
 OWN_CODES, BY_STATUS = tables("http")["7. Problems"]
+LOG = "log"
 PUBLIC = "public"
 SIGNED = "signature"
 
@@ -28,7 +32,9 @@ def test_the_resources_are_the_routes() -> None:
     for route in routes_of():
         scopes = [each.dependency.scope for each in route.dependencies if isinstance(each.dependency, Requires)]
         path = route.path.replace(":path", "")
-        routes.update({(method, path): who(path, scopes) for method in route.methods or ()})
+        of_the_log = any(each.dependency is READS_LOG for each in route.dependencies)
+        asked = LOG if of_the_log else who(path, scopes)
+        routes.update({(method, path): asked for method in route.methods or ()})
     assert listed == routes
 
 
@@ -50,3 +56,11 @@ def test_every_other_code_has_the_status_that_the_page_gives_it() -> None:
     stated = {name: listed.get(name, 404 if name.endswith("_unknown") else 422) for name in others}
     assert {name: STATUS[name] for name in others} == stated
     assert set(listed) <= {code.value for code in Code}
+
+
+def test_the_bounds_of_a_pass_are_those_of_the_code() -> None:
+    text = page("http")
+    assert f"at most {log_access.CHARACTERS_MAX:,} characters" in text
+    assert f"within {log_access.VALID_SECONDS} seconds" in text
+    assert f"`Authorization: {log_access.SCHEME} <pass>`" in text
+    assert NodeConfig.model_fields["public_log"].default == "open"

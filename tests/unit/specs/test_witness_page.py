@@ -3,7 +3,13 @@
 from node.api import witness as routes
 from node.config import WITNESSES_MAX, NodeConfig
 from node.services.acknowledging import WAIT_SECONDS
-from node.services.cosigning import PREFIX, RETRY_SECONDS, RETRY_SECONDS_MAX, ROUND_SECONDS
+from node.services.cosigning import (
+    PREFIX,
+    RETRY_SECONDS,
+    RETRY_SECONDS_MAX,
+    ROUND_SECONDS,
+    START_RETRY_SECONDS_MAX,
+)
 from node.services.publication import PUBLISH_SECONDS
 from protocol.checkpoint import Checkpoint, sign_cosignature
 from protocol.keys import SigningKey
@@ -39,7 +45,7 @@ def test_the_bounds_are_those_of_the_code() -> None:
     assert f"at most {ADD_CHECKPOINT_BYTES_MAX:,} bytes" in PAGE
     assert f"at most {ADD_CHECKPOINT_HASHES_MAX};" in PAGE
     assert (PUBLISH_SECONDS, ROUND_SECONDS, RETRY_SECONDS) == (1, 1, 1)
-    assert RETRY_SECONDS_MAX == 60
+    assert (RETRY_SECONDS_MAX, START_RETRY_SECONDS_MAX) == (60, 5)
     assert WAIT_SECONDS == 10
 
 

@@ -146,3 +146,20 @@ def test_different_checkpoints_of_one_size_are_paired(database: Database, writer
     assert [(older.note, newer.note) for older, newer in found] == [(b"five", b"another five")] * 2
     assert [(older.number, newer.number) for older, newer in found] == [(0, 4), (3, 4)]
     assert reader.checkpoints_twice(5) == []
+
+
+@pytest.mark.parametrize(
+    ("partner", "log", "forked"),
+    [
+        (BLUEBIRD.ledger, "bluebird.example/main.1", True),
+        (BLUEBIRD.ledger, "bluebird.example/main.10", False),
+        (BLUEBIRD.ledger, "bluebird.example/main.2", False),
+        (BLUEBIRD.ledger, "bluebird.example/mai_.1", False),
+        (COPPER.ledger, "bluebird.example/main.1", False),
+    ],
+)
+def test_a_forked_log_is_known_by_its_name(
+    database: Database, writer: StoreWriter, *, partner: Ledger, log: str, forked: bool
+) -> None:
+    commit(writer, accusation("bluebird.example/main.1 5", subject="log"), accusation("bluebird.example/main.2 5"))
+    assert database.reader().is_forked(partner, Ledger(log)) is forked

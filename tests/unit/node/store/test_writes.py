@@ -34,7 +34,7 @@ from node.store.rows import (
     Write,
 )
 from node.store.rows_accusations import Accusation
-from node.store.rows_witness import CosignedCheckpoint, PutPublished, PutWitnessed
+from node.store.rows_witness import CosignedCheckpoint, ProvedLog, PutPublished, PutWitnessed
 from node.store.writer import StoreWriter
 from protocol.encoding import ZERO_DIGEST, encode
 from protocol.identifiers import Digest
@@ -278,6 +278,30 @@ def test_what_was_cosigned_last_takes_the_place_of_what_was_before(database: Dat
     assert reader.all_witnessed() == [bluebird, CosignedCheckpoint(COPPER.ledger, 3, b"copper 3")]
     assert reader.published(AURORA.ledger) == CosignedCheckpoint(AURORA.ledger, 4, b"aurora 4")
     assert (reader.witnessed(AURORA.ledger), reader.published(BLUEBIRD.ledger)) == (None, None)
+
+
+def test_how_far_a_log_is_proved_takes_the_place_of_what_was_before(database: Database, writer: StoreWriter) -> None:
+    reader = database.reader()
+    assert reader.proved(BLUEBIRD.ledger) is None
+    row = ProvedLog(
+        origin=BLUEBIRD.ledger, next_number=3, size=9, note=b"nine", proved_at="2026-01-01T00:00:00.000000Z", fault=None
+    )
+    commit(writer, row)
+    assert reader.proved(BLUEBIRD.ledger) == row
+    commit(writer, dataclasses.replace(row, next_number=4), dataclasses.replace(row, fault="other hashes"))
+    assert reader.proved(BLUEBIRD.ledger) == dataclasses.replace(row, fault="other hashes")
+    assert reader.proved(COPPER.ledger) is None
+
+
+def test_checkpoints_of_one_log_are_read_from_a_number_on(database: Database, writer: StoreWriter) -> None:
+    kept = [(BLUEBIRD.ledger, 5, 1), (COPPER.ledger, 5, 1), (BLUEBIRD.ledger, 9, 2), (BLUEBIRD.ledger, 3, 1)]
+    commit(writer, *(PartnerCheckpoint(ledger, size, b"note", generation) for ledger, size, generation in kept))
+    reader = database.reader()
+    found = reader.partner_checkpoints_of(BLUEBIRD.ledger, generation=1, from_number=0)
+    assert [(each.number, each.size) for each in found] == [(0, 5), (3, 3)]
+    assert reader.partner_checkpoints_of(BLUEBIRD.ledger, generation=1, from_number=1) == found[1:]
+    assert reader.partner_checkpoints_of(BLUEBIRD.ledger, generation=1, from_number=0, limit=1) == found[:1]
+    assert [each.size for each in reader.partner_checkpoints_of(BLUEBIRD.ledger, generation=2, from_number=0)] == [9]
 
 
 def test_no_write_is_left_untried() -> None:
