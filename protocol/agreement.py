@@ -10,7 +10,7 @@ from protocol.encoding import Codec, digest_of
 from protocol.errors import AgreementInvalid, KeyInvalid, SignatureInvalid
 from protocol.fields import AssetField, DigestField, LedgerField, NetworkField, TextField, TimeField, days_later
 from protocol.identifiers import Digest, Ledger, program_of
-from protocol.keys import PublicKey, Role, SigningKey, decode_signature, encode_signature
+from protocol.keys import PublicKey, Role, Signer, decode_signature, encode_signature
 from protocol.limits import AGREEMENT_PROMOTIONS_MAX, ENTRY_BYTES_MAX
 from protocol.points import Amount, Natural, Step, multiplies
 
@@ -243,7 +243,7 @@ def agreement_digest(agreement: Agreement) -> Digest:
     return digest_of("agreement", _AGREEMENTS.encode(agreement))
 
 
-def sign_agreement(agreement: Agreement, *, ledger: Ledger, key: SigningKey) -> AgreementSignature:
+def sign_agreement(agreement: Agreement, *, ledger: Ledger, key: Signer) -> AgreementSignature:
     """Return the signature of the party `ledger`, or raise a `ProtocolError` if `key` is not its approval key."""
     message = _SIGNATURE_DOMAIN + encode_agreement(agreement)
     if agreement.party(ledger).key(Role.APPROVAL) != key.public:

@@ -9,7 +9,7 @@ from protocol.agreement import RoleKey, SignatureText, check_keys, key_of
 from protocol.encoding import Codec
 from protocol.errors import InvitationInvalid, KeyInvalid, LinkInvalid
 from protocol.fields import AliasField, AssetField, LedgerField, NetworkField, TimeField
-from protocol.keys import PublicKey, Role, SigningKey, decode_signature, encode_signature, fingerprint
+from protocol.keys import PublicKey, Role, Signer, decode_signature, encode_signature, fingerprint
 from protocol.limits import CURRENCIES_MAX
 
 _INVITATION_DOMAIN: Final = b"tallystick/invitation/v1\n"
@@ -66,7 +66,7 @@ _LINKS: Final = Codec(msgspec.json.Decoder(AccountLink), error=LinkInvalid, byte
 _SIGNED_LINKS: Final = Codec(msgspec.json.Decoder(SignedLink), error=LinkInvalid, bytes_max=8_192)
 
 
-def sign_invitation(introduction: Introduction, *, key: SigningKey) -> bytes:
+def sign_invitation(introduction: Introduction, *, key: Signer) -> bytes:
     """Return the invitation's file, or raise a `ProtocolError` if `key` is not the approval key that it names."""
     message = _INVITATION_DOMAIN + _INTRODUCTIONS.encode(introduction)
     data = _INVITATIONS.encode(Invitation(introduction=introduction, signature=encode_signature(key.sign(message))))
@@ -89,7 +89,7 @@ def open_invitation(data: bytes) -> Introduction:
     return introduction
 
 
-def sign_link(link: AccountLink, *, key: SigningKey) -> bytes:
+def sign_link(link: AccountLink, *, key: Signer) -> bytes:
     """Return the link's file, signed by the issuer's channel key, or raise `LinkInvalid`."""
     signature = encode_signature(key.sign(_LINK_DOMAIN + _LINKS.encode(link)))
     data = _SIGNED_LINKS.encode(SignedLink(link=link, signature=signature))

@@ -28,6 +28,7 @@ from protocol.fields import (
     UuidField,
 )
 from protocol.identifiers import Digest, Id, Ledger
+from protocol.key_entries import KeyEntry
 from protocol.limits import CURRENCIES_MAX, ENTRY_BYTES_MAX
 from protocol.merkle import leaf_hash
 from protocol.messages import Cancel, End, EntryBody, EntryReference, Fulfil, Predecessor, Prepare, Reject
@@ -70,18 +71,17 @@ class PointsIssued(Entry, frozen=True, kw_only=True, tag="points_issued"):
     metadata: DigestField | None
 
 
-class PointsRedeemed(Entry, frozen=True, kw_only=True, tag="points_redeemed"):
+class _Moved(Entry, frozen=True, kw_only=True):
+    postings: Postings
+    metadata: DigestField | None
+
+
+class PointsRedeemed(_Moved, frozen=True, kw_only=True, tag="points_redeemed"):
     """Points are used up: a holder to redemption."""
 
-    postings: Postings
-    metadata: DigestField | None
 
-
-class PointsTransferred(Entry, frozen=True, kw_only=True, tag="points_transferred"):
+class PointsTransferred(_Moved, frozen=True, kw_only=True, tag="points_transferred"):
     """Points move between two holders of this ledger; their lots keep origin, date and expiry."""
-
-    postings: Postings
-    metadata: DigestField | None
 
 
 class HoldPlaced(Entry, frozen=True, kw_only=True, tag="hold_placed"):
@@ -137,20 +137,18 @@ class AgreementEnded(Entry, frozen=True, kw_only=True, tag="agreement_ended"):
     partner_entry: EntryReference | None
 
 
-class LinkIssued(Entry, frozen=True, kw_only=True, tag="link_issued"):
+class _Link(Entry, frozen=True, kw_only=True):
+    account: HolderField
+    partner: LedgerField
+    alias: AliasField
+
+
+class LinkIssued(_Link, frozen=True, kw_only=True, tag="link_issued"):
     """An account of ours may receive conversions from one partner under a random alias."""
 
-    account: HolderField
-    partner: LedgerField
-    alias: AliasField
 
-
-class LinkAccepted(Entry, frozen=True, kw_only=True, tag="link_accepted"):
+class LinkAccepted(_Link, frozen=True, kw_only=True, tag="link_accepted"):
     """An account of ours may convert to what a partner calls `alias`."""
-
-    account: HolderField
-    partner: LedgerField
-    alias: AliasField
 
 
 class _Terms(Entry, frozen=True, kw_only=True):
@@ -249,7 +247,7 @@ AnyEntry: TypeAlias = (
     Genesis | AccountOpened | AccountClosed | PointsIssued | PointsRedeemed | PointsTransferred | HoldPlaced
     | HoldCaptured | HoldReleased | PartnerAdded | AgreementEntered | AgreementEnded | LinkIssued | LinkAccepted
     | ConversionHeld | ConversionCancelRequested | ConversionCaptured | ConversionReleased | ConversionForced
-    | ConversionCredited | ConversionRefused | WindowEntry | RecoveryEntry
+    | ConversionCredited | ConversionRefused | WindowEntry | RecoveryEntry | KeyEntry
 )  # fmt: skip
 
 _CODEC: Final = Codec[AnyEntry](msgspec.json.Decoder(AnyEntry), error=EntryInvalid, bytes_max=ENTRY_BYTES_MAX)
@@ -381,8 +379,6 @@ def end_of(sealed: Sealed, entry: AgreementEnded) -> End:
 
 def body_of(sealed: Sealed, *, ledger: Ledger) -> EntryBody | None:
     """Return the body that an entry of `ledger` obliges it to send, or None."""
-    if isinstance(sealed.entry, PointsTransferred | PointsIssued | PointsRedeemed):
-        return None
     if isinstance(sealed.entry, WindowEntry):
         return window_body_of(sealed.entry, sealed.reference, ledger=ledger)
     if isinstance(sealed.entry, RecoveryEntry):

@@ -15,7 +15,7 @@ from protocol.encoding import ZERO_DIGEST, Codec, digest_of
 from protocol.errors import EnvelopeInvalid, ProofInvalid, SignatureInvalid
 from protocol.fields import DigestField, LedgerField, NetworkField, NonceField
 from protocol.identifiers import Digest
-from protocol.keys import PublicKey, SigningKey, decode_base64, encode_base64
+from protocol.keys import PublicKey, Signer, decode_base64, encode_base64
 from protocol.limits import (
     ENVELOPE_BYTES_MAX,
     ENVELOPE_FRAMES_MAX,
@@ -178,7 +178,7 @@ def frames_root(first_seq: int, bodies: Sequence[bytes]) -> Digest:
     return Digest(root_of(map(frame_leaf, _frames_of(first_seq, bodies))).hex())
 
 
-def seal_envelope(header: Header, *, key: SigningKey) -> Envelope:
+def seal_envelope(header: Header, *, key: Signer) -> Envelope:
     """Return `header` signed by the sender's channel key."""
     payload = _HEADERS.encode(header)
     signature = DsseSignature(keyid=key.public.digest, sig=encode_base64(key.sign(_signed_bytes(payload))))

@@ -158,9 +158,16 @@ class CouldNotCheck(TallystickError):
 
 
 class QuorumMissing(CouldNotCheck):
-    """Too few of the witnesses that a trust policy asks for have cosigned; later cosignatures may make it enough."""
+    """Too few of the witnesses that a trust policy asks for have cosigned; later cosignatures may make it enough.
+
+    `lines` say of each group of the policy who has, and who is missing.
+    """
 
     code = "quorum_missing"
+
+    def __init__(self, text: str, *, lines: tuple[str, ...] = ()) -> None:
+        super().__init__(text)
+        self.lines = lines
 
 
 @unique
@@ -219,6 +226,8 @@ class Code(StrEnum):
     NOTICE_TOO_SHORT = "notice_too_short"
     PARTNER_EXISTS = "partner_exists"
     PARTNER_MISMATCH = "partner_mismatch"
+    PARTNER_NOT_SUSPENDED = "partner_not_suspended"
+    PARTNER_SUSPENDED = "partner_suspended"
     PARTNER_UNKNOWN = "partner_unknown"
     PAYMENT_MISMATCH = "payment_mismatch"
     POSTINGS_INVALID = "postings_invalid"
@@ -229,6 +238,7 @@ class Code(StrEnum):
     REFUND_EXCEEDED = "refund_exceeded"
     REFUND_MISMATCH = "refund_mismatch"
     REFUND_UNKNOWN = "refund_unknown"
+    ROTATION_INVALID = "rotation_invalid"
     SAME_ACCOUNT = "same_account"
     START_UNANSWERED = "start_unanswered"
     STATEMENT_INVALID = "statement_invalid"

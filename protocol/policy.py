@@ -140,7 +140,8 @@ def require_quorum(policy: Policy, signers: Collection[Verifier]) -> None:
     """Raise `QuorumMissing` unless `signers`, whose signatures were verified, are as many as `policy` asks for."""
     if policy.quorum != NONE and policy.quorum not in cosigners(policy, signers):
         missing = [each.verifier.name for each in policy.witnesses if each.verifier not in signers]
-        raise QuorumMissing(f"too few witnesses for the policy's quorum; not among the cosigners: {', '.join(missing)}")
+        text = f"too few witnesses for the policy's quorum; not among the cosigners: {', '.join(missing)}"
+        raise QuorumMissing(text, lines=quorum_lines(policy, signers))
 
 
 def cosigners(policy: Policy, signers: Collection[Verifier]) -> frozenset[str]:
@@ -150,6 +151,41 @@ def cosigners(policy: Policy, signers: Collection[Verifier]) -> frozenset[str]:
         if len(names.intersection(group.members)) >= group.threshold:
             names.add(group.name)
     return frozenset(names)
+
+
+def quorum_lines(policy: Policy, signers: Collection[Verifier]) -> tuple[str, ...]:
+    """Return in words what `policy` asks for and of whom it has it, a line for each group that counts, the quorum last.
+
+    `signers` are those whose signatures were verified.
+    """
+    if policy.quorum == NONE:
+        return ("the policy asks for no witness",)
+    agreed, groups = cosigners(policy, signers), {each.name: each for each in policy.groups}
+    if policy.quorum not in groups:
+        return (f"the policy asks for the witness {_named(policy, policy.quorum)}: {_did(policy.quorum, agreed)}",)
+    # Whatever a group names stands above it, so from the last group up each one that counts is known before it is met.
+    counting = {policy.quorum}
+    for group in reversed(policy.groups):
+        counting |= {*group.members} if group.name in counting else set()
+    return tuple(_group_line(policy, group, agreed) for group in policy.groups if group.name in counting)
+
+
+def _group_line(policy: Policy, group: Group, agreed: Collection[str]) -> str:
+    told = ", ".join(f"{_named(policy, name)} {_did(name, agreed)}" for name in group.members)
+    verdict = "enough" if group.name in agreed else "not enough"
+    asked = f"{group.threshold} of {len(group.members)}"
+    kind = "the quorum" if group.name == policy.quorum else "the group"
+    return f"{kind} {group.name!r} asks for {asked}: {told}: {verdict}"
+
+
+def _named(policy: Policy, name: str) -> str:
+    """Return a member's name in the policy, and that of its key where it is another."""
+    keys = [each.verifier.name for each in policy.witnesses if each.name == name and each.verifier.name != name]
+    return f"{name!r} ({keys[0]})" if keys else repr(name)
+
+
+def _did(name: str, agreed: Collection[str]) -> str:
+    return "has cosigned" if name in agreed else "is missing"
 
 
 class _Names:

@@ -4,15 +4,15 @@ A receipt is verified offline with the log's public key, years later, with no se
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from protocol.checkpoint import Checkpoint, open_checkpoint, parse_decimal
+from protocol.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint, parse_decimal
 from protocol.errors import ProofInvalid
 from protocol.keys import decode_base64, encode_base64
 from protocol.limits import ENTRY_BYTES_MAX, LOG_SIZE_MAX, NOTE_BYTES_MAX, PROOF_HASHES_MAX, RECEIPT_BYTES_MAX
 from protocol.merkle import HASH_BYTES, Hash, leaf_hash, verify_inclusion
-from protocol.note import Verifier
+from protocol.note import Verifier, format_note, parse_note
 
 HEADER: Final = "c2sp.org/tlog-proof@v1"
 _EXTRA: Final = "extra "
@@ -97,6 +97,28 @@ def open_receipt(data: bytes, verifiers: Sequence[Verifier]) -> OpenedReceipt:
         raise ProofInvalid("the receipt does not carry its entry")
     checkpoint = verify_receipt(receipt, leaf=leaf_hash(receipt.extra), verifiers=verifiers)
     return OpenedReceipt(entry=receipt.extra, index=receipt.index, checkpoint=checkpoint)
+
+
+def refreshed(old: Receipt, new: Receipt) -> Receipt:
+    """Return the later of two receipts of one entry, with every cosignature that both have of its checkpoint.
+
+    No signature is verified here. Raises a `ProtocolError` where they are not of one entry in one place of one log,
+    where `new` does not lead to the root that it states, and where the two state different roots of one size.
+    """
+    if old.extra is None or (old.extra, old.index) != (new.extra, new.index):
+        raise ProofInvalid("the two receipts are not of one entry in one place")
+    before, after = (parse_note(each.checkpoint) for each in (old, new))
+    earlier, later = parse_checkpoint(before.text), parse_checkpoint(after.text)
+    if earlier.origin != later.origin:
+        raise ProofInvalid(f"the two receipts are of the logs {earlier.origin} and {later.origin}")
+    leaf = leaf_hash(old.extra)
+    verify_inclusion(leaf=leaf, index=new.index, size=later.size, root=later.root, proof=new.proof)
+    if later.size != earlier.size:
+        return old if later.size < earlier.size else new
+    if later != earlier:
+        raise ProofInvalid(f"the two receipts state different roots of {later.size} entries: keep both")
+    lines = [each for each in before.signatures if each not in after.signatures]
+    return replace(new, checkpoint=format_note(after.with_signatures(lines)))
 
 
 def _bytes_of(line: str) -> bytes:

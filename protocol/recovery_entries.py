@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from protocol.entry import Entry, PostingsOrNone
-from protocol.fields import DigestField, HolderField, LedgerField, NetworkField, ReasonField
+from protocol.fields import DigestField, HolderField, LedgerField, NetworkField, ReasonField, TextField
 from protocol.identifiers import Ledger, successor_of
 from protocol.messages import EntryBody, EntryReference, Predecessor, Prepare, Succeeded
 from protocol.points import Natural
@@ -19,6 +19,9 @@ from protocol.window_entries import ENTERED_LINES_MAX
 
 OVERRIDDEN_PARTNERS_MAX: Final = 256
 """Partners in one entry that an operator did not wait for."""
+
+OVERRIDDEN_WITNESSES_MAX: Final = 64
+"""Witnesses in one entry that an operator did not wait for."""
 
 
 class SeenCheckpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,9 +89,10 @@ class PartnerSucceeded(_OfPartner, frozen=True, kw_only=True, tag="partner_succe
 
 
 class StartOverridden(Entry, frozen=True, kw_only=True, tag="start_overridden"):
-    """An operator let this node begin to sign before `partners` had answered it."""
+    """An operator let this node begin to sign before `partners` and `witnesses`, by their names, had answered it."""
 
-    partners: Annotated[tuple[LedgerField, ...], Meta(min_length=1, max_length=OVERRIDDEN_PARTNERS_MAX)]
+    partners: Annotated[tuple[LedgerField, ...], Meta(max_length=OVERRIDDEN_PARTNERS_MAX)]
+    witnesses: Annotated[tuple[TextField, ...], Meta(max_length=OVERRIDDEN_WITNESSES_MAX)]
     reason: ReasonField
 
 

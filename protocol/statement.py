@@ -19,7 +19,7 @@ from protocol.encoding import Codec, digest_of
 from protocol.errors import KeyInvalid, SignatureInvalid, StatementInvalid
 from protocol.fields import AssetField, DigestField, LedgerField, NetworkField, TimeField, UuidField
 from protocol.identifiers import Digest, Ledger, partner_of
-from protocol.keys import PublicKey, SigningKey, decode_signature, encode_signature
+from protocol.keys import PublicKey, Signer, decode_signature, encode_signature
 from protocol.limits import BODY_BYTES_MAX
 from protocol.merkle import EMPTY_ROOT
 from protocol.points import Amount, Natural, Signed
@@ -314,7 +314,7 @@ def statement_digest(statement: Statement) -> Digest:
     return digest_of("statement", _STATEMENTS.encode(statement))
 
 
-def sign_statement(statement: Statement, *, ledger: Ledger, key: SigningKey, approval: PublicKey) -> StatementSignature:
+def sign_statement(statement: Statement, *, ledger: Ledger, key: Signer, approval: PublicKey) -> StatementSignature:
     """Return the signature of the party `ledger`, or raise a `ProtocolError` if `key` is not that of `approval`."""
     message = _SIGNATURE_DOMAIN + encode_statement(statement)
     if ledger not in statement.parties:

@@ -24,6 +24,7 @@ from protocol.note import (
     format_signatures,
     parse_note,
     parse_signatures,
+    verify_note,
 )
 
 ADD_CHECKPOINT: Final = "add-checkpoint"
@@ -82,9 +83,13 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What a witness knows of one origin: the keys that may sign for it, and what it cosigned last."""
+    """What a witness knows of one origin: the keys that may sign for it, and what it cosigned last.
+
+    `later` are keys that the log has got since: each of them must have signed too.
+    """
 
     trusted: tuple[Verifier, ...] = ()
+    later: tuple[Verifier, ...] = ()
     last: Checkpoint | None = None
 
 
@@ -151,6 +156,8 @@ def decide(request: AddCheckpoint, known: Known) -> Accepted | Refused:
         return _refused(ReplyStatus.UNKNOWN_LOG, f"{checkpoint.origin[:80]} is no log that this witness knows")
     try:
         verify_checkpoint(request.note, known.trusted)
+        for each in known.later:
+            verify_note(request.note, [each])
     except SignatureInvalid as error:
         return _refused(ReplyStatus.UNTRUSTED, str(error))
     if request.old_size > checkpoint.size:
@@ -159,7 +166,7 @@ def decide(request: AddCheckpoint, known: Known) -> Accepted | Refused:
     if request.old_size != last.size:
         body = format_size(last.size)
         return Refused(reply=Reply(status=ReplyStatus.CONFLICT, body=body, content_type=SIZE_TYPE))
-    signed = signed_by(request.note, known.trusted)
+    signed = signed_by(request.note, (*known.trusted, *known.later))
     try:
         verify_extends(old=last, new=checkpoint, proof=request.proof)
     except ProofInvalid as error:

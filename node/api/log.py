@@ -1,4 +1,7 @@
-"""The public log (C2SP tlog-tiles), and the parts of it that only auditors may read."""
+"""The public log (C2SP tlog-tiles), and the parts of it that only auditors may read.
+
+An operator may close the public part too (`public_log`): its size tells how much the brand does (specs/http.md).
+"""
 
 from typing import Annotated, Final, TypeAlias
 
@@ -6,6 +9,7 @@ from fastapi import Path
 from starlette.responses import Response
 
 from node.api.fields import WHOLE
+from node.api.log_reading import FOR_EVER, OPTIONAL, SOON_STALE, KnownTags, answers_file, log_file, reads_log
 from node.api.routes import ALWAYS, JSON, READS, NodeDependency, answers_bytes, requires, router
 from node.services.credentials import Scope
 from node.services.refusals import NodeCode
@@ -15,10 +19,9 @@ ROUTER: Final = router("log")
 NOTE_TYPE: Final = "text/plain"
 TILE_TYPE: Final = "application/octet-stream"
 _ABSENT: Final = (*ALWAYS, NodeCode.NOT_FOUND)
-_FOR_EVER: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
-_PRIVATE_FOR_EVER: Final = {"Cache-Control": "private, max-age=31536000, immutable"}
-_SOON_STALE: Final = {"Cache-Control": "no-cache"}
+_SOON_STALE: Final = {"Cache-Control": SOON_STALE}
 _AUDITORS: Final = [requires(Scope.LOG_READ)]
+_READERS: Final = reads_log()
 
 TilePlace: TypeAlias = Annotated[
     str,
@@ -33,11 +36,15 @@ TilePlace: TypeAlias = Annotated[
 
 @ROUTER.get(
     "/checkpoint",
-    responses=answers_bytes(NOTE_TYPE, *ALWAYS, description="The newest published checkpoint, a C2SP signed note."),
+    dependencies=_READERS,
+    responses=answers_file(NOTE_TYPE, *ALWAYS, description="The newest published checkpoint, a C2SP signed note."),
+    openapi_extra=OPTIONAL,
 )
-def checkpoint(node: NodeDependency) -> Response:
+def checkpoint(node: NodeDependency, known: KnownTags = None) -> Response:
     """Show the checkpoint; a new one is published at most once a second."""
-    return Response(node.log.checkpoint(), media_type=NOTE_TYPE, headers=_SOON_STALE)
+    return log_file(
+        node.log.checkpoint(), media_type=NOTE_TYPE, known=known, keep=SOON_STALE, shared=node.log_access.is_open
+    )
 
 
 @ROUTER.get(
@@ -46,30 +53,35 @@ def checkpoint(node: NodeDependency) -> Response:
 )
 def ledger(node: NodeDependency) -> Response:
     """Show which log this is."""
-    return Response(node.log.ledger_file(), media_type=JSON)
+    return Response(node.log.ledger_file(), media_type=JSON, headers=_SOON_STALE)
 
 
 @ROUTER.get(
     "/tile/entries/{place:path}",
     dependencies=_AUDITORS,
-    responses=answers_bytes(
-        TILE_TYPE, *READS, NodeCode.NOT_FOUND, description="Entries, each after its length as a big-endian uint16."
-    ),
+    responses=answers_file(TILE_TYPE, *_ABSENT, description="Entries, each after its length as a big-endian uint16."),
 )
-def entry_bundle(place: TilePlace, node: NodeDependency) -> Response:
+def entry_bundle(place: TilePlace, node: NodeDependency, known: KnownTags = None) -> Response:
     """Show a bundle of entries."""
-    return Response(node.log.bundle(f"tile/entries/{place}"), media_type=TILE_TYPE, headers=_PRIVATE_FOR_EVER)
+    data = node.log.bundle(f"tile/entries/{place}")
+    return log_file(data, media_type=TILE_TYPE, known=known, keep=FOR_EVER, shared=False)
 
 
 @ROUTER.get(
     "/tile/{level}/{place:path}",
-    responses=answers_bytes(TILE_TYPE, *_ABSENT, description="Up to 256 hashes of 32 bytes."),
+    dependencies=_READERS,
+    responses=answers_file(TILE_TYPE, *_ABSENT, description="Up to 256 hashes of 32 bytes."),
+    openapi_extra=OPTIONAL,
 )
 def tile(
-    level: Annotated[int, WHOLE, Path(ge=0, le=TILE_LEVEL_MAX)], place: TilePlace, node: NodeDependency
+    level: Annotated[int, WHOLE, Path(ge=0, le=TILE_LEVEL_MAX)],
+    place: TilePlace,
+    node: NodeDependency,
+    known: KnownTags = None,
 ) -> Response:
     """Show a tile of hashes."""
-    return Response(node.log.tile(f"tile/{level}/{place}"), media_type=TILE_TYPE, headers=_FOR_EVER)
+    data = node.log.tile(f"tile/{level}/{place}")
+    return log_file(data, media_type=TILE_TYPE, known=known, keep=FOR_EVER, shared=node.log_access.is_open)
 
 
 Generation: TypeAlias = Annotated[
@@ -79,13 +91,16 @@ Generation: TypeAlias = Annotated[
 
 @ROUTER.get(
     "/past/{generation}/checkpoint",
-    responses=answers_bytes(
+    dependencies=_READERS,
+    responses=answers_file(
         NOTE_TYPE, *_ABSENT, description="The checkpoint over what the store has of an earlier log, a C2SP signed note."
     ),
+    openapi_extra=OPTIONAL,
 )
-def past_checkpoint(generation: Generation, node: NodeDependency) -> Response:
+def past_checkpoint(generation: Generation, node: NodeDependency, known: KnownTags = None) -> Response:
     """Show the last checkpoint of an earlier log."""
-    return Response(node.log.past_checkpoint(generation), media_type=NOTE_TYPE, headers=_FOR_EVER)
+    data = node.log.past_checkpoint(generation)
+    return log_file(data, media_type=NOTE_TYPE, known=known, keep=FOR_EVER, shared=node.log_access.is_open)
 
 
 @ROUTER.get(
@@ -94,34 +109,37 @@ def past_checkpoint(generation: Generation, node: NodeDependency) -> Response:
 )
 def past_ledger(generation: Generation, node: NodeDependency) -> Response:
     """Show which log an earlier one was."""
-    return Response(node.log.past_ledger_file(generation), media_type=JSON, headers=_FOR_EVER)
+    return Response(node.log.past_ledger_file(generation), media_type=JSON, headers=_SOON_STALE)
 
 
 @ROUTER.get(
     "/past/{generation}/tile/entries/{place:path}",
     dependencies=_AUDITORS,
-    responses=answers_bytes(
-        TILE_TYPE, *READS, NodeCode.NOT_FOUND, description="Entries, each after its length as a big-endian uint16."
-    ),
+    responses=answers_file(TILE_TYPE, *_ABSENT, description="Entries, each after its length as a big-endian uint16."),
 )
-def past_bundle(generation: Generation, place: TilePlace, node: NodeDependency) -> Response:
+def past_bundle(generation: Generation, place: TilePlace, node: NodeDependency, known: KnownTags = None) -> Response:
     """Show a bundle of entries of an earlier log."""
     data = node.log.past_bundle(generation, f"tile/entries/{place}")
-    return Response(data, media_type=TILE_TYPE, headers=_PRIVATE_FOR_EVER)
+    return log_file(data, media_type=TILE_TYPE, known=known, keep=FOR_EVER, shared=False)
 
 
 @ROUTER.get(
     "/past/{generation}/tile/{level}/{place:path}",
-    responses=answers_bytes(TILE_TYPE, *_ABSENT, description="Up to 256 hashes of 32 bytes."),
+    dependencies=_READERS,
+    responses=answers_file(TILE_TYPE, *_ABSENT, description="Up to 256 hashes of 32 bytes."),
+    openapi_extra=OPTIONAL,
 )
 def past_tile(
+    *,
     generation: Generation,
     level: Annotated[int, WHOLE, Path(ge=0, le=TILE_LEVEL_MAX)],
     place: TilePlace,
     node: NodeDependency,
+    known: KnownTags = None,
 ) -> Response:
     """Show a tile of hashes of an earlier log."""
-    return Response(node.log.past_tile(generation, f"tile/{level}/{place}"), media_type=TILE_TYPE, headers=_FOR_EVER)
+    data = node.log.past_tile(generation, f"tile/{level}/{place}")
+    return log_file(data, media_type=TILE_TYPE, known=known, keep=FOR_EVER, shared=node.log_access.is_open)
 
 
 @ROUTER.get(

@@ -6,14 +6,15 @@ from typing import Annotated, Final
 from pydantic import Field
 from starlette.responses import Response
 
-from node.api.fields import Body, DocumentField, NetworkText, encode_document
-from node.api.routes import READS, WRITES, NodeDependency, answered, answers, requires, router
-from node.services.answers import PartnerAcceptedAnswer
+from node.api.fields import Body, DocumentField, IdText, LedgerText, NetworkText, ReasonText, encode_document
+from node.api.routes import COMMANDS, READS, WRITES, NodeDependency, answered, answers, requires, router
+from node.services.answers import OtherAnswer, PartnerAcceptedAnswer
 from node.services.credentials import Scope
 from node.services.partners import PartnerList
 from node.services.refusals import NodeCode
+from node.services.suspending import SuspensionRequest
 from protocol.errors import Code
-from protocol.identifiers import Network
+from protocol.identifiers import Id, Ledger, Network
 
 ROUTER: Final = router("partners", "/v1/partners")
 
@@ -29,6 +30,25 @@ class AcceptPartnerBody(Body):
 
     invitation: DocumentField
     fingerprint: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+
+
+class SuspensionBody(Body):
+    """A partner, and in one word why nothing new is to begin with it, or why it may again."""
+
+    id: IdText
+    partner: LedgerText
+    reason: ReasonText
+
+    def request(self) -> SuspensionRequest:
+        """Return what is asked."""
+        return SuspensionRequest(id=Id(self.id), partner=Ledger(self.partner), reason=self.reason)
+
+
+class LogKeyBody(Body):
+    """A rotation of a partner's log key, as the partner has handed it out."""
+
+    partner: LedgerText
+    rotation: DocumentField
 
 
 class InvitationAnswer(Body):
@@ -78,3 +98,47 @@ def accept_partner(body: AcceptPartnerBody, node: NodeDependency) -> Response:
     """Know a partner by the keys of its invitation; again with the same keys, it may have moved."""
     invitation = encode_document(body.invitation)
     return answered(node.partners.accept(invitation, fingerprint=body.fingerprint).result(), HTTPStatus.CREATED)
+
+
+@ROUTER.post(
+    "/suspensions",
+    status_code=HTTPStatus.CREATED,
+    dependencies=[requires(Scope.PARTNERS_WRITE)],
+    responses=answers(OtherAnswer, *COMMANDS, Code.PARTNER_SUSPENDED, Code.PARTNER_UNKNOWN, status=HTTPStatus.CREATED),
+)
+async def suspend(body: SuspensionBody, node: NodeDependency) -> Response:
+    """Begin nothing new with a partner; conversions that are on their way end as the rules say."""
+    return answered(await node.suspension.suspend(body.request()).wait(), HTTPStatus.CREATED)
+
+
+@ROUTER.post(
+    "/resumptions",
+    status_code=HTTPStatus.CREATED,
+    dependencies=[requires(Scope.PARTNERS_WRITE)],
+    responses=answers(
+        OtherAnswer, *COMMANDS, Code.PARTNER_NOT_SUSPENDED, Code.PARTNER_UNKNOWN, status=HTTPStatus.CREATED
+    ),
+)
+async def resume(body: SuspensionBody, node: NodeDependency) -> Response:
+    """Take a suspended partner back."""
+    return answered(await node.suspension.resume(body.request()).wait(), HTTPStatus.CREATED)
+
+
+@ROUTER.post(
+    "/log-keys",
+    status_code=HTTPStatus.CREATED,
+    dependencies=[requires(Scope.PARTNERS_WRITE)],
+    responses=answers(
+        OtherAnswer,
+        *COMMANDS,
+        Code.PARTNER_UNKNOWN,
+        Code.ROTATION_INVALID,
+        "encoding_invalid",
+        "entry_invalid",
+        status=HTTPStatus.CREATED,
+    ),
+)
+async def take_log_key(body: LogKeyBody, node: NodeDependency) -> Response:
+    """Know a partner's log by its next key as well: what that key has not signed is not cosigned any more."""
+    taken = node.rotation.take(Ledger(body.partner), encode_document(body.rotation))
+    return answered(await taken.wait(), HTTPStatus.CREATED)

@@ -36,6 +36,8 @@ _CONFLICT: Final = (
     Code.LINES_TOO_MANY,
     Code.LINE_DISPUTED,
     Code.PARTNER_EXISTS,
+    Code.PARTNER_NOT_SUSPENDED,
+    Code.PARTNER_SUSPENDED,
     Code.PAYMENT_MISMATCH,
     Code.STATEMENT_MISMATCH,
     Code.WINDOW_AGREED,
@@ -54,7 +56,15 @@ _CONFLICT: Final = (
 _WAITS: Final = frozenset({Code.CLOCK, Code.RECOVERING, Code.START_UNANSWERED, Code.STORE_BEHIND})
 """To a caller, a node that cannot write now: until an operator has looked at it, or partners have answered."""
 
-_TOLD: Final = frozenset({Code.RECOVERING.value, Code.START_UNANSWERED.value, Code.STORE_BEHIND.value})
+_TOLD: Final = frozenset(
+    {
+        Code.RECOVERING.value,
+        Code.START_UNANSWERED.value,
+        Code.STORE_BEHIND.value,
+        NodeCode.SIGNER_REFUSED.value,
+        NodeCode.SIGNER_UNAVAILABLE.value,
+    }
+)
 """What is told in full: an operator is to do something, and the text says what."""
 
 _NODE: Final[Mapping[NodeCode, HTTPStatus]] = {
@@ -69,9 +79,12 @@ _NODE: Final[Mapping[NodeCode, HTTPStatus]] = {
     NodeCode.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
     NodeCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
     NodeCode.PAYLOAD_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    NodeCode.PROPOSALS_CROSS: HTTPStatus.CONFLICT,
     NodeCode.PROPOSALS_FULL: HTTPStatus.CONFLICT,
     NodeCode.PROPOSAL_UNKNOWN: HTTPStatus.NOT_FOUND,
     NodeCode.REQUEST_INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
+    NodeCode.SIGNER_REFUSED: HTTPStatus.SERVICE_UNAVAILABLE,
+    NodeCode.SIGNER_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     NodeCode.STOPPED: HTTPStatus.SERVICE_UNAVAILABLE,
     NodeCode.STORE_BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
     NodeCode.STORE_CORRUPT: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -137,7 +150,7 @@ def problem(
         msgspec.json.encode(document),
         status_code=status.value,
         media_type=MEDIA_TYPE,
-        headers={**_headers_of(status), **(headers or {})},
+        headers={"Cache-Control": "no-store", **_headers_of(status), **(headers or {})},
     )
 
 

@@ -9,6 +9,7 @@ from fastapi import Path, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from node.api.log_reading import OPTIONAL, SOON_STALE, KnownTags, answers_file, log_file, reads_log
 from node.api.routes import ALWAYS, NodeDependency, Responses, answers_bytes, router
 from node.services.refusals import NodeCode
 from protocol.errors import Code
@@ -61,13 +62,19 @@ async def add_checkpoint(request: Request, node: NodeDependency) -> Response:
 
 @ROUTER.get(
     "/{origin}/checkpoint",
-    responses=answers_bytes(
+    dependencies=reads_log(),
+    responses=answers_file(
         NOTE_TYPE, *ALWAYS, NodeCode.NOT_FOUND, description="What was cosigned last of the log, a C2SP signed note."
     ),
+    openapi_extra=OPTIONAL,
 )
 def latest(
     origin: Annotated[str, Path(pattern=f"^{DIGEST_PATTERN}$", description="SHA-256 of the log's origin, in hex.")],
     node: NodeDependency,
+    known: KnownTags = None,
 ) -> Response:
     """Show a monitor what this node cosigned last of a log."""
-    return Response(node.witness.latest(origin), media_type=NOTE_TYPE, headers={"Cache-Control": "no-cache"})
+    # A brand that keeps the size of its own log from strangers does not tell them those of its partners.
+    return log_file(
+        node.witness.latest(origin), media_type=NOTE_TYPE, known=known, keep=SOON_STALE, shared=node.log_access.is_open
+    )

@@ -197,6 +197,7 @@ class PartnerRow(_Answer, frozen=True, kw_only=True):
     agreement: str | None = None
     last_contact: str | None = None
     channel: str | None = None
+    suspended: bool = False
     exposure: tuple[Exposure, ...] = ()
 
 

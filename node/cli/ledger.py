@@ -17,6 +17,10 @@ WithoutOption: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--without", metavar="PARTNER", help="A partner that is not waited for; may be repeated."),
 ]
+WitnessesOption: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--witness", metavar="NAME", help="A witness that is not waited for, by its name; may be repeated."),
+]
 ReasonOption: TypeAlias = Annotated[
     str, typer.Option("--reason", metavar="WORD", help="Why, in lowercase words joined by _; it enters the log.")
 ]
@@ -77,15 +81,21 @@ def _row(row: PartnerStanding) -> tuple[str | int | None, ...]:
 def start(
     *,
     without: WithoutOption = None,
+    witness: WitnessesOption = None,
     reason: ReasonOption = GONE,
     request_id: IdOption = None,
     as_json: JsonOption = False,
     node: NodeOption,
     token_file: TokenOption,
 ) -> None:
-    """Let a node that has just started write before these partners have answered; its next entry says so."""
+    """Let a node that has just started write before these have answered; its next entry says so."""
     with connect(node, token_file) as client:
-        body: JsonObject = {"id": fresh_id(request_id), "without": _ledgers(client, without), "reason": reason}
+        body: JsonObject = {
+            "id": fresh_id(request_id),
+            "without": _ledgers(client, without),
+            "witnesses": list(witness or ()),
+            "reason": reason,
+        }
         reply = post(client, "/v1/ledger/start", body)
     print_written(reply, as_json=as_json, said="started")
 

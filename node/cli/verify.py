@@ -5,15 +5,13 @@ from typing import Annotated, Final
 
 import typer
 
-from node.cli.audit import PolicyOption, VkeyOption, parse_vkeys, read_policy
+from node.cli.audit_options import PolicyOption, VkeyOption, parse_vkeys, read_agreements, read_policy
 from node.cli.failures import stop
 from node.cli.files import DocumentArgument, read_bytes
 from node.cli.options import JsonOption
 from node.cli.output import print_json, print_line
-from protocol.agreement import SignedAgreement, decode_signed_agreement
 from protocol.audit.findings import EXIT_STATUS, Verdict
-from protocol.audit.verify import verify_file
-from protocol.errors import CouldNotCheck, ProtocolError
+from protocol.audit.verify import Verification, verify_file
 
 HEADLINES: Final = {Verdict.HELD: "Held", Verdict.BROKEN: "DISPROVED", Verdict.INCOMPLETE: "Could not check"}
 
@@ -34,19 +32,17 @@ def verify(
     Exit status 0: it held. 1: it is disproved. 3: it could not be checked.
     """
     verifiers = parse_vkeys(vkeys)
-    known = [_agreement(path) for path in agreements or []]
+    known = read_agreements(agreements)
     result = verify_file(read_bytes(file), verifiers=verifiers, agreements=known, policy=read_policy(policy))
-    if as_json:
-        print_json(result.json())
-    else:
-        print_line(f"{HEADLINES[result.verdict]}: {result.kind or 'unknown file'}")
-        for line in result.lines:
-            print_line(f"  {line}")
+    tell(result, as_json=as_json)
     stop(EXIT_STATUS[result.verdict])
 
 
-def _agreement(path: Path) -> SignedAgreement:
-    try:
-        return decode_signed_agreement(read_bytes(path))
-    except ProtocolError as error:
-        raise CouldNotCheck(f"{path} is not an agreement to check by: {error}") from error
+def tell(result: Verification, *, as_json: bool) -> None:
+    """Say what the check of a file came to."""
+    if as_json:
+        print_json(result.json())
+        return
+    print_line(f"{HEADLINES[result.verdict]}: {result.kind or 'unknown file'}")
+    for line in result.lines:
+        print_line(f"  {line}")

@@ -5,6 +5,7 @@ from typing import Final
 
 import httpx
 
+from node.peers.connections import Connections
 from node.ports import TransportFailed
 from protocol.limits import PARCEL_BYTES_MAX
 
@@ -24,14 +25,13 @@ class HttpTransport:
 
     def __init__(self) -> None:
         """Open a pool of connections, made at first use."""
-        timeout = httpx.Timeout(_PAUSE_SECONDS, connect=_CONNECT_SECONDS)
-        self._client = httpx.Client(timeout=timeout, follow_redirects=False)
+        self._connections = Connections(httpx.Timeout(_PAUSE_SECONDS, connect=_CONNECT_SECONDS), _HEADERS)
 
     def exchange(self, url: str, parcel: bytes) -> bytes:
         """Send `parcel` to the partner at `url` and return the parcel it answers, or raise `TransportFailed`."""
         address = url.rstrip("/") + ENVELOPES_PATH
         try:
-            with self._client.stream("POST", address, content=parcel, headers=_HEADERS) as response:
+            with self._connections.client.stream("POST", address, content=parcel) as response:
                 answer = _read(response)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TransportFailed(f"{type(error).__name__}: {error}") from error
@@ -41,7 +41,7 @@ class HttpTransport:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._connections.close()
 
 
 def _read(response: httpx.Response) -> bytes:

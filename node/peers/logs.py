@@ -1,11 +1,12 @@
-"""What partners publish of their logs, over HTTP: tiles, one GET each (C2SP tlog-tiles)."""
+"""What partners publish of their logs, over HTTP: checkpoints and tiles, one GET each (C2SP tlog-tiles)."""
 
 from typing import Final
 
 import httpx
 
+from node.peers.connections import Connections
 from node.ports import TransportFailed
-from protocol.limits import TILE_WIDTH
+from protocol.limits import NOTE_BYTES_MAX, TILE_WIDTH
 from protocol.merkle import HASH_BYTES
 
 FILE_BYTES_MAX: Final = TILE_WIDTH * HASH_BYTES
@@ -14,31 +15,44 @@ FILE_BYTES_MAX: Final = TILE_WIDTH * HASH_BYTES
 _SECONDS: Final = 5.0
 """The longest silence: whoever waits here holds up what is due with other partners."""
 
+_CHECKPOINT: Final = "checkpoint"
+
 
 class HttpLogs:
     """Reads partners' logs; safe to use from several threads."""
 
-    def fetch(self, url: str, path: str) -> bytes | None:
+    def __init__(self) -> None:
+        """Prepare; connections are made at first use and kept for a while."""
+        self._connections = Connections(httpx.Timeout(_SECONDS))
+
+    def fetch(self, url: str, path: str, *, credential: str | None = None) -> bytes | None:
         """Return the file at `path` of the log of the node at `url`, or None where it has none.
 
-        Raises `TransportFailed` where that cannot be known.
+        `credential` goes along as the `Authorization` of a log that is closed. Raises `TransportFailed` where that
+        cannot be known.
         """
         address = f"{url.rstrip('/')}/{path}"
+        headers = {} if credential is None else {"authorization": credential}
+        bytes_max = NOTE_BYTES_MAX if path.endswith(_CHECKPOINT) else FILE_BYTES_MAX
         try:
-            with httpx.stream("GET", address, timeout=_SECONDS, follow_redirects=False) as response:
+            with self._connections.client.stream("GET", address, headers=headers) as response:
                 if response.status_code == httpx.codes.NOT_FOUND:
                     return None
                 if response.status_code != httpx.codes.OK:
                     raise TransportFailed(f"{address} answered {response.status_code}")
-                return _read(response, address)
+                return _read(response, address, bytes_max)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TransportFailed(f"{address}: {type(error).__name__}") from error
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._connections.close()
 
-def _read(response: httpx.Response, address: str) -> bytes:
+
+def _read(response: httpx.Response, address: str, bytes_max: int) -> bytes:
     data = bytearray()
     for chunk in response.iter_bytes():
         data += chunk
-        if len(data) > FILE_BYTES_MAX:
-            raise TransportFailed(f"{address} is longer than {FILE_BYTES_MAX} bytes")
+        if len(data) > bytes_max:
+            raise TransportFailed(f"{address} is longer than {bytes_max} bytes")
     return bytes(data)

@@ -1,10 +1,11 @@
 """Witnesses over HTTP (C2SP tlog-witness): a checkpoint is shown, a cosignature comes back."""
 
-import threading
+from collections.abc import Mapping
 from typing import Final
 
 import httpx
 
+from node.peers.connections import Connections
 from node.ports import TransportFailed, WitnessAnswer
 from protocol.limits import NOTE_BYTES_MAX
 from protocol.witness import ADD_CHECKPOINT
@@ -21,19 +22,20 @@ class HttpWitnesses:
 
     def __init__(self) -> None:
         """Prepare; connections are made at first use and kept, as the standard asks of a log."""
-        self._lock = threading.Lock()
-        self._client: httpx.Client | None = None
+        self._connections = Connections(httpx.Timeout(_SECONDS, connect=_CONNECT_SECONDS), _HEADERS)
 
     def add_checkpoint(self, url: str, request: bytes) -> WitnessAnswer:
         """Return what the witness under `url`, its submission prefix, answers, or raise `TransportFailed`."""
         return self._exchange("POST", f"{url.rstrip('/')}/{ADD_CHECKPOINT}", request)
 
-    def latest(self, url: str, path: str) -> bytes | None:
+    def latest(self, url: str, path: str, *, credential: str | None = None) -> bytes | None:
         """Return what the witness cosigned last, at `path` below its monitoring prefix, or None where it has nothing.
 
-        Raises `TransportFailed` where that cannot be known.
+        `credential` goes along as the `Authorization` for a partner whose log is closed. Raises `TransportFailed`
+        where that cannot be known.
         """
-        answer = self._exchange("GET", f"{url.rstrip('/')}/{path}")
+        headers = {} if credential is None else {"authorization": credential}
+        answer = self._exchange("GET", f"{url.rstrip('/')}/{path}", headers=headers)
         if answer.status == httpx.codes.NOT_FOUND:
             return None
         if answer.status != httpx.codes.OK:
@@ -42,20 +44,13 @@ class HttpWitnesses:
 
     def close(self) -> None:
         """Close the connections."""
-        with self._lock:
-            if self._client is not None:
-                self._client.close()
+        self._connections.close()
 
-    def _connected(self) -> httpx.Client:
-        with self._lock:
-            if self._client is None:
-                timeout = httpx.Timeout(_SECONDS, connect=_CONNECT_SECONDS)
-                self._client = httpx.Client(timeout=timeout, follow_redirects=False, headers=_HEADERS)
-            return self._client
-
-    def _exchange(self, method: str, address: str, content: bytes | None = None) -> WitnessAnswer:
+    def _exchange(
+        self, method: str, address: str, content: bytes | None = None, *, headers: Mapping[str, str] | None = None
+    ) -> WitnessAnswer:
         try:
-            with self._connected().stream(method, address, content=content) as response:
+            with self._connections.client.stream(method, address, content=content, headers=headers) as response:
                 return WitnessAnswer(status=response.status_code, body=_read(response))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TransportFailed(f"{type(error).__name__}: {error}") from error

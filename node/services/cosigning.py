@@ -6,7 +6,7 @@ checkpoint with a proof from what it cosigned last; what it answers is verified 
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,12 +17,14 @@ import structlog
 from node.engine.engine import Committed
 from node.ports import TransportFailed, Witnesses
 from node.services.context import Context
-from node.services.log_files import LogFiles
+from node.services.log_access import log_pass
+from node.services.log_files import LogFiles, log_name
 from node.services.own_log import lack, open_of
 from node.services.publication import PUBLISH_SECONDS, Publication
 from node.store.rows import SignedCheckpoint
 from protocol.agreement import key_of
 from protocol.errors import ProtocolError, TallystickError
+from protocol.identifiers import Ledger, successor_of
 from protocol.keys import Role
 from protocol.merkle import Hash, consistency_proof, root_at
 from protocol.note import KeyType, NoteSignature, Verifier, format_vkey, parse_note
@@ -48,6 +50,9 @@ ACKNOWLEDGE_PAUSE_SECONDS: Final = 0.05
 
 RETRY_SECONDS: Final = 1.0
 RETRY_SECONDS_MAX: Final = 60.0
+START_RETRY_SECONDS_MAX: Final = 5.0
+"""How long a witness is left alone at most while a start waits for it."""
+
 _DOUBLINGS_MAX: Final = 16
 _TRIES_MAX: Final = 3
 _REMEMBERED_SECONDS: Final = 3.0
@@ -179,7 +184,10 @@ class Cosigning:
         """
         cosigners = self.cosigners()
         self._publication.hold(held=bool(cosigners))
-        if not cosigners or self._context.writer.gate.behind is not None:
+        if self._context.writer.gate.behind is not None:
+            self._look(cosigners, submit)
+            return
+        if not cosigners:
             return
         self._began_at = self._context.clock.monotonic()
         checkpoint = self._publication.newest()
@@ -187,11 +195,25 @@ class Cosigning:
             if self._round is None or self._round.checkpoint.number != checkpoint.number:
                 self._round = _Round(checkpoint)
             round_ = self._round
-            due = [each for each in cosigners if each not in round_.signatures and self._claim(each)]
-        wait([submit(partial(self._ask, each, round_)) for each in due], timeout=ROUND_SECONDS)
+            waiting = self._context.writer.gate.witnesses
+            owing = [each for each in cosigners if each not in round_.signatures or each.verifier.name in waiting]
+            due = [each for each in owing if self._claim(each)]
+        calls = [partial(self._attempt, each, partial(self._ask, each, round_)) for each in due]
+        wait([submit(call) for call in calls], timeout=ROUND_SECONDS)
         with self._lock:
             signatures = [round_.signatures[each] for each in cosigners if each in round_.signatures]
         self._publication.publish(checkpoint, signatures)
+
+    def _look(self, cosigners: Sequence[Cosigner], submit: Submit) -> None:
+        """Look at what those have cosigned whose answer the start waits for: a successor is to name the largest tree.
+
+        The store is behind, so nobody is asked to cosign anything.
+        """
+        waiting = self._context.writer.gate.witnesses
+        with self._lock:
+            due = [each for each in cosigners if each.verifier.name in waiting and self._claim(each)]
+        calls = [partial(self._attempt, each, partial(self._see, each)) for each in due]
+        wait([submit(call) for call in calls], timeout=ROUND_SECONDS)
 
     def wait(self, longest_seconds: float) -> None:
         """Sleep until there is something to publish, at least as long as one is published after another."""
@@ -221,10 +243,11 @@ class Cosigning:
         line.busy = True
         return True
 
-    def _ask(self, cosigner: Cosigner, round_: _Round) -> None:
+    def _attempt(self, cosigner: Cosigner, act: Callable[[_Line], None]) -> None:
+        """Do something with a witness that was claimed; where that fails, leave it alone for a while."""
         line = self._lines[cosigner]
         try:
-            signature = self._cosigned(cosigner, round_.checkpoint, line)
+            act(line)
         except (TransportFailed, TallystickError) as failure:
             self._failed(cosigner, line, str(failure))
         except Exception as bug:  # noqa: BLE001 - the next round is made whatever befell this one
@@ -232,15 +255,40 @@ class Cosigning:
             self._failed(cosigner, line, type(bug).__name__)
         else:
             with self._lock:
-                round_.signatures[cosigner] = signature
                 line.failures, line.reason, line.busy = 0, None, False
+
+    def _ask(self, cosigner: Cosigner, round_: _Round, line: _Line) -> None:
+        signature = self._cosigned(cosigner, round_.checkpoint, line)
+        with self._lock:
+            round_.signatures[cosigner] = signature
+        self._answers_start(cosigner)
+
+    def _see(self, cosigner: Cosigner, _line: _Line) -> None:
+        self._compare(cosigner)
+        self._context.writer.gate.witness_answered(cosigner.verifier.name)
+
+    def _answers_start(self, cosigner: Cosigner) -> None:
+        """Let the start wait for this witness no longer, which has shown that it knows no larger tree of this log.
+
+        One of the log that would come after this one, it is asked for here.
+        """
+        gate, name = self._context.writer.gate, cosigner.verifier.name
+        if name not in gate.witnesses:
+            return
+        newest = self._publication.newest()
+        self._compare(cosigner, successor_of(log_name(self._context.ledger, newest.generation)))
+        if gate.behind is None:
+            _LOG.info("witness_answered", witness=name)
+            gate.witness_answered(name)
 
     def _failed(self, cosigner: Cosigner, line: _Line, reason: str) -> None:
         if line.reason != reason:
             _LOG.warning("not_cosigned", witness=cosigner.verifier.name, reason=reason)
         with self._lock:
             pause = RETRY_SECONDS * 2.0 ** min(line.failures, _DOUBLINGS_MAX)
-            line.not_before = self._context.clock.monotonic() + min(pause, RETRY_SECONDS_MAX)
+            waited_for = cosigner.verifier.name in self._context.writer.gate.witnesses
+            longest = START_RETRY_SECONDS_MAX if waited_for else RETRY_SECONDS_MAX
+            line.not_before = self._context.clock.monotonic() + min(pause, longest)
             line.failures, line.reason, line.busy = line.failures + 1, reason, False
 
     def _cosigned(self, cosigner: Cosigner, checkpoint: SignedCheckpoint, line: _Line) -> NoteSignature:
@@ -257,6 +305,9 @@ class Cosigning:
             if answer.status != ReplyStatus.CONFLICT:
                 if answer.status == ReplyStatus.UNPROVED:
                     self._compare(cosigner)
+                elif answer.status == ReplyStatus.UNKNOWN_LOG:
+                    # Who does not know the log has cosigned nothing of it.
+                    self._answers_start(cosigner)
                 raise WitnessRefused(f"the witness answered {answer.status}: {answer.body[:200]!r}")
             old_size = line.size = parse_size(answer.body)
             if old_size > checkpoint.size:
@@ -264,11 +315,14 @@ class Cosigning:
                 raise WitnessRefused(f"the witness has cosigned {old_size} entries, more than {checkpoint.size}")
         raise WitnessRefused("the witness has cosigned something else each time it was asked")
 
-    def _compare(self, cosigner: Cosigner) -> None:
-        """Look at what the witness has cosigned, and close the gate where that shows this store to be an older copy."""
-        newest = self._publication.newest()
-        name = parse_note(newest.note).text.partition("\n")[0]
-        note = self._witnesses.latest(cosigner.url, monitor_path(name))
+    def _compare(self, cosigner: Cosigner, log: Ledger | None = None) -> None:
+        """Look at what the witness has cosigned, and close the gate where that shows this store to be an older copy.
+
+        It is asked about `log`, or where none is named about the one that is written now.
+        """
+        name = log or log_name(self._context.ledger, self._publication.newest().generation)
+        credential = log_pass(self._context, Ledger(cosigner.verifier.name))
+        note = self._witnesses.latest(cosigner.url, monitor_path(name), credential=credential)
         if note is None:
             return
         record = self._context.record

@@ -23,6 +23,8 @@ from protocol.statement import DisputedLine
 ExceptionKind: TypeAlias = Literal[
     "store_behind",
     "start_unanswered",
+    "witness_silent",
+    "unwatched",
     "recovering",
     "succession_refused",
     "contradicted",
@@ -33,6 +35,7 @@ ExceptionKind: TypeAlias = Literal[
     "mismatched",
     "disputed",
     "misconduct",
+    "log_unproved",
     "waiting_for_partner",
 ]
 
@@ -55,6 +58,8 @@ _AGREED: Final = frozenset({WindowState.AGREED, WindowState.PAID, WindowState.CO
 _TO_DO: Final[dict[ExceptionKind, str]] = {
     "store_behind": "bring the missing entries back (tallystick recover), or open a successor (tallystick succeed)",
     "start_unanswered": "ask the partner whether its node runs, or go on without its answer (tallystick start)",
+    "witness_silent": "ask whoever runs the witness, or go on without its answer (tallystick start --witness)",
+    "unwatched": "name a witness (witnesses in node.toml): nobody outside could tell that the store is an older copy",
     "recovering": "wait for the partner's words; where none come or one cannot stand again, go on without "
     "(tallystick waive)",
     "succession_refused": "ask the partner: its new log does not come after all that it has shown of the one before",
@@ -67,6 +72,8 @@ _TO_DO: Final[dict[ExceptionKind, str]] = {
     "mismatched": "look at its lines; what only one side has is entered in dispute and moves to the next window",
     "disputed": "decide with the partner by the signed messages; the line is billed, or not, in a later window",
     "misconduct": "show the file of evidence to the partner and to whoever judges between you",
+    "log_unproved": "ask the partner: what it publishes of its log does not show what it has signed; until it does, "
+    "sign no statement, and have its log audited",
     "waiting_for_partner": "ask the partner whether its node runs and which address it has",
 }
 
@@ -117,8 +124,12 @@ class ExceptionsService:
         *,
         delivery_of: Callable[[Ledger], Delivery],
         standing_of: Callable[[], LedgerStanding] | None = None,
+        unproved_of: Callable[[Ledger], str | None] = lambda _: None,
+        is_unwatched: Callable[[], bool] = lambda: False,
     ) -> None:
         self._context = context
+        self._is_unwatched = is_unwatched
+        self._unproved_of = unproved_of
         self._standing_of = standing_of
         self._narrowing = Narrowing(context)
         self._delivery_of = delivery_of
@@ -137,6 +148,7 @@ class ExceptionsService:
             *(self._view("forced", *each) for each in forced),
             *self._windows(),
             *self._accused(),
+            *self._unproved(),
             *self._partners(),
         ]
         return ExceptionList(
@@ -152,6 +164,10 @@ class ExceptionsService:
             yield _about("store_behind", standing.ledger, standing.reason)
         for partner in standing.waiting:
             yield _about("start_unanswered", partner, None)
+        for witness in standing.waiting_witnesses:
+            yield _about("witness_silent", witness, None)
+        if self._is_unwatched():
+            yield _about("unwatched", standing.ledger, None)
         for each in standing.partners:
             if each.recovering:
                 waits = Code.INSUFFICIENT_POINTS.value if each.waits else None
@@ -255,6 +271,13 @@ class ExceptionsService:
             currency=currency,
             to_do=_TO_DO["mismatched"],
         )
+
+    def _unproved(self) -> Iterator[ExceptionView]:
+        """Yield the partners whose logs are not shown to be those that they have signed."""
+        for partner, _ in self._context.reader.partners():
+            reason = self._unproved_of(partner)
+            if reason is not None:
+                yield _about("log_unproved", partner, reason)
 
     def _partners(self) -> Iterator[ExceptionView]:
         for partner in self._context.reader.outbox_partners():

@@ -10,7 +10,7 @@ from node.services.answers import Document
 from node.services.context import Context
 from node.services.log_files import LogFiles
 from node.services.pages import encode_received
-from node.services.publication import Publication
+from node.services.publication import Publication, as_published
 from node.services.refusals import NodeCode, NodeRefusal
 from node.services.render import document_in
 from node.store.rows import SignedCheckpoint
@@ -136,7 +136,8 @@ class LogService:
             return current
         newest = self._context.reader.checkpoint_of(generation)
         assert newest is not None, "an entry is written with a checkpoint over it"
-        return newest
+        # Of a log that a successor has followed, what witnesses cosigned of its end is kept.
+        return as_published(newest, self._context.reader, ledger=self._context.ledger)
 
     def _past(self, generation: int) -> SignedCheckpoint:
         found = self._context.reader.checkpoint_of(generation)

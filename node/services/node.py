@@ -22,12 +22,17 @@ from node.services.exchange import Exchange
 from node.services.exchange_files import ExchangeFilesService
 from node.services.links import LinksService
 from node.services.log import LogService
+from node.services.log_access import LogAccess
 from node.services.partners import Contact, PartnersService
 from node.services.points import PointsService
+from node.services.proving import Proving
 from node.services.quotes import QuotesService
 from node.services.request_digest import RequestDigests
+from node.services.rotating import RotationService
 from node.services.settlement import SettlementService
+from node.services.start_question import StartQuestion
 from node.services.succession import SuccessionService
+from node.services.suspending import SuspensionService
 from node.services.witness import WitnessService
 from node.store.reader import StoreReader
 from protocol.errors import TallystickError
@@ -65,6 +70,7 @@ class Node:
         ports: Ports,
         url: str,
         witnessing: Witnessing | None = None,
+        log_is_open: bool = True,
     ) -> None:
         """Wire all services around the ledger that the store holds; nothing starts here."""
         context = _context_of(reader, writer, ports)
@@ -74,18 +80,10 @@ class Node:
         self.papers = ports.papers
         self.clock = ports.clock
         self.randomness = ports.randomness
-        self.exchange = Exchange(
-            ledger=self.ledger,
-            reader=reader,
-            writer=writer,
-            keyring=ports.keyring,
-            clock=ports.clock,
-            randomness=ports.randomness,
-            transport=ports.transport,
-            faults=ports.faults,
-        )
+        self.exchange = _exchange_of(context, writer, ports)
         witnessing = witnessing or Witnessing()
         self.log = LogService(context)
+        self.log_access = LogAccess(context, is_open=log_is_open)
         self.acknowledging = WitnessedWriter(writer, self.log.publication, ports.clock, count=witnessing.acknowledge)
         answering = replace(context, writer=self.acknowledging)
         self.exchange_files = ExchangeFilesService(context, self.exchange)
@@ -95,15 +93,17 @@ class Node:
         self.quotes = QuotesService(context)
         self.conversions = ConversionsService(answering)
         self.partners = PartnersService(context, url=url, contact_of=self._contact)
+        self.suspension, self.rotation = SuspensionService(context), RotationService(context)
         self.agreements = AgreementsService(context)
         self.settlement = SettlementService(context, ports.logs)
         self.accusations = AccusationsService(context)
+        self.proving = Proving(context, ports.logs)
         self.succession = SuccessionService(context, self.exchange, gate=writer.gate)
-        self.exceptions = ExceptionsService(context, delivery_of=self._delivery, standing_of=self.succession.standing)
+        self.exceptions = self._exceptions_of(context)
+        self.start_question = StartQuestion(writer.gate, self.exchange, witnessing)
         self.witness = WitnessService(context)
         self.cosigning = Cosigning(context, self.log.publication, ports.witnesses, witnessing)
         self.credentials = CredentialsService(context)
-
         self.reader = reader
         self._writer = writer
 
@@ -146,6 +146,15 @@ class Node:
             return False
         return True
 
+    def _exceptions_of(self, context: Context) -> ExceptionsService:
+        return ExceptionsService(
+            context,
+            delivery_of=self._delivery,
+            standing_of=self.succession.standing,
+            unproved_of=self.proving.unproved,
+            is_unwatched=lambda: self.start_question.is_unwatched,
+        )
+
     def _delivery(self, ledger: Ledger) -> Delivery:
         peer = self.exchange.peer(ledger)
         with peer.lock:
@@ -157,6 +166,19 @@ class Node:
             if not peer.excused or self.gate.behind is not None:
                 return Contact(channel="behind", last_contact=peer.last_contact)
             return Contact(channel="ready" if peer.outgoing.answered else "waiting", last_contact=peer.last_contact)
+
+
+def _exchange_of(context: Context, writer: WriterQueue, ports: Ports) -> Exchange:
+    return Exchange(
+        ledger=context.ledger,
+        reader=context.reader,
+        writer=writer,
+        keyring=ports.keyring,
+        clock=ports.clock,
+        randomness=ports.randomness,
+        transport=ports.transport,
+        faults=ports.faults,
+    )
 
 
 def _context_of(reader: StoreReader, writer: WriterQueue, ports: Ports) -> Context:

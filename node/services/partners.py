@@ -39,7 +39,7 @@ ContactOf = Callable[[Ledger], Contact]
 class PartnerView:
     """A partner: `agreement` is the digest of the one that binds, `fingerprint` what operators read aloud.
 
-    `exposure` has both directions once there is an agreement.
+    `exposure` has both directions once there is an agreement; nothing new begins with one that is `suspended`.
     """
 
     ledger: str
@@ -50,6 +50,7 @@ class PartnerView:
     agreement: str | None
     last_contact: str | None
     channel: Literal["ready", "waiting", "behind"]
+    suspended: bool
     exposure: tuple[ExposureView, ...]
 
 
@@ -147,6 +148,7 @@ class PartnersService:
             agreement=None if current is None else current[0],
             last_contact=contact.last_contact,
             channel=contact.channel,
+            suspended=record.suspended_seq is not None,
             exposure=() if current is None else tuple(exposures(self._context, ledger)),
         )
 

@@ -14,7 +14,7 @@ from protocol.identifiers import Account, Digest, Ledger, id_from_random
 from protocol.ledger import rules
 from protocol.ledger.commands import OrderConversion
 from protocol.ledger.moment import Moment
-from protocol.ledger.partners import known_partner
+from protocol.ledger.partners import active_partner
 from protocol.ledger.promotions import Offer, best_offer
 from protocol.ledger.state import HEAD, ONLY, Head, Lot, Table
 from protocol.ledger.terms import agreement_for_order, check_in_force
@@ -92,7 +92,7 @@ class QuotesService:
         """Return the terms of a conversion ordered now, or raise the refusal that the order would meet."""
         now = self._context.now
         view = StoredView(self._context.reader)
-        known_partner(view, request.partner)
+        active_partner(view, request.partner)
         digest, record = agreement_for_order(view, request.partner, at=now)
         check_in_force(record, at=now, grace=False)
         agreement = record.signed.agreement

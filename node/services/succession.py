@@ -43,11 +43,12 @@ class SucceedRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRequest:
-    """Start before the partners `without` have answered, for a `reason`."""
+    """Start before the partners `without`, and the `witnesses` of these names, have answered, for a `reason`."""
 
     id: Id
     without: tuple[Ledger, ...]
     reason: str
+    witnesses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,7 @@ class LedgerStanding:
     condition: Condition
     reason: str | None
     waiting: tuple[str, ...]
+    waiting_witnesses: tuple[str, ...]
     partners: tuple[PartnerStanding, ...]
 
 
@@ -113,6 +115,9 @@ class SuccessionService:
             condition = "behind"
         elif self._gate.waiting:
             condition, reason = "starting", "partners have not answered yet"
+        elif self._gate.witnesses:
+            names = ", ".join(sorted(self._gate.witnesses))
+            condition, reason = "starting", f"witnesses have not answered yet: {names}"
         elif recovering:
             condition, reason = "recovering", f"waits for its words from {recovering}"
         return LedgerStanding(
@@ -123,24 +128,32 @@ class SuccessionService:
             condition=condition,
             reason=reason,
             waiting=tuple(sorted(self._gate.waiting)),
+            waiting_witnesses=tuple(sorted(self._gate.witnesses)),
             partners=tuple(self._partner(ledger, record) for ledger in self._exchange.partners()),
         )
 
     def start(self, request: StartRequest) -> Pending[EntryAnswer]:
-        """Start without waiting for partners any longer; the entry that says so is the first of this start.
+        """Start without waiting for others any longer; the entry that says so is the first of this start.
 
         Raises `start_unanswered` through the answer while others are waited for than those named.
         """
         command = OverrideStart(
             id=request.id,
             request=self._context.digests.digest(
-                "start", {"id": request.id, "without": list(request.without), "reason": request.reason}
+                "start",
+                {
+                    "id": request.id,
+                    "without": list(request.without),
+                    "witnesses": list(request.witnesses),
+                    "reason": request.reason,
+                },
             ),
             partners=request.without,
+            witnesses=request.witnesses,
             reason=request.reason,
         )
         done = self._context.writer.submit(CommandWork([command]))
-        done.add_done_callback(lambda future: self._go_on(future, request.without))
+        done.add_done_callback(lambda future: self._go_on(future, request))
         return Pending(done, self._context.render_first)
 
     def waive(self, request: WaiveRequest) -> Pending[EntryAnswer]:
@@ -244,10 +257,12 @@ class SuccessionService:
 
     # --- What follows once it is durable; on the writer's thread.
 
-    def _go_on(self, done: "Future[list[Answer]]", without: Sequence[Ledger]) -> None:
+    def _go_on(self, done: "Future[list[Answer]]", request: StartRequest) -> None:
         if done.exception() is None:
-            for partner in without:
+            for partner in request.without:
                 self._gate.answered(partner)
+            for witness in request.witnesses:
+                self._gate.witness_answered(witness)
             self._exchange.wake()
 
     def _succeeded(self, done: "Future[Sealed]", peers: Sequence[Peer]) -> None:
@@ -256,6 +271,8 @@ class SuccessionService:
                 self._gate.answered(peer.ledger)
                 # The words that it has shown to be lost are those that are now asked for.
                 peer.excused, peer.lacks = True, None
+            # Witnesses are asked about the log before no more: the next one begins.
+            self._gate.close_for_witnesses(())
             self._gate.restored()
             self._exchange.wake()
 

@@ -14,12 +14,12 @@ from node.services.misconduct import accuse, keys_of
 from node.services.refusals import NodeCode, NodeRefusal
 from node.store.reader import StoreReader
 from node.store.rows_witness import PutWitnessed
-from protocol.agreement import key_of
 from protocol.audit.evidence import Fork
 from protocol.checkpoint import parse_checkpoint, sign_cosignature
 from protocol.errors import AddCheckpointInvalid, Code, IdentifierInvalid, Refusal
 from protocol.identifiers import Digest, Ledger, first_of, parse_ledger
-from protocol.keys import Role, SigningKey
+from protocol.keys import Role, Signer
+from protocol.ledger.rotation import log_keys
 from protocol.ledger.state import PARTNERS, PartnerRecord
 from protocol.ledger.view import Need, Overlay
 from protocol.note import Note, Verifier, format_note, parse_note
@@ -50,14 +50,15 @@ class WitnessedLog:
     @property
     def known(self) -> Known:
         """Return what a decision goes by."""
-        verifier = Verifier(self.record.log, key_of(self.record.keys, Role.LOG))
-        return Known(trusted=(verifier,), last=parse_checkpoint(self.last.text) if self.last else None)
+        first, *later = (Verifier(self.record.log, key) for key in log_keys(self.record))
+        last = parse_checkpoint(self.last.text) if self.last else None
+        return Known(trusted=(first,), later=tuple(later), last=last)
 
 
 class Cosigner:
     """A witness's key, and what its store has of the logs that it cosigns: those that partners now write."""
 
-    def __init__(self, reader: StoreReader, *, name: str, key: SigningKey) -> None:
+    def __init__(self, reader: StoreReader, *, name: str, key: Signer) -> None:
         self.reader = reader
         self._name = name
         self._key = key

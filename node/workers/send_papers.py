@@ -54,4 +54,5 @@ class SendPapers:
 
 
 def _name(paper: Paper) -> str:
-    return f"{paper.url} {sha256(paper.document).hexdigest()}"
+    # A proposal that is made again, since it was lost at the partner, is another one to send.
+    return f"{paper.url} {sha256(paper.document).hexdigest()} {paper.kept_at}"

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from node.app.directory import public_key
+from node.app.key_files import public_key
 from node.cli.answers import ConversionList
 from node.cli.api_client import Query
 from node.services.publication import PUBLISHED_WITHIN_SECONDS

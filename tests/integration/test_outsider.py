@@ -14,7 +14,8 @@ from urllib.request import Request, urlopen
 import msgspec
 import pytest
 
-from node.app.directory import Created, create_node_directory, public_key
+from node.app.directory import Created, create_node_directory
+from node.app.key_files import public_key
 from node.app.open import OpenedNode, open_node
 from node.app.serve import NodeServer
 from node.services.credentials import CallerRole

@@ -12,13 +12,15 @@ import httpx
 import msgspec
 import pytest
 
-from node.app.directory import Created, create_node_directory, public_key
+from node.app.directory import Created, create_node_directory
+from node.app.key_files import public_key
 from node.app.open import open_node
 from node.app.serve import NodeServer
 from node.services.credentials import CallerRole
 from protocol.keys import Role
 from protocol.note import KeyType, Verifier, format_vkey, parse_note, signers_of
 from protocol.witness import monitor_path, parse_size, take_cosignatures
+from tests.support.crashing_node import poll
 from tests.support.documents import AURORA, BLUEBIRD, introduction, invitation_bytes, uuid
 from tests.support.logs import TestLog
 
@@ -119,12 +121,12 @@ def test_an_answer_waits_for_a_witness_that_is_down(tmp_path: Path) -> None:
     with served(witness) as witness_url:
         port = int(witness_url.rpartition(":")[2])
         lines = [f"{format_vkey(cosigner_of(witness))} {witness_url}/witness/v1"]
-        with served(aurora, witnesses=lines, ack_after_witness=1) as url:
+        with served(aurora, witnesses=lines, ack_after_witness=1, start_answers="none") as url:
             first = httpx.post(f"{url}/v1/accounts", json=body, headers=headers, timeout=SECONDS_MAX)
             assert first.status_code == 201, first.text
             kept = httpx.get(f"{witness_url}/witness/v1/{monitor_path(AURORA.ledger)}", timeout=SECONDS_MAX)
             assert int(kept.text.split("\n")[1]) == 2
-    with served(aurora, witnesses=lines, ack_after_witness=1) as url:
+    with served(aurora, witnesses=lines, ack_after_witness=1, start_answers="none") as url:
         body = {"id": uuid("bob"), "kind": "member"}
         waited = httpx.post(f"{url}/v1/accounts", json=body, headers=headers, timeout=SECONDS_MAX)
         assert (waited.status_code, waited.json()["code"]) == (503, "unwitnessed")
@@ -141,3 +143,11 @@ def test_an_answer_waits_for_a_witness_that_is_down(tmp_path: Path) -> None:
                     break
             assert answered.status_code == 201
             assert answered.json()["id"] == uuid("bob")
+    with served(aurora, witnesses=lines) as url:
+        body = {"id": uuid("cat"), "kind": "member"}
+        refused = httpx.post(f"{url}/v1/accounts", json=body, headers=headers, timeout=SECONDS_MAX)
+        assert (refused.status_code, refused.json()["code"]) == (503, "start_unanswered")
+        with served(witness, port=port):
+            poll(lambda: httpx.get(f"{url}/readyz", timeout=SECONDS_MAX).is_success or None, "the witness's answer")
+            done = httpx.post(f"{url}/v1/accounts", json=body, headers=headers, timeout=SECONDS_MAX)
+            assert done.status_code == 201, done.text

@@ -14,7 +14,7 @@ import msgspec
 from node.api.app import create_app
 from node.app.directory import Created, create_node_directory
 from node.app.open import PortOverrides, open_node
-from node.ports import TransportFailed
+from node.ports import TransportFailed, Witnesses
 from node.services.credentials import CallerRole
 from node.services.node import Node
 from node.store.columns import METADATA
@@ -33,7 +33,8 @@ from tests.support.documents import (
     invitation_bytes,
     uuid,
 )
-from tests.support.nodes import FakeClock, SeededRandomness
+from tests.support.keyrings import SeededRandomness
+from tests.support.nodes import FakeClock
 
 Json: TypeAlias = dict[str, object]
 Rows: TypeAlias = dict[str, list[tuple[object, ...]]]
@@ -128,7 +129,11 @@ class Api:
 
 @contextmanager
 def api_of(
-    directory: Path, database_url: str | None = None, *, settings: Mapping[str, object] | None = None
+    directory: Path,
+    database_url: str | None = None,
+    *,
+    settings: Mapping[str, object] | None = None,
+    witnesses: Witnesses | None = None,
 ) -> Iterator[Api]:
     """Lend the application of a new node of Aurora in `directory`, which must not exist yet."""
     clock, randomness, papers = FakeClock(), SeededRandomness("api"), KeptPapers()
@@ -143,7 +148,9 @@ def api_of(
         clock=clock,
         randomness=randomness,
     )
-    ports = PortOverrides(clock=clock, randomness=randomness, transport=NoTransport(), papers=papers)
+    ports = PortOverrides(
+        clock=clock, randomness=randomness, transport=NoTransport(), papers=papers, witnesses=witnesses
+    )
     with (
         open_node(directory, ports=ports) as opened,
         Database.open(database_url or f"sqlite:///{directory / 'ledger.sqlite'}") as database,

@@ -85,6 +85,13 @@ def side(ledger: str, points: str) -> Side:
     return Side(ledger=Ledger(ledger), points=Asset(points), signing_keys=keys)
 
 
+def log_key(who: Side, number: int) -> SigningKey:
+    """Return the key that a brand's log gets as number `number`; the first is number 0."""
+    if not number:
+        return who.signing_keys[Role.LOG]
+    return SigningKey(sha256(f"{who.ledger} log {number}".encode()).digest())
+
+
 AURORA: Final = side("aurora.example/main.1", "AUR")
 BLUEBIRD: Final = side("bluebird.example/main.1", "BLU")
 COPPER: Final = side("copper.example/main.1", "COP")

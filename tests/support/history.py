@@ -19,6 +19,7 @@ from tests.support.documents import (
     signed_agreement,
     uuid,
 )
+from tests.support.keys import resume, rotate, suspend, take_log_key
 from tests.support.ledger import (
     MemoryLedger,
     Pair,
@@ -75,6 +76,10 @@ def succession() -> tuple[MemoryLedger, MemoryLedger]:
     end(ledger, partner.name, words=1)
     name = uuid("override")
     ledger.execute(commands.OverrideStart(id=name, partners=(COPPER.ledger,), reason="partner_gone"))
+    suspend(ledger, COPPER.ledger)
+    resume(ledger, COPPER.ledger)
+    rotate(ledger)
+    take_log_key(ledger, COPPER)
     return ledger, partner
 
 

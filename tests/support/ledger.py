@@ -31,9 +31,9 @@ from tests.support.documents import (
     USD,
     Side,
     agreement,
-    digest,
     digest_of_body,
     hex_16,
+    log_key,
     signed_agreement,
     uuid,
 )
@@ -217,7 +217,7 @@ def genesis_of(side: Side, *, currencies: Sequence[Asset] = (USD,)) -> commands.
         points_name=f"{side.points} points",
         currencies=tuple(currencies),
         keys=side.keys,
-        next_log_key=digest(f"{side.ledger} next"),
+        next_log_key=log_key(side, 1).public.digest,
     )
 
 

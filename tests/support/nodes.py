@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from random import Random
 from typing import Final, TypeVar
 
 from node.engine.engine import Engine
@@ -26,8 +25,7 @@ from protocol.agreement import Agreement, Transport, WindowCalendar, agreement_d
 from protocol.entries import AnyEntry, decode_entry, unseal
 from protocol.errors import TallystickError
 from protocol.fields import format_time, later
-from protocol.identifiers import Account, Alias, Asset, Digest, Id, Ledger, program_of
-from protocol.keys import Role, SigningKey
+from protocol.identifiers import Account, Alias, Asset, Id, Ledger, program_of
 from protocol.ledger import commands, names, rules
 from protocol.ledger.state import ACCOUNTS, BALANCES, OUTGOING, AccountRecord, OutgoingRecord
 from protocol.ledger.view import Overlay
@@ -40,11 +38,11 @@ from tests.support.documents import (
     USD,
     Side,
     agreement,
-    digest,
     hex_16,
     signed_agreement,
     uuid,
 )
+from tests.support.keyrings import SeededRandomness, SideKeyring
 from tests.support.ledger import Rows, genesis_of, holder, rows_of
 
 ANN: Final = holder("ann")
@@ -80,30 +78,6 @@ class FakeClock:
     def jump(self, seconds: float) -> None:
         """Set the wall clock to another time, forwards or back."""
         self._now += timedelta(seconds=seconds)
-
-
-class SeededRandomness:
-    """Bytes that look random and are the same in each run."""
-
-    def __init__(self, seed: str) -> None:
-        self._random = Random(seed)
-
-    def token(self, count: int) -> bytes:
-        return self._random.randbytes(count)
-
-
-class SideKeyring:
-    """The keys of a brand of the tests."""
-
-    def __init__(self, side: Side) -> None:
-        self._side = side
-
-    def key(self, role: Role) -> SigningKey:
-        return self._side.signing_keys[role]
-
-    @property
-    def next_log_key(self) -> Digest:
-        return digest(f"{self._side.ledger} next")
 
 
 class FaultPoints:

@@ -17,7 +17,7 @@ import httpx
 import msgspec
 
 from node.app.directory import create_node_directory, token_path
-from node.app.system import read_keyring
+from node.app.key_files import read_keyring
 from node.peers.http import ENVELOPES_PATH, PARCEL_MEDIA_TYPE
 from node.services.credentials import CallerRole
 from node.services.fsck import fsck

@@ -27,7 +27,8 @@ from protocol.errors import TallystickError
 from protocol.identifiers import Account, Id, Ledger
 from tests.support.api import Json
 from tests.support.documents import AURORA, uuid
-from tests.support.nodes import FakeClock, SeededRandomness
+from tests.support.keyrings import SeededRandomness
+from tests.support.nodes import FakeClock
 
 SANDBOX: Final = Ledger(LEDGER)
 BRAND_URL: Final = "http://aurora.example"

@@ -12,7 +12,8 @@ from node.services.settlement import SettlementService
 from node.workers.close_windows import CloseWindows
 from protocol.identifiers import Ledger
 from protocol.ledger.state import LEDGER, ONLY
-from tests.support.nodes import Alliance, LocalNetwork, LocalNode, SeededRandomness, SideKeyring
+from tests.support.keyrings import SeededRandomness, SideKeyring
+from tests.support.nodes import Alliance, LocalNetwork, LocalNode
 
 
 class LocalLogs:
@@ -23,13 +24,14 @@ class LocalLogs:
         self.asked: list[str] = []
         self.changed: Callable[[bytes], bytes | None] = lambda data: data
 
-    def fetch(self, url: str, path: str) -> bytes | None:
+    def fetch(self, url: str, path: str, *, credential: str | None = None) -> bytes | None:
         self.asked.append(path)
         node = self._network.nodes.get(url)
         if node is None or not node.is_up:
             raise TransportFailed("connection refused")
+        log = LogService(context_of(node))
         try:
-            return self.changed(LogService(context_of(node)).tile(path))
+            return self.changed(log.checkpoint() if path == "checkpoint" else log.tile(path))
         except NodeRefusal:
             return None
 

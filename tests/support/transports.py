@@ -12,7 +12,8 @@ from node.store.rows import PartnerUrl
 from protocol.agreement import Transport
 from protocol.ledger.state import LEDGER, ONLY
 from tests.support.documents import AURORA, BLUEBIRD
-from tests.support.nodes import Alliance, LocalNode, SeededRandomness, SideKeyring, alliance, make_alliance
+from tests.support.keyrings import SeededRandomness, SideKeyring
+from tests.support.nodes import Alliance, LocalNode, alliance, make_alliance
 
 SIDES: Final = (AURORA, BLUEBIRD)
 CYCLE_SECONDS: Final = 60

@@ -32,7 +32,8 @@ from node.workers.send_papers import SendPapers
 from protocol.identifiers import Ledger, Network
 from scripts.alliance.brands import Brand
 from tests.support.documents import hex_16
-from tests.support.nodes import FakeClock, SeededRandomness
+from tests.support.keyrings import SeededRandomness
+from tests.support.nodes import FakeClock
 
 NETWORK: Final = Network(hex_16("whole nodes"))
 JSON: Final = "application/json"
@@ -75,8 +76,9 @@ class Loopback:
     def send(self, url: str, document: bytes) -> None:
         self._post(url, document, JSON)
 
-    def fetch(self, url: str, path: str) -> bytes | None:
-        response = self.loop.run(self.clients[httpx.URL(url).host].get(f"{url}/{path}"))
+    def fetch(self, url: str, path: str, *, credential: str | None = None) -> bytes | None:
+        headers = {} if credential is None else {"authorization": credential}
+        response = self.loop.run(self.clients[httpx.URL(url).host].get(f"{url}/{path}", headers=headers))
         return response.content if response.is_success else None
 
     def _post(self, address: str, content: bytes, media_type: str) -> bytes:
@@ -104,8 +106,14 @@ class WholeNode:
             ExpireHolds(node.points).step,
             CloseWindows(node.settlement).step,
             GatherEvidence(node.accusations).step,
+            self._prove,
             KeepState(node.log, self.opened.directory / STATE_NAME).step,
         )
+
+    def _prove(self) -> None:
+        # Here on the test's own thread, where `serve` has several.
+        for partner in self.node.proving.due():
+            self.node.proving.prove(partner)
 
     @property
     def node(self) -> Node:

@@ -72,7 +72,7 @@ class PlayedWitnesses:
     def add_checkpoint(self, url: str, request: bytes) -> WitnessAnswer:
         return self._reach(url).answer(request)
 
-    def latest(self, url: str, path: str) -> bytes | None:
+    def latest(self, url: str, path: str, *, credential: str | None = None) -> bytes | None:
         for origin, note in self._reach(url).shown.items():
             if monitor_path(origin) == path:
                 return format_note(note)

@@ -21,6 +21,7 @@ from protocol.policy import (
     cosigners,
     format_policy,
     parse_policy,
+    quorum_lines,
     require_quorum,
     verify_by_policy,
 )
@@ -267,3 +268,35 @@ def test_the_largest_policy_is_read() -> None:
 def test_no_policy_has_impossible_parts(parts: dict[str, object]) -> None:
     with pytest.raises(ProtocolError):
         Policy(**parts)  # type: ignore[arg-type]
+
+
+def signed(*numbers: int) -> list[Verifier]:
+    return [COSIGNERS[number] for number in numbers]
+
+
+def test_each_group_that_counts_is_told_in_words() -> None:
+    read = parse_policy(TWO_LEVELS)
+    x1, x2, x3, y1, y2 = (f"'{name}' ({COSIGNERS[at].name})" for at, name in enumerate(("X1", "X2", "X3", "Y1", "Y2")))
+    assert quorum_lines(read, signed(0, 4, 5)) == (
+        f"the group 'X' asks for 2 of 3: {x1} has cosigned, {x2} is missing, {x3} is missing: not enough",
+        f"the group 'Y' asks for 1 of 2: {y1} is missing, {y2} has cosigned: enough",
+        "the quorum 'X-and-Y' asks for 2 of 2: 'X' is missing, 'Y' has cosigned: not enough",
+    )
+    with pytest.raises(QuorumMissing) as caught:
+        require_quorum(read, signed(0, 4))
+    assert caught.value.lines == quorum_lines(read, signed(0, 4))
+    assert quorum_lines(read, signed(0, 2, 3))[-1].endswith("'X' has cosigned, 'Y' has cosigned: enough")
+
+
+def test_a_group_that_does_not_count_is_not_told() -> None:
+    lines = ("group g 1 a", "group h all b", "quorum h")
+    two = policy(f"log {L}", f"witness a {W[0]}", f"witness b {W[1]}", *lines)
+    assert [line.partition(" asks")[0] for line in quorum_lines(two, signed(0))] == ["the quorum 'h'"]
+
+
+def test_a_quorum_of_one_or_none_is_told_in_words() -> None:
+    one = policy(f"log {L}", f"witness w {W[0]}", "quorum w")
+    told = f"the policy asks for the witness 'w' ({COSIGNERS[0].name})"
+    assert quorum_lines(one, []) == (f"{told}: is missing",)
+    assert quorum_lines(one, signed(0)) == (f"{told}: has cosigned",)
+    assert quorum_lines(policy("quorum none"), []) == ("the policy asks for no witness",)

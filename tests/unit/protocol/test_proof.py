@@ -1,14 +1,14 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
-from protocol.checkpoint import Checkpoint, sign_checkpoint
+from protocol.checkpoint import Checkpoint, sign_checkpoint, sign_cosignature
 from protocol.errors import NoteInvalid, ProofInvalid, ProtocolError, SignatureInvalid
 from protocol.keys import SigningKey, encode_base64
 from protocol.limits import ENTRY_BYTES_MAX, LOG_SIZE_MAX, NOTE_BYTES_MAX, RECEIPT_BYTES_MAX
 from protocol.merkle import Hash, MemoryTree, leaf_hash
-from protocol.note import Verifier
+from protocol.note import Verifier, format_note, parse_note
 from protocol.proof import (
     HEADER,
     OpenedReceipt,
@@ -16,6 +16,7 @@ from protocol.proof import (
     format_receipt,
     open_receipt,
     parse_receipt,
+    refreshed,
     verify_receipt,
 )
 from tests.support.rfc6962 import flip
@@ -155,3 +156,51 @@ def test_a_receipt_is_bounded() -> None:
 def test_parts_beyond_the_bounds_make_no_receipt(change: Mapping[str, object]) -> None:
     with pytest.raises(ProofInvalid):
         replace(RECEIPT, **change)  # type: ignore[arg-type]
+
+
+def signed_at(size: int, *names: str, index: int = 4, entries: Sequence[bytes] = ENTRIES) -> Receipt:
+    """Return a receipt from a log of `size` entries that these witnesses have cosigned."""
+    tree = MemoryTree(map(leaf_hash, entries[:size]))
+    stated = Checkpoint(origin=ORIGIN, size=size, root=tree.root())
+    lines = [
+        sign_cosignature(stated, name=name, key=SigningKey(name.encode().ljust(32)), time_seconds=1) for name in names
+    ]
+    note = parse_note(sign_checkpoint(stated, key=KEY)).with_signatures(lines)
+    return Receipt(extra=entries[index], index=index, proof=tree.inclusion_proof(index), checkpoint=format_note(note))
+
+
+def test_of_two_receipts_the_later_stays() -> None:
+    early, late = signed_at(5, "w1", "w2"), signed_at(7, "w1")
+    assert refreshed(early, late) == late
+    assert refreshed(late, early) == late
+
+
+def test_cosignatures_of_one_checkpoint_are_joined() -> None:
+    both = refreshed(signed_at(7, "w1", "w2"), signed_at(7, "w2", "w3"))
+    names = [line.name for line in parse_note(both.checkpoint).signatures]
+    assert names == [ORIGIN, "w2", "w3", "w1"]
+    assert open_receipt(format_receipt(both), VERIFIERS).entry == ENTRIES[4]
+    assert refreshed(both, both) == both
+
+
+OTHERS = [*ENTRIES[:5], b"another", ENTRIES[6]]
+UNLIKE: dict[str, Receipt] = {
+    "another entry": replace(RECEIPT, extra=ENTRIES[3]),
+    "another place": signed_at(7, index=3),
+    "no entry": replace(RECEIPT, extra=None),
+    "another log": replace(
+        RECEIPT, checkpoint=sign_checkpoint(replace(CHECKPOINT, origin="b.example/main.1"), key=KEY)
+    ),
+    "another path": replace(RECEIPT, proof=RECEIPT.proof[::-1]),
+    "another history": signed_at(7, entries=OTHERS),
+    "no note": replace(RECEIPT, checkpoint=b"nothing"),
+}
+
+
+@pytest.mark.parametrize("what", UNLIKE)
+def test_what_is_no_later_receipt_of_the_same_is_refused(what: str) -> None:
+    with pytest.raises(ProtocolError):
+        refreshed(RECEIPT, UNLIKE[what])
+    if what == "no entry":
+        with pytest.raises(ProofInvalid):
+            refreshed(UNLIKE[what], UNLIKE[what])

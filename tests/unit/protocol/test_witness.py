@@ -179,6 +179,18 @@ def test_a_log_in_the_middle_of_a_change_of_keys_is_trusted_by_either() -> None:
         assert status(replace(request(0), note=note_of(at(9), key)), both) == 200
 
 
+def test_a_log_that_has_got_a_new_key_is_trusted_by_all_of_its_keys() -> None:
+    rotated = Known(trusted=(TRUSTED,), later=(Verifier(ORIGIN, NEXT_LOG.public),))
+    both = parse_note(sign_checkpoint(at(9), key=LOG, later=[NEXT_LOG]))
+    decision = decide(replace(request(0), note=both), rotated)
+    assert isinstance(decision, Accepted)
+    assert decision.note == both
+    for key in (LOG, NEXT_LOG):
+        assert status(replace(request(0), note=note_of(at(9), key)), rotated) == 403
+    broken = Note(both.text, (both.signatures[0], replace(both.signatures[1], blob=bytes(64))))
+    assert status(replace(request(0), note=broken), rotated) == 403
+
+
 @pytest.mark.parametrize(("old", "last"), [(0, 6), (5, 6), (7, 6), (9, 6), (6, None), (6, 0), (0, 9)])
 def test_another_old_size_is_told_the_right_one(old: int, last: int | None) -> None:
     decision = decide(request(old), known(last))

@@ -6,6 +6,7 @@ import pytest
 
 from node.api.app import routes_of
 from node.api.auth import SCHEME, Requires
+from node.api.log_reading import OPTIONAL, READS_LOG
 from node.api.problems import MEDIA_TYPE
 from tests.support.api import Api, Json
 
@@ -13,6 +14,19 @@ WITNESS = "POST /witness/v1/add-checkpoint"
 """Another standard's route, with answers of its own: words and sizes, and a body of any media type."""
 
 NO_PROBLEMS = {WITNESS: {"400", "403", "404", "409", "422"}, "GET /readyz": {"503"}}
+
+
+GUARDED = {
+    f"{method} {route.path.replace(':path', '')}"
+    for route in routes_of()
+    if any(isinstance(each.dependency, Requires) for each in route.dependencies)
+    for method in route.methods or ()
+}
+OPEN_OR_CLOSED = {
+    f"GET {route.path.replace(':path', '')}"
+    for route in routes_of()
+    if any(each.dependency is READS_LOG for each in route.dependencies)
+}
 
 
 @pytest.fixture(scope="module")
@@ -53,15 +67,12 @@ def test_every_refusal_is_a_problem(document: Json) -> None:
 
 
 def test_guarded_routes_name_their_credential_and_how_it_is_refused(document: Json) -> None:
-    guarded = {
-        f"{method} {route.path.replace(':path', '')}"
-        for route in routes_of()
-        if any(isinstance(each.dependency, Requires) for each in route.dependencies)
-        for method in route.methods or ()
-    }
     for name, operation in operations(document):
-        assert (operation.get("security") == [{SCHEME: []}]) == (name in guarded), name
-        assert ({"401", "403"} <= responses_of(operation).keys()) == (name in guarded), name
+        security = operation.get("security")
+        assert (security == [{SCHEME: []}]) == (name in GUARDED), name
+        assert (security == OPTIONAL["security"]) == (name in OPEN_OR_CLOSED), name
+        refused = {"401", "403"} <= responses_of(operation).keys()
+        assert refused == (name in GUARDED | OPEN_OR_CLOSED), name
 
 
 def test_routes_with_a_body_say_how_it_is_refused(document: Json) -> None:

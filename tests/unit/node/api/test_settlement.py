@@ -17,7 +17,8 @@ from node.store.rows import PutSetting
 from tests.support.api import Json, KeptPapers
 from tests.support.differing import invent
 from tests.support.documents import AURORA, BLUEBIRD, uuid
-from tests.support.nodes import Alliance, LocalNode, SeededRandomness, SideKeyring, alliance, convert, make_alliance
+from tests.support.keyrings import SeededRandomness, SideKeyring
+from tests.support.nodes import Alliance, LocalNode, alliance, convert, make_alliance
 from tests.support.settling import LocalLogs, settlers, work
 
 SIDES = (AURORA, BLUEBIRD)

@@ -13,8 +13,9 @@ from node.store.reader import StoreReader
 from protocol.entries import AnyEntry, decode_entry
 from protocol.ledger.commands import AnyCommand
 from tests.support.documents import AURORA, NOW
+from tests.support.keyrings import SeededRandomness, SideKeyring
 from tests.support.ledger import genesis_of
-from tests.support.nodes import FaultPoints, SeededRandomness, SideKeyring
+from tests.support.nodes import FaultPoints
 from tests.unit.node.engine.faulty_writer import FaultyWriter, faulty_writer
 from tests.unit.node.engine.works import opening, work
 

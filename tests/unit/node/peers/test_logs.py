@@ -1,13 +1,15 @@
-"""Tiles over HTTP: what a partner publishes, and every way in which it cannot be read."""
+"""Checkpoints and tiles over HTTP: what a partner publishes, and every way in which it cannot be read."""
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from node.peers.logs import FILE_BYTES_MAX, HttpLogs
 from node.ports import TransportFailed
+from protocol.limits import NOTE_BYTES_MAX
 
 
 class Partner(ThreadingHTTPServer):
@@ -18,6 +20,7 @@ class Partner(ThreadingHTTPServer):
         self.status = 200
         self.answer = b"tile"
         self.paths: list[str] = []
+        self.credentials: list[str | None] = []
 
     @property
     def url(self) -> str:
@@ -29,6 +32,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.paths.append(self.path)
+        self.server.credentials.append(self.headers["authorization"])
         self.send_response(self.server.status)
         self.send_header("content-length", str(len(self.server.answer)))
         self.end_headers()
@@ -48,29 +52,44 @@ def partner() -> Iterator[Partner]:
         thread.join()
 
 
-def test_a_file_is_read_or_is_not_there(partner: Partner) -> None:
-    assert HttpLogs().fetch(partner.url, "tile/0/000.p/7") == b"tile"
+@pytest.fixture
+def logs() -> Iterator[HttpLogs]:
+    with closing(HttpLogs()) as lent:
+        yield lent
+
+
+def test_a_file_is_read_or_is_not_there(partner: Partner, logs: HttpLogs) -> None:
+    assert logs.fetch(partner.url, "tile/0/000.p/7") == b"tile"
     partner.status = 404
-    assert HttpLogs().fetch(partner.url, "tile/0/000") is None
+    assert logs.fetch(partner.url, "tile/0/000") is None
     assert partner.paths == ["/tile/0/000.p/7", "/tile/0/000"]
 
 
+def test_a_credential_goes_along_where_one_is_given(partner: Partner, logs: HttpLogs) -> None:
+    logs.fetch(partner.url, "checkpoint", credential="Tallystick abc")
+    logs.fetch(partner.url, "checkpoint")
+    assert partner.credentials == ["Tallystick abc", None]
+
+
 @pytest.mark.parametrize("status", [302, 401, 403, 500, 503])
-def test_another_answer_tells_nothing(partner: Partner, status: int) -> None:
+def test_another_answer_tells_nothing(partner: Partner, logs: HttpLogs, status: int) -> None:
     partner.status = status
     with pytest.raises(TransportFailed, match=str(status)):
-        HttpLogs().fetch(partner.url, "tile/0/000")
+        logs.fetch(partner.url, "tile/0/000")
 
 
-def test_what_is_no_tile_is_not_read_to_its_end(partner: Partner) -> None:
-    partner.answer = bytes(FILE_BYTES_MAX)
-    assert HttpLogs().fetch(partner.url, "tile/0/000") == bytes(FILE_BYTES_MAX)
-    partner.answer = bytes(FILE_BYTES_MAX + 1)
+@pytest.mark.parametrize(("path", "bytes_max"), [("tile/0/000", FILE_BYTES_MAX), ("checkpoint", NOTE_BYTES_MAX)])
+def test_what_is_no_file_of_a_log_is_not_read_to_its_end(
+    partner: Partner, logs: HttpLogs, path: str, bytes_max: int
+) -> None:
+    partner.answer = bytes(bytes_max)
+    assert logs.fetch(partner.url, path) == bytes(bytes_max)
+    partner.answer = bytes(bytes_max + 1)
     with pytest.raises(TransportFailed, match="longer"):
-        HttpLogs().fetch(partner.url, "tile/0/000")
+        logs.fetch(partner.url, path)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "no url", "ftp://127.0.0.1"])
-def test_nobody_answers(url: str) -> None:
+def test_nobody_answers(logs: HttpLogs, url: str) -> None:
     with pytest.raises(TransportFailed):
-        HttpLogs().fetch(url, "tile/0/000")
+        logs.fetch(url, "tile/0/000")

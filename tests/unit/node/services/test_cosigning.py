@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from node.app.key_files import read_keyring
 from node.app.open import open_node
-from node.app.system import read_keyring
 from node.ports import WitnessAnswer
 from node.services import cosigning as cosigning_module
 from node.services.context import Context, WriteWork
@@ -24,8 +24,8 @@ from protocol.proof import parse_receipt
 from protocol.witness import AddCheckpoint, format_size
 from tests.support.api import Api, api_of, meet
 from tests.support.documents import BLUEBIRD, uuid
+from tests.support.keyrings import SeededRandomness
 from tests.support.logs import TestLog
-from tests.support.nodes import SeededRandomness
 from tests.support.witnesses import PlayedWitness, PlayedWitnesses
 
 

@@ -26,8 +26,9 @@ from tests.support.documents import (
     signed_agreement,
     uuid,
 )
+from tests.support.keyrings import SeededRandomness, SideKeyring
 from tests.support.ledger import MemoryLedger, convert, order, pair_of, receive
-from tests.support.nodes import FakeClock, SeededRandomness, SideKeyring
+from tests.support.nodes import FakeClock
 from tests.unit.node.store.recorder import write_log
 
 _T = TypeVar("_T")

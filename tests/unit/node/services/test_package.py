@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from node.peers.log_source import PackageSource
-from node.services.auditing import SeenCheckpoints, audit
+from node.services.audit_state import AuditState
+from node.services.auditing import audit
 from node.services.package import StoreSource, export, write_package
 from node.store.database import Database
 from protocol.audit.findings import FindingCode, Verdict
@@ -137,7 +138,7 @@ def test_a_package_that_cannot_be_written_is_said_in_words(tmp_path: Path) -> No
 
 def test_an_auditor_remembers_what_was_seen(tmp_path: Path) -> None:
     made = alliance()
-    seen = SeenCheckpoints(tmp_path / "seen")
+    seen = AuditState(tmp_path / "seen")
     files = made.source.files()
     assert audit([MemorySource(files)], seen=seen).verdict is Verdict.HELD
     open_holder(made.source.ledger, "somebody")
@@ -157,7 +158,7 @@ def test_an_auditor_remembers_what_was_seen(tmp_path: Path) -> None:
 
 
 def test_a_smaller_checkpoint_never_replaces_a_larger_one(tmp_path: Path) -> None:
-    seen = SeenCheckpoints(tmp_path)
+    seen = AuditState(tmp_path)
     for entries in ([b"one", b"two"], [b"one"]):
         note = signed_checkpoint(AURORA, entries)
         seen.remember(checkpoint_of(AURORA, entries), note)
@@ -167,7 +168,7 @@ def test_a_smaller_checkpoint_never_replaces_a_larger_one(tmp_path: Path) -> Non
 def test_what_was_seen_must_be_readable_and_writable(tmp_path: Path) -> None:
     (tmp_path / "x.checkpoint").write_bytes(b"no note")
     with pytest.raises(CouldNotCheck, match="cannot be read"):
-        list(SeenCheckpoints(tmp_path).checkpoints())
+        list(AuditState(tmp_path).checkpoints())
     (tmp_path / "file").touch()
     with pytest.raises(CouldNotCheck, match="cannot be written"):
-        audit([MemorySource(alliance().source.files())], seen=SeenCheckpoints(tmp_path / "file" / "seen"))
+        audit([MemorySource(alliance().source.files())], seen=AuditState(tmp_path / "file" / "seen"))

@@ -6,7 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from node.services.partner_log import PAUSE_SECONDS, PartnerLog
+from node.services.partner_log import PartnerLog
+from node.services.published_logs import PAUSE_SECONDS
 from node.services.refusals import NodeCode, NodeRefusal
 from node.services.signing import Signing
 from node.store.rows import PartnerUrl

@@ -17,7 +17,7 @@ from node.services.requests import IssueRequest, RedeemRequest, TransactionReque
 from protocol.identifiers import Account
 from protocol.ledger.state import Lot
 from tests.support.documents import NOW, uuid
-from tests.support.nodes import SeededRandomness
+from tests.support.keyrings import SeededRandomness
 
 KEY = bytes(range(32))
 DIGESTS = RequestDigests(KEY)

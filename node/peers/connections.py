@@ -1,0 +1,40 @@
+"""The pools of connections to partners and witnesses, each shared by many threads."""
+
+import threading
+from collections.abc import Mapping
+from typing import Final
+
+import httpx
+
+LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=20.0)
+"""No bound on idle connections: the pool looks for idle ones to close whenever any thread asks it for one, and with a
+bound it may close one that it has just given to another thread, whose request then fails. There are as many as there
+are partners, and each ends after a silence that is shorter than a node's own (`KEEP_ALIVE_SECONDS`)."""
+
+
+class Connections:
+    """A client for several threads, made at first use and closed once."""
+
+    def __init__(self, timeout: httpx.Timeout, headers: Mapping[str, str] | None = None) -> None:
+        """Prepare; every request waits as long as `timeout` says and carries `headers`."""
+        self._timeout = timeout
+        self._headers = dict(headers or {})
+        self._lock = threading.Lock()
+        self._client: httpx.Client | None = None
+
+    @property
+    def client(self) -> httpx.Client:
+        """Return the client."""
+        with self._lock:
+            if self._client is None:
+                self._client = httpx.Client(
+                    timeout=self._timeout, limits=LIMITS, headers=self._headers, follow_redirects=False
+                )
+            return self._client
+
+    def close(self) -> None:
+        """Close all connections; a later use opens new ones."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
