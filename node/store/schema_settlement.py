@@ -67,6 +67,7 @@ WINDOWS: Final = table(
     text("proposed", null=True),
     text("payment", null=True),
     integer("confirmed_seq", null=True),
+    integer("waiting"),
     Index("windows_state_idx", "state", "partner", "window"),
 )
 STATEMENTS: Final = table(

@@ -145,6 +145,8 @@ def enter(view: View, partner: Ledger, dec_seq: int, line: LineRecord) -> None:
     view.put(LINES, (partner, OUT, dec_seq), line)
     settled = settlement(view, partner)
     if dec_seq != settled.summed + 1:
+        _wait(view, partner, line.window, 1)
+        compare(view, partner, line.window)
         return
     waiting: dict[int, list[LineRecord]] = {}
     last = settled.summed
@@ -159,7 +161,15 @@ def enter(view: View, partner: Ledger, dec_seq: int, line: LineRecord) -> None:
         totals = view.get(WINDOW_TOTALS, (partner, OUT, window))
         totals = totals or WindowTotals(first_dec_seq=first, last_dec_seq=first - 1)
         view.put(WINDOW_TOTALS, (partner, OUT, window), _added(totals, first + len(lines) - 1, lines))
+        # The line that has just come has not waited.
+        _wait(view, partner, window, (first == dec_seq) - len(lines))
         compare(view, partner, window)
+
+
+def _wait(view: View, partner: Ledger, window: int, more: int) -> None:
+    if more:
+        record = window_record(view, partner, window)
+        view.put(WINDOWS, (partner, window), msgspec.structs.replace(record, waiting=record.waiting + more))
 
 
 def line_from(record: LineRecord, *, source: Ledger, destination: Ledger, dec_seq: int) -> Line:

@@ -321,7 +321,10 @@ class CloseRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WindowRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A window with a partner: our close of the partner's conversions, the partner's of ours, and what followed."""
+    """A window with a partner: our close of the partner's conversions, the partner's of ours, and what followed.
+
+    `waiting` lines of ours came with numbers beyond a gap: they are in no sum until those before them have come.
+    """
 
     state: WindowState = WindowState.OPEN
     opened_at: str | None = None
@@ -332,6 +335,7 @@ class WindowRecord(msgspec.Struct, frozen=True, kw_only=True):
     proposed: Digest | None = None
     payment: Digest | None = None
     confirmed_seq: int | None = None
+    waiting: int = 0
 
 
 class StatementRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -177,6 +177,8 @@ def compare(view: View, partner: Ledger, window: int) -> None:
     totals = view.get(WINDOW_TOTALS, (partner, OUT, window))
     # A window without lines of ours has no row; that it begins where the one before ended was checked with its close.
     same = stated(totals) == record.received.totals if totals else not record.received.totals.count
+    # What the partner has credited in this window beyond its own close cannot be true beside that.
+    same = same and not record.waiting
     event = WindowEvent.MATCH if same else WindowEvent.DIFFER
     if isinstance(state := TRANSITIONS[record.state, event], WindowState):
         view.put(WINDOWS, (partner, window), msgspec.structs.replace(record, state=state))

@@ -192,12 +192,7 @@ class Relations:
 
     def _bill(self, relation: Relation, way: Way, bill: Bill, window: int) -> Moved:
         totals = bill.totals
-        # Numbers beyond the close's last are a hostile decider's: nobody else stamps them.
-        lines = [
-            line
-            for dec_seq, line in relation.lines[way].items()
-            if line.window == window and (way == IN or dec_seq <= totals.last_dec_seq)
-        ]
+        lines = [line for line in relation.lines[way].values() if line.window == window]
         stated = (totals.count, totals.source_points, totals.destination_points, totals.fee_points, totals.value)
         sums = (
             str(sum(getattr(line, name) for line in lines))

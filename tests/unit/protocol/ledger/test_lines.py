@@ -5,7 +5,7 @@ import pytest
 
 from protocol.errors import Code
 from protocol.ledger.lines import line_from, record_from
-from protocol.ledger.state import IN, LINES, OUT, SETTLEMENTS, WINDOW_TOTALS, SettlementRecord
+from protocol.ledger.state import IN, LINES, OUT, SETTLEMENTS, WINDOW_TOTALS, WINDOWS, SettlementRecord, WindowRecord
 from protocol.ledger.windows import stated
 from protocol.messages import Body, Fulfil
 from protocol.settlement.lines import totals_of
@@ -59,6 +59,8 @@ def test_lines_that_arrive_in_any_order_sum_to_the_same(seed: int) -> None:
         settled = pair.source.state.get(SETTLEMENTS, pair.destination.name) or SettlementRecord()
         known = {one.dec_seq for one in bodies[:place] if isinstance(one, Fulfil)}
         assert settled.summed == next(number for number in range(21) if number + 1 not in known)
+        row = pair.source.state.get(WINDOWS, (pair.destination.name, 1)) or WindowRecord()
+        assert row.waiting == place - settled.summed
     ours = pair.source.state.get(WINDOW_TOTALS, (pair.destination.name, OUT, 1))
     theirs = pair.destination.state.get(WINDOW_TOTALS, (pair.source.name, IN, 1))
     assert ours is not None
@@ -82,6 +84,29 @@ def test_a_line_that_comes_after_the_closes_clears_the_mismatch_of_every_window_
     receive(one, bodies[0])
     assert state(one, other, 1) == state(one, other, 2) == WindowState.RECONCILED
     assert window(one, other, 2).received is not None
+
+
+@pytest.mark.parametrize("first", ["close", "claim"])
+def test_a_credit_beyond_the_partners_own_close_is_a_mismatch_that_nothing_clears(first: str) -> None:
+    pair = pair_of()
+    one, other = pair.source, pair.destination
+    convert(one, other, pair.sender, 400, name="a")
+    closed = other.body(close(other, one, 1, early=True))
+    (credit,) = credited(pair, 1, first=2)
+    assert isinstance(credit, Fulfil)
+    claim = msgspec.structs.replace(credit, window=1, dec_seq=9)
+    if first == "claim":
+        receive(one, claim)
+    take(one, closed)
+    close(one, other, 1, early=True)
+    if first == "close":
+        assert state(one, other, 1) == WindowState.RECONCILED
+        receive(one, claim)
+    assert (state(one, other, 1), window(one, other, 1).waiting) == (WindowState.MISMATCH, 1)
+    # The numbers between come in windows of their own: the line keeps waiting for those before it.
+    convert(one, other, pair.sender, 400, name="b")
+    assert state(one, other, 1) == WindowState.MISMATCH
+    assert rows_of(replay(one)) == rows_of(one.state)
 
 
 def test_decision_mismatch_where_a_decision_number_is_used_twice() -> None:
