@@ -109,6 +109,7 @@ def test_a_killed_node_comes_back_and_the_conversion_ends(pair: Pair, forked: Nu
     ordered = _order_until_killed(pair.source, processes[victim], case.flavour)
     processes[victim] = forked.start(pair.brands[victim].directory, port=pair.brands[victim].port)
     processes[victim].wait_until_ready()
+    poll(partial(is_in_touch, pair.brands[victim]), "the HELLOs to be answered")
     _order(pair.source, ordered[-1], case.flavour)
     ends = {conversion: await_end(pair.source, conversion) for conversion in ordered}
     stop_all(processes)

@@ -262,9 +262,10 @@ def _create(directory: Path, side: Side, port: int, *, witnesses: bool) -> Brand
 
 
 def is_in_touch(brand: Brand) -> bool | None:
-    """Return True once the partner has answered the brand's HELLO."""
-    (partner,) = brand.client.get("/v1/partners").raise_for_status().json()["partners"]
-    return partner["channel"] == "ready" or None
+    """Return True once the partner has answered the brand's HELLO, and the ledger may be written."""
+    standing = brand.client.get("/v1/ledger/standing").raise_for_status().json()
+    (partner,) = standing["partners"]
+    return (partner["answered"] and standing["condition"] == "open") or None
 
 
 def order_body(conversion: Id, **changes: object) -> dict[str, object]:
@@ -275,9 +276,11 @@ def order_body(conversion: Id, **changes: object) -> dict[str, object]:
 def order(brand: Brand, conversion: Id, **changes: object) -> bytes | None:
     """Order a conversion; return the answer's bytes, or None where none came since the node was killed."""
     try:
-        return brand.client.post("/v1/conversions", json=order_body(conversion, **changes)).raise_for_status().content
+        answer = brand.client.post("/v1/conversions", json=order_body(conversion, **changes))
     except httpx.TransportError:
         return None
+    assert answer.is_success, answer.text
+    return answer.content
 
 
 def state_of(brand: Brand, conversion: Id) -> str:

@@ -60,7 +60,7 @@ class TestDecisions:
     def test_a_repeat_in_another_epoch_gets_the_same_bytes(self, node: LocalNode, puppet: Puppet) -> None:
         body = asked(node)
         (first,) = puppet.say(body)
-        puppet.open(200)
+        puppet.open(PUPPET_EPOCH + 100)
         puppet.say()
         assert puppet.say(body) == [first]
         assert gained(node) == 500
@@ -153,7 +153,7 @@ class TestOrder:
 
     def test_a_stale_epoch_is_void(self, node: LocalNode, puppet: Puppet) -> None:
         late = puppet.parcel_of(puppet.outgoing.end_seq, [encode_body(asked(node))])
-        puppet.open(200)
+        puppet.open(PUPPET_EPOCH + 100)
         puppet.say()
         assert taken_in(node, late) == 0
         assert gained(node) == 0
@@ -164,12 +164,12 @@ class TestOrder:
         again.offer(msgspec.structs.replace(hello(epoch=PUPPET_EPOCH), epoch_nonce=again.outgoing.epoch_nonce))
         stated = again.read(node.answer(again.parcel())).header.acknowledgement
         assert stated == puppet.read(node.exchange.reply(AURORA.ledger)).header.acknowledgement
-        assert again.outgoing.must_open(stated, restarted=False) == 101
+        assert again.outgoing.must_open(stated, restarted=False) == PUPPET_EPOCH + 1
 
     def test_one_body_twice_in_one_commit_is_new_once(self, node: LocalNode, puppet: Puppet) -> None:
         body = asked(node)
         first = puppet.parcel_of(puppet.outgoing.end_seq, [encode_body(body)])
-        puppet.open(200)
+        puppet.open(PUPPET_EPOCH + 100)
         puppet.offer(body)
         second = puppet.parcel()
         with writer_held(node):
@@ -177,7 +177,7 @@ class TestOrder:
         assert [future.result(SECONDS_MAX) for future in taken] == [1, 2]
         channel = node.reader.channel(AURORA.ledger)
         assert channel is not None
-        assert (channel.in_epoch, channel.in_bodies, channel.fence_bodies) == (200, 1, 1)
+        assert (channel.in_epoch, channel.in_bodies, channel.fence_bodies) == (PUPPET_EPOCH + 100, 1, 1)
         assert [message.kind for message in node.reader.messages_received()].count("prepare") == 1
         assert gained(node) == 500
 
@@ -185,7 +185,8 @@ class TestOrder:
         self, node: LocalNode, puppet: Puppet
     ) -> None:
         peer = node.exchange.peer(AURORA.ledger)
-        opening = threading.Thread(target=node.exchange.reopen, args=(peer, 50))
+        epoch = peer.outgoing.epoch + 1
+        opening = threading.Thread(target=node.exchange.reopen, args=(peer, epoch))
         with writer_held(node):
             opening.start()
             while node.writer._waiting.empty():
@@ -196,8 +197,8 @@ class TestOrder:
         opening.join(SECONDS_MAX)
         channel = node.reader.channel(AURORA.ledger)
         assert channel is not None
-        assert (channel.out_epoch, channel.out_nonce) == (50, peer.outgoing.epoch_nonce)
-        assert channel.answered_epoch < 50
+        assert (channel.out_epoch, channel.out_nonce) == (epoch, peer.outgoing.epoch_nonce)
+        assert channel.answered_epoch < epoch
 
 
 class TestDurability:

@@ -22,7 +22,7 @@ from protocol.note import Verifier, format_vkey
 from tests.support.documents import AURORA, digest, fulfil, hex_16, query, reject
 from tests.support.nodes import Alliance, LocalNode, convert
 from tests.support.operator import operator_of
-from tests.support.puppet import Puppet
+from tests.support.puppet import PUPPET_EPOCH, Puppet
 from tests.unit.node.services.words import SECONDS_MAX, asked, gained, taken_in, writer_held
 
 VKEYS = [
@@ -105,7 +105,7 @@ class TestTwoBodiesAtOnePosition:
         assert taken_in(node, changed) == 1
         assert gained(node) == 750
         check_file(node, tmp_path, subject=Subject.PLACE, kind="contradiction")
-        puppet.open(200)
+        puppet.open(PUPPET_EPOCH + 100)
         puppet.say()
         assert taken_in(node, late) == 0
         assert len(operator_of(node).accused()) == 1
@@ -125,7 +125,7 @@ class TestTwoBodiesAtOnePosition:
             puppet.parcel_of(first, bodies),
         ):
             taken_in(node, parcel)
-        puppet.open(200)
+        puppet.open(PUPPET_EPOCH + 100)
         puppet.say(*(asked(node, name=f"{number}", steps=1) for number in range(3)))
         assert operator_of(node).accused() == []
 
@@ -158,7 +158,7 @@ class TestTwoDecisions:
     def test_one_decision_said_again_is_none(self, two: Alliance, node: LocalNode, puppet: Puppet) -> None:
         sent = ordered(two, node, puppet)
         puppet.say(fulfil(sent))
-        puppet.open(200)
+        puppet.open(PUPPET_EPOCH + 100)
         puppet.say(fulfil(sent))
         assert operator_of(node).accused() == []
 
@@ -224,7 +224,7 @@ class TestPromises:
         puppet.checkpoint = checkpoint(said.entry.seq + 1)
         puppet.say(said)
         taken_in(node, older)
-        puppet.open(200)
+        puppet.open(PUPPET_EPOCH + 100)
         puppet.checkpoint = checkpoint(2)
         puppet.say()
         puppet.say(msgspec.structs.replace(query(), prepare=digest("a question")))
