@@ -32,7 +32,7 @@ from protocol.identifiers import Digest, Ledger, generation_of
 from protocol.keys import PublicKey
 from protocol.ledger import rules, settling
 from protocol.ledger.names import cancel_id, decision_id
-from protocol.ledger.state import HEAD, IDS, INCOMING, ONLY, PARTNERS
+from protocol.ledger.state import HEAD, IDS, INCOMING, LEDGER, ONLY, PARTNERS
 from protocol.ledger.view import Need, NotLoaded, Overlay, need
 from protocol.merkle import MemoryTree
 from protocol.messages import (
@@ -121,6 +121,7 @@ class IntakeWork:
         self._taken = Taken()
         self._wishes = {body.prepare: place for place, body in enumerate(bodies) if isinstance(body, Cancel)}
         self._back_next: int | None = None
+        self._recovered = False
         self._back = TakingBack(
             peer, bodies, ledger=around.ledger, key=around.key, store=around.store, gate=around.gate, waits=around.waits
         )
@@ -133,6 +134,8 @@ class IntakeWork:
 
     def needs(self, view: Overlay) -> Iterator[Need]:
         """Yield what every body's command reads."""
+        record = view.peek(LEDGER, ONLY)
+        self._recovered = record is not None and self._peer.ledger in record.recovering
         yield from self._back.needs(view)
         yield need(PARTNERS, self._peer.ledger)
         for frame, body in zip(self._parcel.frames, self._bodies, strict=True):
@@ -246,9 +249,9 @@ class IntakeWork:
                 return True
             return self._handle(desk, body, digest)
         except NotLoaded as missing:
-            if not recovering:
+            if not recovering and not self._recovered:
                 raise
-            # A word that was given back in this commit has made what this one moves.
+            # A word that was given back in this commit, also by a parcel before this one, has made what this one moves.
             _LOG.info("word_waits_for_a_commit", kind=kind_of(body), partner=self._peer.ledger, row=str(missing))
             self._taken.unfinished = self._taken.applied > 0
             return False
