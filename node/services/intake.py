@@ -136,8 +136,8 @@ class IntakeWork:
         """Yield what every body's command reads."""
         record = view.peek(LEDGER, ONLY)
         self._recovered = record is not None and self._peer.ledger in record.recovering
-        yield from self._back.needs(view)
         yield need(PARTNERS, self._peer.ledger)
+        yield from self._back.needs(view)
         for frame, body in zip(self._parcel.frames, self._bodies, strict=True):
             command = command_for(body, frame.body)
             if command is not None:
@@ -153,8 +153,7 @@ class IntakeWork:
         """Apply the frames that are due."""
         self._taken = Taken()
         row = present_channel(desk, self._store, self._peer.ledger)
-        before = incoming_of(row)
-        due = plan(before, self._parcel.header, self._bodies)
+        due = plan(incoming_of(row), self._parcel.header, self._bodies)
         watch = Watch(store=self._store, peer=self._peer, parcel=self._parcel, bodies=self._bodies)
         watch.look(desk, repeated=due.offset)
         if self._acknowledged:
@@ -169,8 +168,7 @@ class IntakeWork:
         changed = replace(with_incoming(changed, incoming), in_bodies_sent=self._bodies_sent(row, incoming))
         if self._may_act() and changed.answered_epoch == self._peer.outgoing.epoch:
             self._end(desk)
-        changed = replace(changed, back_next=self._back_next)
-        if changed != row:
+        if (changed := replace(changed, back_next=self._back_next)) != row:
             desk.stage(changed)
         return self._taken
 
