@@ -121,7 +121,7 @@ class QuotesService:
 
     def _loaded(self, command: OrderConversion) -> Overlay:
         view, reader = Overlay(complete=False), self._context.reader
-        while wanted := [each for each in rules.needs(view, command) if not view.is_loaded(each)]:
+        while wanted := view.missing(rules.needs(view, command)):
             for each in wanted:
                 if each.table is None:
                     view.load_book(cast("Account", each.key), reader.lots(cast("Account", each.key)))

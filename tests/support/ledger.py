@@ -162,7 +162,7 @@ class NeedsLedger(MemoryLedger):
 
     def _open(self, command: commands.AnyCommand) -> Overlay:
         view = Overlay(complete=False)
-        while wanted := [one for one in rules.needs(view, command) if not view.is_loaded(one)]:
+        while wanted := view.missing(rules.needs(view, command)):
             for one in wanted:
                 if one.table is None:
                     account = cast("Account", one.key)
