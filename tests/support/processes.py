@@ -38,6 +38,7 @@ from protocol.entries import (
     ConversionReleased,
     decode_entry,
 )
+from protocol.errors import Code
 from protocol.fields import format_time
 from protocol.identifiers import Account, Asset, Id, Ledger
 from protocol.keys import Role
@@ -274,9 +275,17 @@ def order_body(conversion: Id, **changes: object) -> dict[str, object]:
 
 
 def order(brand: Brand, conversion: Id, **changes: object) -> bytes | None:
-    """Order a conversion; return the answer's bytes, or None where none came since the node was killed."""
-    try:
+    """Order a conversion; return the answer's bytes, or None where none came since the node was killed.
+
+    A node that has just started refuses until its partner has answered: the order is repeated, as a client would.
+    """
+
+    def ordered() -> httpx.Response | None:
         answer = brand.client.post("/v1/conversions", json=order_body(conversion, **changes))
+        return None if Code.START_UNANSWERED in answer.text else answer
+
+    try:
+        answer = poll(ordered, "the node to take orders")
     except httpx.TransportError:
         return None
     assert answer.is_success, answer.text

@@ -24,6 +24,7 @@ def test_a_complete_overlay_knows_that_an_absent_row_does_not_exist() -> None:
     assert view.lots(ANN) == []
     assert view.is_loaded(need(ACCOUNTS, ANN))
     assert view.is_loaded(need_book(ANN))
+    assert view.missing([need(ACCOUNTS, ANN), need_book(ANN)]) == {}
 
 
 def test_a_partial_overlay_refuses_to_guess() -> None:
