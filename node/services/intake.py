@@ -13,7 +13,7 @@ from node.services.channel_rows import ChannelRows, incoming_of, present_channel
 from node.services.misconduct import AccusationReads, Watch
 from node.services.peer import Peer
 from node.services.taking_back import Outcome, OwnWords, TakingBack
-from node.services.waiting import note_waiting
+from node.services.waiting import Settings, note_waiting
 from node.store.rows import (
     Answered,
     ChannelState,
@@ -61,7 +61,7 @@ _SHUT: Final = frozenset({Code.STORE_BEHIND.value, Code.START_UNANSWERED.value})
 _LOG: Final = structlog.get_logger()
 
 
-class ChannelReads(AccusationReads, ChannelRows, OwnWords, Protocol):
+class ChannelReads(AccusationReads, ChannelRows, OwnWords, Settings, Protocol):
     """What the store tells about the streams with partners."""
 
     def received_digests(self, partner: Ledger, digests: Sequence[Digest]) -> set[Digest]:
@@ -313,7 +313,7 @@ class IntakeWork:
         command = command_for(body, digest)
         if command is None:
             # An ERROR is for an operator to see; a proposed statement and lines wait for who looks at them.
-            note_waiting(desk, body, digest)
+            note_waiting(desk, self._store, body, digest)
             tell = _LOG.warning if isinstance(body, Error) else _LOG.info
             tell("body_moves_nothing", kind=kind_of(body), partner=self._peer.ledger, body=digest)
             return

@@ -7,11 +7,13 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from node.engine.work import Desk
 from node.services.refusals import NodeCode
 from node.services.signing import StatementSigner
-from node.services.waiting import newest_waiting
+from node.services.waiting import newest_waiting, note_waiting
 from protocol.errors import Code, TallystickError
 from protocol.identifiers import Digest
+from protocol.ledger.view import Need, Overlay
 from protocol.messages import StatementSigned, decode_body
 from protocol.statement import CheckpointReference
 from tests.support.documents import AURORA, BLUEBIRD
@@ -50,6 +52,35 @@ def received_by(other: Settler) -> tuple[StatementSigned, Digest]:
     body = decode_body(received.body)
     assert isinstance(body, StatementSigned)
     return body, digest
+
+
+class NoteWork:
+    """Notes the partner's statements as if each had just come, in one commit."""
+
+    def __init__(self, settler: Settler, *came: tuple[StatementSigned, Digest]) -> None:
+        self._reader = settler.node.reader
+        self._came = came
+
+    def needs(self, _view: Overlay) -> Iterator[Need]:
+        yield from ()
+
+    def run(self, desk: Desk) -> None:
+        for body, digest in self._came:
+            note_waiting(desk, self._reader, body, digest)
+
+
+def test_the_statement_that_was_signed_last_waits_whichever_comes_last(nodes: Alliance) -> None:
+    _, other = proposed(nodes)
+    body, digest = received_by(other)
+    older, newer = (
+        msgspec.structs.replace(body, entry=msgspec.structs.replace(body.entry, seq=body.entry.seq + step))
+        for step in (-1, 1)
+    )
+    old, new = Digest("00" * 32), Digest("ff" * 32)
+    other.node.writer.submit(NoteWork(other, (older, old))).result()
+    assert newest_waiting(other.node.reader, "statement", AURORA.ledger) == digest
+    other.node.writer.submit(NoteWork(other, (newer, new), (body, digest))).result()
+    assert newest_waiting(other.node.reader, "statement", AURORA.ledger) == new
 
 
 def test_a_failure_is_told_once_and_tried_again(nodes: Alliance, monkeypatch: pytest.MonkeyPatch) -> None:
