@@ -257,8 +257,8 @@ class AgreementsService:
         digest = agreement_digest(signed.agreement)
         # Whoever enters it, by whatever way it came: the same document is the same request.
         command = EnterAgreement(id=agreement_id(digest), request=digest, signed=signed, forced=forced)
-        kept = self._context.reader if accepting else None
-        future = self._context.writer.submit(EnterWork(command, digest, own=self._context.ledger, accepting=kept))
+        own, papers = self._context.ledger, self._context.reader
+        future = self._context.writer.submit(EnterWork(command, digest, own=own, papers=papers, accepting=accepting))
         future.add_done_callback(lambda _: self._changed.set())
         return Pending(future, self._context.render_first)
 

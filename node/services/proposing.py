@@ -5,18 +5,29 @@ one of its own with that number is out: the partner may have accepted that, and 
 """
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Final, Protocol
+
+import structlog
 
 from node.engine.work import Answer, Desk
+from node.services.body_commands import command_for
 from node.services.refusals import NodeCode, NodeRefusal
-from node.store.rows import DeleteProposal, Proposal, PutProposal
+from node.store.rows import DeleteProposal, Proposal, PutProposal, ReceivedBody
 from protocol.agreement import SignedAgreement, decode_signed_agreement
 from protocol.errors import Code, Refusal
 from protocol.identifiers import Digest, Ledger
 from protocol.ledger import rules
 from protocol.ledger.commands import EnterAgreement
-from protocol.ledger.state import AGREEMENTS, CURRENT
+from protocol.ledger.names import ended_id
+from protocol.ledger.state import AGREEMENTS, CURRENT, IDS
 from protocol.ledger.view import Need, Overlay, need
+from protocol.messages import End, body_digest, decode_body
+
+_END: Final = "end"
+_ENDS_MAX: Final = 1_024
+"""Notices of one partner that are looked through: no honest one ends as many agreements."""
+
+_LOG: Final = structlog.get_logger()
 
 _CROSSED = (
     "a proposal of this ledger with number {number} is out, and {partner} may have accepted it: wait for its answer, "
@@ -24,11 +35,14 @@ _CROSSED = (
 )
 
 
-class Proposals(Protocol):
-    """What the store tells about proposals."""
+class Papers(Protocol):
+    """What the store tells about what has come before an agreement."""
 
     def proposals(self) -> list[Proposal]:
         """Return the agreements that are proposed and not yet entered, oldest first."""
+
+    def bodies_received(self, partner: Ledger, kind: str, *, from_number: int, limit: int) -> list[bytes]:
+        """Return bodies of a kind that `partner` has sent us, from the message `from_number` on."""
 
 
 class KeepWork:
@@ -59,33 +73,56 @@ class KeepWork:
 class EnterWork:
     """Enters a complete agreement; its proposal is done with."""
 
-    def __init__(self, command: EnterAgreement, digest: Digest, *, own: Ledger, accepting: Proposals | None) -> None:
-        """Enter it; `accepting` are the proposals that are kept, where it is this ledger that accepts it now."""
+    def __init__(
+        self, command: EnterAgreement, digest: Digest, *, own: Ledger, papers: Papers, accepting: bool
+    ) -> None:
+        """Enter it; where it is this ledger that is `accepting` it now, it must not cross a proposal of its own."""
         self._command = command
         self._digest = digest
         self._own = own
-        self._kept = accepting
+        self._papers = papers
+        self._accepting = accepting
+        self._partner = command.signed.agreement.other(own).ledger
 
     def needs(self, view: Overlay) -> Iterator[Need]:
-        """Yield what the command reads."""
+        """Yield what the command reads, and what the partner's notice of the agreement's end would."""
         yield from rules.needs(view, self._command)
+        yield need(IDS, ended_id(self._digest, self._partner))
 
     def run(self, desk: Desk) -> list[Answer]:
-        """Enter the agreement."""
+        """Enter the agreement, and with it the notice of its end that has come before it."""
         answer = desk.execute(self._command)
-        if self._kept is not None and not answer.repeated:
+        if self._accepting and not answer.repeated:
             # What is refused now was never done: the work's effects are taken back as one.
-            self._check_crossed(desk, self._kept)
+            self._check_crossed(desk)
         desk.stage(DeleteProposal(self._digest))
-        return [answer]
+        return [answer, *self._take_end(desk)]
 
-    def _check_crossed(self, desk: Desk, kept: Proposals) -> None:
-        agreement = self._command.signed.agreement
-        partner = agreement.other(self._own).ledger
+    def _take_end(self, desk: Desk) -> Iterator[Answer]:
+        """Enter the partner's notice that came when the agreement, which travels another way, was not here yet."""
+        staged = (
+            write.body
+            for write in desk.staged()
+            if isinstance(write, ReceivedBody) and (write.partner, write.kind) == (self._partner, _END)
+        )
+        before = self._papers.bodies_received(self._partner, _END, from_number=0, limit=_ENDS_MAX)
+        for data in (*before, *staged):
+            body = decode_body(data)
+            if isinstance(body, End) and body.agreement == self._digest:
+                command = command_for(body, body_digest(data))
+                assert command is not None, "an END asks for something"
+                try:
+                    yield desk.execute(command)
+                except Refusal as refusal:
+                    _LOG.warning("notice_refused", partner=self._partner, agreement=self._digest, code=refusal.code)
+                return
+
+    def _check_crossed(self, desk: Desk) -> None:
+        agreement, partner = self._command.signed.agreement, self._partner
         if partner < self._own:
             return
         staged = (write.document for write in desk.staged() if isinstance(write, PutProposal))
-        for document in (*(each.document for each in kept.proposals()), *staged):
+        for document in (*(each.document for each in self._papers.proposals()), *staged):
             signed = decode_signed_agreement(document)
             proposer = signed.signatures[0].ledger
             of_pair = signed.agreement.parties == agreement.parties
