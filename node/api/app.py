@@ -85,7 +85,7 @@ def create_app(node: Node) -> FastAPI:
     for router in _ROUTERS:
         app.include_router(router)
     describe(app)
-    app.add_middleware(Observed, randomness=node.randomness)
+    app.add_middleware(Observed, randomness=node.randomness, metrics=node.metrics)
     return app
 
 

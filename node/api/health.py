@@ -6,8 +6,9 @@ from typing import Final
 from starlette.responses import Response
 
 from node.api.fields import Body
-from node.api.routes import GUARDED, NodeDependency, answered, answers, requires, router
+from node.api.routes import GUARDED, NodeDependency, answered, answers, answers_bytes, requires, router
 from node.services.credentials import Scope
+from node.services.metrics import CONTENT_TYPE
 from node.services.refusals import NodeCode
 
 ROUTER: Final = router("health")
@@ -41,6 +42,16 @@ def readyz(node: NodeDependency) -> Response:
     checks = node.checks()
     ready = all(checks.values())
     return answered({"ready": ready, "checks": checks}, HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+@ROUTER.get(
+    "/metrics",
+    dependencies=[requires(Scope.METRICS)],
+    responses=answers_bytes(CONTENT_TYPE, *GUARDED, NodeCode.INTERNAL, description="Figures, in Prometheus' format."),
+)
+def metrics(node: NodeDependency) -> Response:
+    """Tell a monitor how much is done, how much waits, and for how long."""
+    return Response(node.metrics.text(), media_type=CONTENT_TYPE)
 
 
 @ROUTER.post(

@@ -11,21 +11,24 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from node.api.problems import problem
 from node.ports import Randomness
+from node.services.metrics import Metrics
 from node.services.refusals import NodeCode
 from node.telemetry import log_context
 
 REQUEST_ID_HEADER: Final = b"x-request-id"
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _REQUEST_ID_BYTES: Final = 8
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _LOG: Final = structlog.get_logger()
 
 
 class Observed:
     """ASGI middleware, the outermost."""
 
-    def __init__(self, app: ASGIApp, randomness: Randomness) -> None:
+    def __init__(self, app: ASGIApp, randomness: Randomness, metrics: Metrics) -> None:
         self._app = app
         self._randomness = randomness
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -56,7 +59,11 @@ class Observed:
                     raise
                 answer = problem(NodeCode.INTERNAL, "the node failed; nothing was written unless a repeat says so")
                 await answer(scope, receive, send_with_id)
-            _log(scope, status, milliseconds=(time.perf_counter() - began) * 1000)
+            seconds = time.perf_counter() - began
+            _log(scope, status, milliseconds=seconds * 1000)
+            # A method that nobody knows is the caller's text: as a label it would be one more series for each.
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._metrics.requested(method=method, route=route_of(scope), status=status, seconds=seconds)
 
     def _request_id(self, scope: Scope) -> str:
         for name, value in scope["headers"]:

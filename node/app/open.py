@@ -22,6 +22,7 @@ from node.ports import Clock, Faults, Keyring, Logs, NoFaults, Papers, Randomnes
 from node.services.cosigning import Cosigner, Witnessing
 from node.services.node import Node, Ports
 from node.services.own_log import lack, open_of
+from node.store.copying import check_here
 from node.store.database import Database
 from node.store.reader import StoreReader
 from node.store.writer import StoreWriter
@@ -172,7 +173,11 @@ def public_key_of(directory: Path, config: NodeConfig, role: Role) -> PublicKey:
 
 
 def check_directory(directory: Path, config: NodeConfig, *, reader: StoreReader, keyring: Keyring) -> None:
-    """Raise `KeysMismatch` unless the database holds the ledger of this configuration, under these keys."""
+    """Raise `KeysMismatch` unless the database holds the ledger of this configuration, under these keys.
+
+    Raises `StoreMoved` where that ledger goes on in another store.
+    """
+    check_here(reader)
     record = reader.record(LEDGER, ONLY)
     if record is None:
         raise KeysMismatch(f"the database of {directory} holds no ledger")

@@ -11,8 +11,10 @@ from node.cli import (
     account,
     agreement,
     audit,
+    backup,
     conversion,
     directory,
+    doctor,
     evidence,
     exceptions,
     exchange,
@@ -50,7 +52,11 @@ app.command()(directory.vkey)
 app.add_typer(keys.app, name="keys")
 app.command()(keys.agent)
 app.command()(directory.fsck)
+app.command()(doctor.doctor)
 app.command()(directory.recover)
+app.command()(backup.backup)
+app.command()(backup.restore)
+app.command()(backup.copy_store)
 app.command()(ledger.standing)
 app.command()(ledger.start)
 app.command()(ledger.succeed)

@@ -4,9 +4,11 @@ Thread-free, so that a simulator can call it. Nothing is answered and nothing si
 on disk.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
+from time import perf_counter
 from typing import Final
 
 import structlog
@@ -30,6 +32,7 @@ from protocol.merkle import Hash
 from protocol.tiles import TileBuilder, TileId
 
 _ROUNDS_MAX: Final = 8
+_STAGES: Final = ("load", "run", "write")
 _LOG: Final = structlog.get_logger()
 
 
@@ -37,12 +40,15 @@ _LOG: Final = structlog.get_logger()
 class Committed:
     """What one commit added: its entries, and the partners that have something to be sent.
 
-    `size` is how many entries the log has now, in its present generation.
+    `size` is how many entries the log has now, in its present generation. It came of `works` works and took so many
+    `seconds` in each stage: load, run, write.
     """
 
     sealed: tuple[Sealed, ...]
     partners: frozenset[Ledger]
     size: int
+    works: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 class Engine:
@@ -86,14 +92,21 @@ class Engine:
             self.resume()
         overlay = Overlay(complete=False)
         results: list[object] = [None] * len(works)
+        times = [perf_counter()]
         failed = self._load(works, overlay, results)
+        times.append(perf_counter())
         desk = self.desk(overlay, now)
         for place, work in enumerate(works):
             if place not in failed:
                 results[place] = _run(work, desk)
+        times.append(perf_counter())
         if desk.sealed or desk.writes:
             self._write(desk, overlay)
-        return results, Committed(tuple(desk.sealed), frozenset(desk.partners), self._size)
+        times.append(perf_counter())
+        seconds = dict(zip(_STAGES, (after - before for before, after in pairwise(times)), strict=True))
+        return results, Committed(
+            tuple(desk.sealed), frozenset(desk.partners), self._size, works=len(works), seconds=seconds
+        )
 
     def desk(self, overlay: Overlay, now: datetime) -> CommitDesk:
         """Return the desk at which the works of one commit run."""

@@ -63,6 +63,11 @@ class WriterQueue:
         return self._failure
 
     @property
+    def waiting(self) -> int:
+        """Return about how many works wait for the next commits."""
+        return self._waiting.qsize()
+
+    @property
     def clock_stopped(self) -> bool:
         """Return whether a jump of the wall clock waits for `confirm_clock`."""
         return self._guard.stopped

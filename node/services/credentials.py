@@ -56,6 +56,7 @@ class Scope(StrEnum):
     SETTLEMENT_WRITE = "settlement:write"
     RECEIPTS = "receipts"
     LOG_READ = "log:read"
+    METRICS = "metrics"
     NODE = "node"
 
 

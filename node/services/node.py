@@ -23,6 +23,7 @@ from node.services.exchange_files import ExchangeFilesService
 from node.services.links import LinksService
 from node.services.log import LogService
 from node.services.log_access import LogAccess
+from node.services.metrics import Metrics, Sources
 from node.services.partners import Contact, PartnersService
 from node.services.points import PointsService
 from node.services.proving import Proving
@@ -106,6 +107,7 @@ class Node:
         self.credentials = CredentialsService(context)
         self.reader = reader
         self._writer = writer
+        self.metrics = self._metrics_of(context, writer)
 
     def submit(self, work: Work[_T]) -> "Future[_T]":
         """Queue `work` for the next commit."""
@@ -133,6 +135,10 @@ class Node:
             return False
         return self.gate.is_open and record is not None and not record.recovering
 
+    def _is_ready(self) -> bool:
+        """Return whether nothing is known that keeps the node from its work; nothing is written to find out."""
+        return self._writer.failure is None and not self._writer.clock_stopped and self.may_write()
+
     def _reads(self) -> bool:
         try:
             return self.reader.latest_checkpoint() is not None
@@ -145,6 +151,17 @@ class Node:
         except (TallystickError, TimeoutError):
             return False
         return True
+
+    def _metrics_of(self, context: Context, writer: WriterQueue) -> Metrics:
+        sources = Sources(
+            context=context,
+            writer=writer,
+            log=self.log,
+            delivery_of=self._delivery,
+            witnesses=self.cosigning.all,
+            is_ready=self._is_ready,
+        )
+        return Metrics(sources)
 
     def _exceptions_of(self, context: Context) -> ExceptionsService:
         return ExceptionsService(

@@ -74,6 +74,11 @@ class Database:
             parsed = parsed.set(database=str(path))
         return cls(parsed)
 
+    @property
+    def name(self) -> str:
+        """Return where the database is, without a password."""
+        return self._engine.url.render_as_string(hide_password=True)
+
     def __enter__(self) -> Self:
         """Return the database."""
         return self
@@ -88,19 +93,39 @@ class Database:
         """Bring the tables up to date; raise `StoreBusy` where that is needed while a writer is at work."""
         if self.is_current():
             return
+        with self.locked():
+            self._upgrade()
+
+    @contextmanager
+    def locked(self) -> Iterator[Session]:
+        """Lend a session that holds the writer's lock, or raise `StoreBusy` while a writer is at work."""
         session = Session(self._writer_engine)
         try:
             lock = take_lock(self._writer_engine, session)
             try:
-                self._upgrade()
+                yield session
             finally:
                 lock.release()
         finally:
             session.close()
 
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """Lend a connection on which every statement is a transaction of its own."""
+        with translated(), self._engine.connect() as connection:
+            yield connection
+
+    def vacuum_into(self, path: Path) -> bool:
+        """Write all of an SQLite database, as it is at one moment, to a new file; return whether it is one."""
+        if self._engine.dialect.name != "sqlite":
+            return False
+        with self.connection() as connection:
+            connection.exec_driver_sql("VACUUM INTO ?", (str(path),))
+        return True
+
     def is_current(self) -> bool:
         """Return whether the tables are those that this version of the program knows."""
-        with translated(), self._engine.connect() as connection:
+        with self.connection() as connection:
             found = set(MigrationContext.configure(connection).get_current_heads())
         return found == set(ScriptDirectory.from_config(migration_config()).get_heads())
 
@@ -115,7 +140,7 @@ class Database:
     @contextmanager
     def snapshot(self) -> Iterator[Dump]:
         """Lend a view of all tables as they are now, whatever is written meanwhile."""
-        with translated(), self._engine.connect() as connection, _transaction(connection, snapshot=True):
+        with self.connection() as connection, _transaction(connection, snapshot=True):
             yield Dump(connection)
 
     def close(self) -> None:

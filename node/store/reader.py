@@ -3,6 +3,7 @@
 from node.store.read_accusations import AccusationReads
 from node.store.read_log import LogReads
 from node.store.read_messages import MessageReads
+from node.store.read_metrics import MetricReads
 from node.store.read_operator import OperatorReads
 from node.store.read_settlement import SettlementReads
 from node.store.read_state import StateReads
@@ -21,5 +22,6 @@ class StoreReader(
     WindowReads,
     OperatorReads,
     WitnessReads,
+    MetricReads,
 ):
     """Reads a ledger's store; each call sees one state of it, and all that was committed before the call."""

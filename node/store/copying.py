@@ -1,0 +1,109 @@
+"""A whole store as a copy, of one moment: by SQLite itself, or row by row where one of the two is PostgreSQL.
+
+A copy is there whole or not at all, and goes only where no ledger is. A store that has moved says so for ever: two
+nodes on two stores of one ledger would sign two histories.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Table, exists, literal, select
+from sqlalchemy.types import Boolean
+
+from node.store import schema
+from node.store.codec import Row
+from node.store.columns import METADATA
+from node.store.database import Database
+from node.store.dump import Dump
+from node.store.errors import StoreFailed
+from node.store.reader import StoreReader
+
+BATCH_ROWS: Final = 2_000
+MOVED_SETTING: Final = "moved_to"
+
+Told = Callable[[str, int], None]
+"""Is told how many rows of which table have been copied."""
+
+
+class StoreTaken(StoreFailed):
+    """A copy would go where there is a ledger already."""
+
+    code = "store_taken"
+
+
+class StoreMoved(StoreFailed):
+    """This store's ledger goes on in another one."""
+
+    code = "store_moved"
+
+
+def copy_rows(source: Dump, target: Database, told: Told) -> None:
+    """Copy every row of `source` into `target`, or none; raise `StoreTaken` unless all its tables are empty."""
+    target.migrate()
+    with target.locked() as session, session.transaction():
+        for table in METADATA.sorted_tables:
+            if session.query(select(exists(select(literal(1)).select_from(table)))) not in ([(0,)], [(False,)]):
+                raise StoreTaken(f"the table {table.name} of the database is not empty: give an empty one")
+        for table in METADATA.sorted_tables:
+            copied = 0
+            for rows in _batches(source, table):
+                session.insert(table, rows)
+                copied += len(rows)
+                told(table.name, copied)
+
+
+def back_up(source: Database, path: Path, told: Told) -> None:
+    """Write all rows of `source`, as they are at one moment, to a new SQLite file; writers go on meanwhile."""
+    if source.vacuum_into(path):
+        return
+    with Database.open(f"sqlite:///{path}") as target, source.snapshot() as dump:
+        copy_rows(dump, target, told)
+
+
+def copy_once(source: Database, target: Database, told: Told) -> None:
+    """Copy all of `source` into `target` unless it is there already; raise `StoreTaken` where anything else is."""
+    if _newest(source) is None or _newest(source) != _newest(target):
+        with source.snapshot() as dump:
+            copy_rows(dump, target, told)
+
+
+def move(source: Database, target: Database, *, name: str, told: Told) -> None:
+    """Copy `source` into `target`, then mark it as moved to `name`; raise `StoreBusy` while a node writes to either.
+
+    What was interrupted after the copy is finished by a second call.
+    """
+    source.migrate()
+    with source.locked() as session:
+        copy_once(source, target, told)
+        with session.transaction():
+            session.upsert(schema.SETTINGS, [(MOVED_SETTING, name)])
+
+
+def check_here(reader: StoreReader) -> None:
+    """Raise `StoreMoved` where the ledger of a store goes on in another one."""
+    place = reader.setting(MOVED_SETTING)
+    if place is not None:
+        raise StoreMoved(f"the ledger of this store goes on in {place}: set database_url to it")
+
+
+def _newest(database: Database) -> bytes | None:
+    database.migrate()
+    newest = database.reader().latest_checkpoint()
+    return None if newest is None else newest.note
+
+
+def _batches(source: Dump, table: Table) -> Iterator[list[Row]]:
+    """Yield a table's rows, its truth values as such: SQLite has numbers for them."""
+    flags = [place for place, column in enumerate(table.columns) if isinstance(column.type, Boolean)]
+    rows = source.rows(table.name)
+    while batch := list(islice(rows, BATCH_ROWS)):
+        yield [_with_flags(row, flags) for row in batch] if flags else batch
+
+
+def _with_flags(row: Row, flags: list[int]) -> Row:
+    values = list(row)
+    for place in flags:
+        values[place] = None if values[place] is None else bool(values[place])
+    return tuple(values)

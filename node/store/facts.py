@@ -1,0 +1,57 @@
+"""What a database says of itself: which one it is, how large, and whether a commit is on disk when it says so."""
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+
+from node.store.database import Database
+
+POSTGRES_MIN: Final = 150_000
+"""PostgreSQL 15: the oldest server that is tested."""
+
+_DURABLE: Final = ("fsync", "synchronous_commit", "full_page_writes")
+_OFF: Final = frozenset({"off", "local"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseFacts:
+    """`server` is name and version; `old` whether that is older than what is tested; `unsafe` are settings by which a
+    commit can be lost or torn after it was answered; `size` is in bytes.
+    """
+
+    server: str
+    old: bool
+    unsafe: tuple[str, ...]
+    size: int
+
+
+def facts_of(database: Database) -> DatabaseFacts:
+    """Return what `database` says of itself, or raise a `StoreFailed`."""
+    with database.connection() as connection:
+        if connection.dialect.name == "sqlite":
+            return _of_sqlite(connection)
+        return _of_postgres(connection)
+
+
+def _of_sqlite(connection: Connection) -> DatabaseFacts:
+    mode = str(_one(connection, "PRAGMA journal_mode"))
+    pages, page = (int(str(_one(connection, f"PRAGMA {name}"))) for name in ("page_count", "page_size"))
+    unsafe = () if mode == "wal" else (f"journal_mode = {mode}",)
+    return DatabaseFacts(server=f"SQLite {sqlite3.sqlite_version}", old=False, unsafe=unsafe, size=pages * page)
+
+
+def _of_postgres(connection: Connection) -> DatabaseFacts:
+    version = int(str(_one(connection, "SHOW server_version_num")))
+    found = {name: str(_one(connection, f"SHOW {name}")) for name in _DURABLE}
+    return DatabaseFacts(
+        server=f"PostgreSQL {_one(connection, 'SHOW server_version')}",
+        old=version < POSTGRES_MIN,
+        unsafe=tuple(f"{name} = {value}" for name, value in found.items() if value in _OFF),
+        size=int(str(_one(connection, "SELECT pg_database_size(current_database())"))),
+    )
+
+
+def _one(connection: Connection, statement: str) -> object:
+    return connection.exec_driver_sql(statement).scalar_one()

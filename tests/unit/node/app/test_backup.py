@@ -1,0 +1,248 @@
+"""Backups, what is restored from them, and stores that move: the same ledger to the last row, or nothing at all."""
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node.app.backup import BackupInvalid, backup_directory, read_backup, restore_directory
+from node.app.directory import Created, create_node_directory, database_url
+from node.app.moving import move_store
+from node.app.open import KeysMismatch, open_node
+from node.config import load_config
+from node.services.fsck import fsck
+from node.services.requests import IssueRequest, OpenAccountRequest
+from node.store.copying import StoreMoved, StoreTaken
+from node.store.database import Database
+from node.store.errors import StoreBusy
+from node.workers.keep_state import KeepState
+from protocol.audit.findings import Verdict
+from protocol.identifiers import Account
+from tests.support.documents import uuid
+from tests.support.postgres import PostgresServer
+
+ANN = Account(f"member/{uuid('ann')}")
+
+
+@pytest.fixture
+def created(tmp_path: Path, database_url: str) -> Created:
+    settings = {} if database_url.startswith("sqlite") else {"database_url": database_url}
+    return create_node_directory(
+        tmp_path / "aurora",
+        ledger="aurora.example/main.1",
+        points="AUR",
+        points_name="Aurora Miles",
+        url="http://127.0.0.1:8420",
+        settings=settings,
+    )
+
+
+@pytest.fixture
+def another(postgres_server: PostgresServer) -> Iterator[str]:
+    """Yield an empty PostgreSQL database, which is not the one that the node has."""
+    name = postgres_server.create_database()
+    yield postgres_server.url(name)
+    postgres_server.drop_database(name)
+
+
+def issue(directory: Path, *names: str) -> None:
+    with open_node(directory) as opened:
+        points = opened.node.points
+        if opened.node.accounts.page(after=None, limit=1).accounts == ():
+            points.open_account(OpenAccountRequest(id=uuid("open"), account=ANN)).result()
+        for name in names:
+            points.transact(IssueRequest(id=uuid(name), account=ANN, amount=100)).result()
+        KeepState(opened.node.log, directory / "state.json").step()
+
+
+def newest(directory: Path) -> tuple[int, str]:
+    with Database.open(database_url(directory, load_config(directory))) as database:
+        checkpoint = database.reader().latest_checkpoint()
+        assert checkpoint is not None
+        assert fsck(database).verdict is Verdict.HELD
+        return checkpoint.size, checkpoint.root
+
+
+def silent(_table: str, _rows: int) -> None:
+    pass
+
+
+def test_a_backup_of_a_node_that_writes_meanwhile_holds_one_moment(created: Created, tmp_path: Path) -> None:
+    issue(created.directory, "one")
+    stop = threading.Event()
+    with open_node(created.directory) as opened:
+
+        def write() -> None:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                opened.node.points.transact(IssueRequest(id=uuid(f"w {number}"), account=ANN, amount=1)).result()
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        made = backup_directory(created.directory, tmp_path / "backup", with_keys=True, told=silent)
+        stop.set()
+        writer.join()
+    assert read_backup(tmp_path / "backup") == made.manifest
+    restored = restore_directory(tmp_path / "backup", tmp_path / "again", keys=None, state=None, url=None, told=silent)
+    assert newest(tmp_path / "again") == (restored.manifest.size, restored.manifest.root)
+    assert newest(created.directory)[0] >= restored.manifest.size >= 3
+
+
+def test_a_restored_node_goes_on_where_the_backup_was_made(created: Created, tmp_path: Path) -> None:
+    issue(created.directory, "one")
+    before = newest(created.directory)
+    backup_directory(created.directory, tmp_path / "backup", with_keys=False, told=silent)
+    keys = tmp_path / "vault"
+    shutil.copytree(created.directory / "keys", keys)
+    restore_directory(tmp_path / "backup", tmp_path / "again", keys=keys, state=None, url=None, told=silent)
+    assert newest(tmp_path / "again") == before
+    issue(tmp_path / "again", "two")
+    assert newest(tmp_path / "again")[0] == before[0] + 1
+
+
+def test_a_restored_node_with_the_lost_nodes_state_file_knows_that_it_is_behind(
+    created: Created, tmp_path: Path
+) -> None:
+    backup_directory(created.directory, tmp_path / "backup", with_keys=True, told=silent)
+    issue(created.directory, "one")
+    restore_directory(
+        tmp_path / "backup",
+        tmp_path / "again",
+        keys=None,
+        state=created.directory / "state.json",
+        url=None,
+        told=silent,
+    )
+    with open_node(tmp_path / "again") as opened:
+        assert opened.node.gate.behind is not None
+        assert "state.json has seen 3 entries" in opened.node.gate.behind
+
+
+def test_a_backup_goes_back_into_postgresql(created: Created, tmp_path: Path, another: str) -> None:
+    issue(created.directory, "one")
+    backup_directory(created.directory, tmp_path / "backup", with_keys=True, told=silent)
+    for _ in range(2):
+        # An interruption after the rows are there is repeated without harm.
+        shutil.rmtree(tmp_path / "again", ignore_errors=True)
+        restore_directory(tmp_path / "backup", tmp_path / "again", keys=None, state=None, url=another, told=silent)
+    assert newest(tmp_path / "again") == newest(created.directory)
+    assert not (tmp_path / "again" / "ledger.sqlite").exists()
+
+
+@pytest.mark.parametrize("name", ["ledger.sqlite", "node.toml", "keys/log.seed", "backup.json"])
+def test_a_backup_that_was_changed_is_refused_and_nothing_is_made(created: Created, tmp_path: Path, name: str) -> None:
+    backup_directory(created.directory, tmp_path / "backup", with_keys=True, told=silent)
+    file = tmp_path / "backup" / name
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(bytes(data))
+    with pytest.raises(BackupInvalid):
+        restore_directory(tmp_path / "backup", tmp_path / "again", keys=None, state=None, url=None, told=silent)
+    assert not (tmp_path / "again").exists()
+
+
+def test_what_is_in_the_way_is_left_alone(created: Created, tmp_path: Path) -> None:
+    (tmp_path / "backup").mkdir()
+    with pytest.raises(BackupInvalid, match="exists"):
+        backup_directory(created.directory, tmp_path / "backup", with_keys=True, told=silent)
+    backup_directory(created.directory, tmp_path / "other", with_keys=False, told=silent)
+    with pytest.raises(BackupInvalid, match="exists"):
+        restore_directory(tmp_path / "other", created.directory, keys=None, state=None, url=None, told=silent)
+    with pytest.raises(BackupInvalid, match="no keys"):
+        restore_directory(tmp_path / "other", tmp_path / "again", keys=None, state=None, url=None, told=silent)
+    with pytest.raises(BackupInvalid, match="state file"):
+        restore_directory(
+            tmp_path / "other",
+            tmp_path / "again",
+            keys=created.directory / "keys",
+            state=tmp_path / "none",
+            url=None,
+            told=silent,
+        )
+    with pytest.raises(BackupInvalid, match="no backup"):
+        read_backup(tmp_path / "backup")
+    assert not (tmp_path / "again").exists()
+
+
+def test_the_keys_must_be_those_of_the_ledger(created: Created, tmp_path: Path) -> None:
+    backup_directory(created.directory, tmp_path / "backup", with_keys=False, told=silent)
+    stranger = create_node_directory(
+        tmp_path / "stranger", ledger="bluebird.example/main.1", points="BLU", points_name="Blue", url=""
+    )
+    with pytest.raises(KeysMismatch):
+        restore_directory(
+            tmp_path / "backup",
+            tmp_path / "again",
+            keys=stranger.directory / "keys",
+            state=None,
+            url=None,
+            told=silent,
+        )
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_ledger_moves_and_no_node_starts_on_what_it_left(created: Created, tmp_path: Path, another: str) -> None:
+    issue(created.directory, "one")
+    before, left = newest(created.directory), database_url(created.directory, load_config(created.directory))
+    told: list[tuple[str, int]] = []
+    moved = move_store(created.directory, another, told=lambda *each: told.append(each))
+    assert ("entries", 3) in told
+    assert (moved.size, moved.root) == newest(created.directory) == before
+    issue(created.directory, "two")
+    with pytest.raises(StoreMoved, match="goes on in"), open_node(created.directory, settings={"database_url": left}):
+        pass
+    move_store(created.directory, f"sqlite:///{tmp_path / 'back.sqlite'}", told=silent)
+    assert newest(created.directory)[0] == before[0] + 1
+    move_store(created.directory, f"sqlite:///{tmp_path / 'back.sqlite'}", told=silent)
+    issue(created.directory, "three")
+
+
+def test_a_ledger_does_not_move_while_its_node_runs_or_onto_another(
+    created: Created, tmp_path: Path, another: str
+) -> None:
+    with open_node(created.directory), pytest.raises(StoreBusy):
+        move_store(created.directory, another, told=silent)
+    create_node_directory(
+        tmp_path / "bluebird",
+        ledger="bluebird.example/main.1",
+        points="BLU",
+        points_name="Blue",
+        url="",
+        settings={"database_url": f"sqlite:///{tmp_path / 'taken.sqlite'}"},
+    )
+    with pytest.raises(StoreTaken, match="not empty"):
+        move_store(created.directory, f"sqlite:///{tmp_path / 'taken.sqlite'}", told=silent)
+    issue(created.directory, "one")
+
+
+def test_a_move_that_ended_before_the_configuration_was_written_is_finished_by_a_second_one(
+    created: Created, another: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issue(created.directory, "one")
+
+    def fail(*_arguments: object) -> None:
+        raise OSError("the power went")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("node.app.moving.write_private", fail)
+        with pytest.raises(OSError, match="power"):
+            move_store(created.directory, another, told=silent)
+    with pytest.raises(StoreMoved), open_node(created.directory):
+        pass
+    move_store(created.directory, another, told=silent)
+    issue(created.directory, "two")
+
+
+def test_the_manifest_says_what_the_backup_holds(created: Created, tmp_path: Path) -> None:
+    issue(created.directory, "one")
+    made = backup_directory(created.directory, tmp_path / "backup", with_keys=False, told=silent)
+    shown = json.loads((tmp_path / "backup" / "backup.json").read_text())
+    assert (shown["ledger"], shown["log"], shown["size"]) == ("aurora.example/main.1", "aurora.example/main.1", 3)
+    assert sorted(made.manifest.files) == ["ledger.sqlite", "node.toml", "state.json"]
+    assert 'database_url = ""' in (tmp_path / "backup" / "node.toml").read_text()
+    for path in (tmp_path / "backup").rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path

@@ -1,0 +1,149 @@
+"""What the doctor finds, and that it changes nothing."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import pytest
+
+from node.app import doctor
+from node.app.directory import Created, create_node_directory, database_url
+from node.app.doctor import Check, Health, examine
+from node.app.moving import move_store
+from node.app.open import open_node
+from node.config import load_config
+from node.services.requests import OpenAccountRequest
+from node.store.database import Database
+from node.store.facts import facts_of
+from node.workers.keep_state import KeepState
+from protocol.identifiers import Account
+from protocol.keys import Role
+from protocol.note import KeyType, Verifier, format_vkey
+from tests.support.documents import BLUEBIRD, invitation_bytes, uuid
+
+
+@pytest.fixture
+def created(tmp_path: Path, database_url: str) -> Created:
+    settings: dict[str, object] = {"port": 1}
+    if not database_url.startswith("sqlite"):
+        settings["database_url"] = database_url
+    return create_node_directory(
+        tmp_path / "aurora",
+        ledger="aurora.example/main.1",
+        points="AUR",
+        points_name="Aurora Miles",
+        url="http://127.0.0.1:8420",
+        settings=settings,
+    )
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    return create_node_directory(
+        tmp_path / "here", ledger="aurora.example/main.1", points="AUR", points_name="Miles", url=""
+    ).directory
+
+
+def found(directory: Path, *, offline: bool = True) -> dict[str, Check]:
+    return {each.name: each for each in examine(directory, offline=offline)}
+
+
+def test_a_new_node_is_well_but_unwatched_and_its_keys_lie_open(created: Created) -> None:
+    before = sorted(path.name for path in created.directory.rglob("*"))
+    checks = found(created.directory, offline=False)
+    assert {name for name, each in checks.items() if each.health is Health.BAD} == set()
+    worries = {name for name, each in checks.items() if each.health is Health.WORRY}
+    assert {"keys", "witnesses"} <= worries
+    assert "does not run" in checks["node"].found
+    assert all(each.advice for each in checks.values() if each.health is not Health.GOOD)
+    assert "1 entries" in checks["database"].found
+    with open_node(created.directory):
+        assert found(created.directory)["database"].health is Health.GOOD
+    left = {path.name for path in created.directory.rglob("*")} - set(before)
+    assert left <= {"ledger.sqlite-wal", "ledger.sqlite-shm", "ledger.sqlite.lock"}
+
+
+def test_a_store_that_is_an_old_copy_or_has_moved_or_is_gone_is_told(
+    here: Path, tmp_path: Path, postgres_url: str
+) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(here, old)
+    with open_node(here) as opened:
+        request = OpenAccountRequest(id=uuid("ann"), account=Account(f"member/{uuid('ann')}"))
+        opened.node.points.open_account(request).result()
+        KeepState(opened.node.log, here / "state.json").step()
+    shutil.copy(here / "state.json", old / "state.json")
+    assert found(old)["state file"].health is Health.BAD
+    move_store(here, postgres_url, told=lambda _table, _rows: None)
+    (here / "node.toml").write_text((old / "node.toml").read_text())
+    assert "goes on in" in found(here)["database"].found
+    (old / "state.json").unlink()
+    assert found(old)["state file"].health is Health.WORRY
+    (old / "ledger.sqlite").write_bytes(b"not a database at all" * 100)
+    assert found(old)["database"].health is Health.BAD
+
+
+def test_a_small_slow_or_unwritable_disk_and_a_wrong_clock_are_told(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _place: SimpleNamespace(free=1_000))
+    monkeypatch.setattr(doctor, "FLUSH_SECONDS_MAX", 0.0)
+    monkeypatch.setattr(doctor, "CLOCK_SECONDS_MAX", -(10**9))
+    monkeypatch.setattr(doctor, "OPEN_FILES_MIN", 10**9)
+    checks = found(here)
+    assert [checks[name].health for name in ("disk", "flush", "clock", "open files")] == [
+        Health.BAD,
+        Health.WORRY,
+        Health.BAD,
+        Health.WORRY,
+    ]
+
+    def fail(*_arguments: object) -> int:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(os, "pwrite", fail)
+    assert "Read-only" in found(here)["flush"].found
+
+
+def test_partners_witnesses_and_the_node_itself_are_asked(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = BLUEBIRD.signing_keys[Role.WITNESS].public
+    witness = format_vkey(Verifier("witness.example", key, KeyType.COSIGNATURE))
+    monkeypatch.setenv("TALLYSTICK_WITNESSES", json.dumps([f"{witness} https://witness.example/w"]))
+    with open_node(here) as opened:
+        opened.node.partners.accept(invitation_bytes(BLUEBIRD), fingerprint=None).result()
+    statuses = {"bluebird.example": 200, "witness.example": 404, "127.0.0.1": 503}
+
+    def handle(_transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/livez" and request.url.host == "127.0.0.1":
+            return httpx.Response(200)
+        for name, status in statuses.items():
+            if request.url.host.endswith(name):
+                return httpx.Response(status)
+        raise httpx.ConnectError("nobody is there")
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", handle)
+    asked = found(here, offline=False)
+    names = {name: each.health for name, each in asked.items() if name.startswith(("partner", "witness", "node"))}
+    assert names == {
+        "partner bluebird.example/main.1": Health.GOOD,
+        "witness witness.example": Health.GOOD,
+        "node": Health.BAD,
+    }
+    statuses.clear()
+    gone = found(here, offline=False)
+    assert gone["partner bluebird.example/main.1"].health is Health.BAD
+    assert gone["witness witness.example"].health is Health.BAD
+    statuses["127.0.0.1"] = 200
+    assert found(here, offline=False)["node"].found.endswith("is ready")
+
+
+def test_what_a_database_says_of_itself(created: Created) -> None:
+    with Database.open(database_url(created.directory, load_config(created.directory))) as database:
+        facts = facts_of(database)
+    assert facts.server.split()[0] in {"SQLite", "PostgreSQL"}
+    assert facts.size > 0
+    assert not facts.old
+    assert facts.unsafe == ()
