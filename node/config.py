@@ -10,9 +10,9 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from protocol.errors import KeyInvalid, ProtocolError, TallystickError
@@ -23,6 +23,25 @@ from protocol.note import KeyType, Verifier, parse_vkey
 FILE_NAME: Final = "node.toml"
 ENVIRONMENT_PREFIX: Final = "TALLYSTICK_"
 WITNESSES_MAX: Final = 32
+ORIGINS_MAX: Final = 32
+STRANGER: Final = "stranger"
+"""An address that shows no credential which the node knows."""
+
+RATED: Final = (
+    "viewer",
+    "support",
+    "manager",
+    "administrator",
+    "backend",
+    "auditor",
+    "partner",
+    "member",
+    STRANGER,
+)
+"""Whose requests are counted: each credential of a role, and each address of strangers."""
+
+PER_MINUTE_MAX: Final = 10_000_000
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,7}")
 _URL: Final = re.compile(r"https?://[!-~]{1,480}")
 
 
@@ -62,6 +81,24 @@ def _is_witness(text: str) -> str:
 WitnessText = Annotated[str, _checked(_is_witness)]
 
 
+def parse_rate(text: str) -> tuple[str, int]:
+    """Return who may make how many requests a minute, which a blank stands between, or raise `KeyInvalid`."""
+    who, _, number = text.partition(" ")
+    if who not in RATED or not _NUMBER.fullmatch(number) or not 1 <= int(number) <= PER_MINUTE_MAX:
+        raise KeyInvalid(f"{text[:80]!r} is not one of {', '.join(RATED)}, a blank, and requests in a minute")
+    return who, int(number)
+
+
+def _is_rate(text: str) -> str:
+    parse_rate(text)
+    return text
+
+
+RateText = Annotated[str, _checked(_is_rate)]
+OriginText = Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]{1,253}(?::[0-9]{1,5})?$")]
+"""An origin (RFC 6454 §6.2) from which browsers may ask: never `*`."""
+
+
 class NodeConfig(BaseSettings):
     """Everything that an operator can set."""
 
@@ -79,14 +116,43 @@ class NodeConfig(BaseSettings):
     agent: str = ""
     accept_within_seconds: Annotated[int, Field(ge=1, le=ACCEPT_BY_SECONDS_MAX)] = 3_600
     partner_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 10.0
+    cluster_url: Annotated[str, Field(pattern=r"^(?:https?://[!-~]{1,480})?$")] = ""
     start_answers: Literal["all", "none"] = "all"
     stop_within_seconds: Annotated[int, Field(ge=1, le=300)] = 10
     witnesses: Annotated[tuple[WitnessText, ...], Field(max_length=WITNESSES_MAX)] = ()
     partners_are_witnesses: bool = True
     public_log: Literal["open", "credential"] = "open"
+    appeal_days: Annotated[int, Field(ge=0, le=366)] = 30
+    webhooks_private: bool = False
     ack_after_witness: Annotated[int, Field(ge=0, le=WITNESSES_MAX)] = 0
+    oidc_issuer: Annotated[str, Field(max_length=TEXT_CHARACTERS_MAX)] = ""
+    oidc_audience: Annotated[str, Field(max_length=TEXT_CHARACTERS_MAX)] = ""
+    oidc_jwks: Annotated[str, Field(max_length=TEXT_CHARACTERS_MAX)] = ""
+    oidc_account_claim: Annotated[str, Field(pattern=r"^[!-~]{1,128}$")] = "sub"
+    member_origins: Annotated[tuple[OriginText, ...], Field(max_length=ORIGINS_MAX)] = ()
+    rates: Annotated[tuple[RateText, ...], Field(max_length=len(RATED))] = ()
+    tls_certificate: str = ""
+    tls_key: str = ""
+    tls_client_ca: str = ""
+    partner_ca: str = ""
+    partner_certificate: str = ""
+    partner_key: str = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
+
+    @model_validator(mode="after")
+    def whole(self) -> Self:
+        """Refuse keys that mean nothing without others."""
+        oidc = (self.oidc_issuer, self.oidc_audience, self.oidc_jwks)
+        if any(oidc) and not all(oidc):
+            raise ValueError("oidc_issuer, oidc_audience and oidc_jwks go together")
+        if bool(self.tls_certificate) is not bool(self.tls_key):
+            raise ValueError("tls_certificate and tls_key go together")
+        if self.tls_client_ca and not self.tls_certificate:
+            raise ValueError("tls_client_ca needs a tls_certificate")
+        if bool(self.partner_certificate) is not bool(self.partner_key):
+            raise ValueError("partner_certificate and partner_key go together")
+        return self
 
 
 def load_config(directory: Path, overrides: Mapping[str, object] | None = None) -> NodeConfig:

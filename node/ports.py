@@ -1,6 +1,6 @@
 """The world as the node sees it: clock, randomness, keys, transport and failure points come in from outside."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -108,6 +108,39 @@ class Witnesses(Protocol):
         `credential` goes along as the `Authorization` for a partner whose log is closed. Raises `TransportFailed`
         where that cannot be known.
         """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkReply:
+    """How a partner has answered an exchange: the status of HTTP, and the body."""
+
+    status: int
+    body: bytes
+
+
+class Links(Protocol):
+    """Exchanges members' consents with partners for links, which needs no credentials: the signatures are theirs."""
+
+    def exchange(self, url: str, request: bytes) -> LinkReply:
+        """Return what the partner at `url` answers to a signed exchange, or raise `TransportFailed`."""
+
+
+class HookFailed(Exception):
+    """A webhook was not delivered, or nobody knows whether it was; `reached` tells whether somebody was there."""
+
+    def __init__(self, reason: str, *, reached: bool) -> None:
+        super().__init__(reason)
+        self.reached = reached
+
+
+class Hooks(Protocol):
+    """Carries events to the systems that a programme has named."""
+
+    def check(self, url: str) -> None:
+        """Raise `HookFailed` for a URL to which nothing may be sent."""
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Return once whoever listens at `url` has taken `body`, or raise `HookFailed`."""
 
 
 class Faults(Protocol):

@@ -3,7 +3,7 @@
 from typing import Annotated, Final
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from protocol.agreement import RoleKey, SignatureText, check_keys, key_of
 from protocol.encoding import Codec
@@ -11,6 +11,7 @@ from protocol.errors import InvitationInvalid, KeyInvalid, LinkInvalid
 from protocol.fields import AliasField, AssetField, LedgerField, NetworkField, TimeField
 from protocol.keys import PublicKey, Role, Signer, decode_signature, encode_signature, fingerprint
 from protocol.limits import CURRENCIES_MAX
+from protocol.points import Amount
 
 _INVITATION_DOMAIN: Final = b"tallystick/invitation/v1\n"
 _LINK_DOMAIN: Final = b"tallystick/link/v1\n"
@@ -42,6 +43,17 @@ class Invitation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     signature: SignatureText
 
 
+class LinkLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long and how often a link may be used; `points` are the issuer's, credited over it in all.
+
+    What is null is not limited.
+    """
+
+    until: TimeField | None = None
+    conversions: Amount | None = None
+    points: Amount | None = None
+
+
 class AccountLink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The issuer's word that `alias` stands for an account of its own, for one partner and nobody else."""
 
@@ -51,6 +63,8 @@ class AccountLink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     audience: LedgerField
     alias: AliasField
     issued_at: TimeField
+    # Absent where there are none, so that a link of before there were any is read as it was signed.
+    limits: LinkLimits | UnsetType = UNSET
 
 
 class SignedLink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

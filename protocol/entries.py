@@ -11,6 +11,8 @@ import msgspec
 from msgspec import Meta
 
 from protocol.agreement import RoleKey, SignedAgreement
+from protocol.appeal_entries import AppealEntry
+from protocol.approval_entries import ApprovalEntry
 from protocol.encoding import Codec
 from protocol.entry import Entry, Posting, Postings, PostingsOrNone, transfer_postings
 from protocol.errors import EntryInvalid
@@ -28,15 +30,34 @@ from protocol.fields import (
     UuidField,
 )
 from protocol.identifiers import Digest, Id, Ledger
+from protocol.import_entries import ImportEntry
 from protocol.key_entries import KeyEntry
 from protocol.limits import CURRENCIES_MAX, ENTRY_BYTES_MAX
+from protocol.member_entries import LinkAccepted, LinkIssued, MemberEntry, member_body_of
 from protocol.merkle import leaf_hash
 from protocol.messages import Cancel, End, EntryBody, EntryReference, Fulfil, Predecessor, Prepare, Reject
+from protocol.point_entries import (
+    AccountClosed,
+    AccountOpened,
+    HoldCaptured,
+    HoldPlaced,
+    HoldReleased,
+    PointEntry,
+    PointsIssued,
+    PointsRedeemed,
+    PointsTransferred,
+)
 from protocol.points import Amount, Natural
+from protocol.program_entries import ProgramEntry
 from protocol.recovery_entries import RecoveryEntry, recovery_body_of
+from protocol.run_off_entries import RunOffEntry
 from protocol.window_entries import WindowEntry, window_body_of
 
-__all__ = ["Entry", "Posting", "Postings", "Predecessor", "transfer_postings"]
+__all__ = [
+    "AccountClosed", "AccountOpened", "Entry", "HoldCaptured", "HoldPlaced", "HoldReleased", "LinkAccepted",
+    "LinkIssued", "PointsIssued", "PointsRedeemed", "PointsTransferred", "Posting", "Postings", "Predecessor",
+    "transfer_postings",
+]  # fmt: skip
 
 
 class Genesis(Entry, frozen=True, kw_only=True, tag="genesis"):
@@ -49,63 +70,6 @@ class Genesis(Entry, frozen=True, kw_only=True, tag="genesis"):
     keys: tuple[RoleKey, ...]
     next_log_key: DigestField
     predecessor: Predecessor | None
-
-
-class AccountOpened(Entry, frozen=True, kw_only=True, tag="account_opened"):
-    """A holder's account exists from here on."""
-
-    account: HolderField
-
-
-class AccountClosed(Entry, frozen=True, kw_only=True, tag="account_closed"):
-    """An empty account takes no further part."""
-
-    account: HolderField
-
-
-class PointsIssued(Entry, frozen=True, kw_only=True, tag="points_issued"):
-    """Points come into being: issuance to a holder, as one lot."""
-
-    postings: Postings
-    expires_on: DateField | None
-    metadata: DigestField | None
-
-
-class _Moved(Entry, frozen=True, kw_only=True):
-    postings: Postings
-    metadata: DigestField | None
-
-
-class PointsRedeemed(_Moved, frozen=True, kw_only=True, tag="points_redeemed"):
-    """Points are used up: a holder to redemption."""
-
-
-class PointsTransferred(_Moved, frozen=True, kw_only=True, tag="points_transferred"):
-    """Points move between two holders of this ledger; their lots keep origin, date and expiry."""
-
-
-class HoldPlaced(Entry, frozen=True, kw_only=True, tag="hold_placed"):
-    """Points of a holder are set aside; nothing is posted."""
-
-    account: HolderField
-    amount: Amount
-    expires_at: TimeField | None
-    metadata: DigestField | None
-
-
-class HoldCaptured(Entry, frozen=True, kw_only=True, tag="hold_captured"):
-    """Held points are redeemed, all or in part; `final` releases what remains."""
-
-    hold: UuidField
-    postings: Postings
-    final: bool
-
-
-class HoldReleased(Entry, frozen=True, kw_only=True, tag="hold_released"):
-    """What remains of a hold is available again; `expired` when its time had passed."""
-
-    hold: UuidField
-    expired: bool
 
 
 class PartnerAdded(Entry, frozen=True, kw_only=True, tag="partner_added"):
@@ -135,20 +99,6 @@ class AgreementEnded(Entry, frozen=True, kw_only=True, tag="agreement_ended"):
     ends_at: TimeField
     notice: DigestField | None
     partner_entry: EntryReference | None
-
-
-class _Link(Entry, frozen=True, kw_only=True):
-    account: HolderField
-    partner: LedgerField
-    alias: AliasField
-
-
-class LinkIssued(_Link, frozen=True, kw_only=True, tag="link_issued"):
-    """An account of ours may receive conversions from one partner under a random alias."""
-
-
-class LinkAccepted(_Link, frozen=True, kw_only=True, tag="link_accepted"):
-    """An account of ours may convert to what a partner calls `alias`."""
 
 
 class _Terms(Entry, frozen=True, kw_only=True):
@@ -244,10 +194,11 @@ class ConversionRefused(Entry, frozen=True, kw_only=True, tag="conversion_refuse
 
 
 AnyEntry: TypeAlias = (
-    Genesis | AccountOpened | AccountClosed | PointsIssued | PointsRedeemed | PointsTransferred | HoldPlaced
-    | HoldCaptured | HoldReleased | PartnerAdded | AgreementEntered | AgreementEnded | LinkIssued | LinkAccepted
+    Genesis | PointEntry | PartnerAdded | AgreementEntered | AgreementEnded | MemberEntry
     | ConversionHeld | ConversionCancelRequested | ConversionCaptured | ConversionReleased | ConversionForced
-    | ConversionCredited | ConversionRefused | WindowEntry | RecoveryEntry | KeyEntry
+    | ConversionCredited | ConversionRefused | WindowEntry | RecoveryEntry | KeyEntry | ProgramEntry | ApprovalEntry
+    | AppealEntry
+    | ImportEntry | RunOffEntry
 )  # fmt: skip
 
 _CODEC: Final = Codec[AnyEntry](msgspec.json.Decoder(AnyEntry), error=EntryInvalid, bytes_max=ENTRY_BYTES_MAX)
@@ -383,6 +334,12 @@ def body_of(sealed: Sealed, *, ledger: Ledger) -> EntryBody | None:
         return window_body_of(sealed.entry, sealed.reference, ledger=ledger)
     if isinstance(sealed.entry, RecoveryEntry):
         return recovery_body_of(sealed.entry, sealed.reference, ledger=ledger)
+    if isinstance(sealed.entry, MemberEntry):
+        return member_body_of(sealed.entry, sealed.reference)
+    return _conversion_body_of(sealed, ledger=ledger)
+
+
+def _conversion_body_of(sealed: Sealed, *, ledger: Ledger) -> EntryBody | None:
     match sealed.entry:
         case ConversionHeld() as entry:
             return prepare_of(sealed, entry, ledger=ledger)

@@ -27,9 +27,13 @@ ADD_CHECKPOINT_HASHES_MAX: Final = 63
 ADD_CHECKPOINT_BYTES_MAX: Final = 69_632
 POLICY_BYTES_MAX: Final = 262_144
 POLICY_ITEMS_MAX: Final = 256
+EXPIRED_LOTS_MAX: Final = 512
 POSTINGS_MAX: Final = 64
 PROOF_HASHES_MAX: Final = 64
 RECEIPT_BYTES_MAX: Final = 163_840
+RETURNED_POINTS_DAYS: Final = 14
+"""How long points can be spent that come back after their last day."""
+
 TILE_WIDTH: Final = 256
 TILE_LEVEL_MAX: Final = 63
 LOG_SIZE_MAX: Final = 2**53 - 1

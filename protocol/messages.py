@@ -4,6 +4,7 @@ A body says nothing about its transport: frames and envelopes carry it and may b
 is the same message. Every conversion is named by network, source ledger, destination ledger and id.
 """
 
+from enum import StrEnum, unique
 from typing import Annotated, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -154,6 +155,29 @@ class End(_Body, frozen=True, kw_only=True, tag="end"):
     entry: EntryReference
 
 
+@unique
+class UnlinkReason(StrEnum):
+    """Why a link ends: a side no longer wants it, or one side has forgotten its member."""
+
+    REVOKED = "revoked"
+    ERASED = "erased"
+
+
+class Unlink(_Body, frozen=True, kw_only=True, tag="unlink"):
+    """Either way: the link by which `issuer` named an account of its own `alias` ends at once.
+
+    With the reason `erased`, the receiver forgets what it keeps about the alias and can erase.
+    """
+
+    sender: LedgerField
+    receiver: LedgerField
+    issuer: LedgerField
+    alias: AliasField
+    reason: UnlinkReason
+    revoked_at: TimeField
+    entry: EntryReference
+
+
 class Hello(_Body, frozen=True, kw_only=True, tag="hello"):
     """Either way: opens the sender's epoch; `bodies_sent` is how many it knows to have sent (specs/channel.md)."""
 
@@ -261,14 +285,15 @@ class Receipt(_WindowBody, frozen=True, kw_only=True, tag="receipt"):
 ConversionBody: TypeAlias = Prepare | Fulfil | Reject | Cancel | Query | Error
 WindowBody: TypeAlias = Close | Lines | Dispute | StatementSigned | PaymentAdvice | Receipt
 EntryBody: TypeAlias = (
-    Prepare | Fulfil | Reject | Cancel | End | Close | Dispute | StatementSigned | PaymentAdvice | Receipt | Succeeded
-)
+    Prepare | Fulfil | Reject | Cancel | End | Unlink | Close | Dispute | StatementSigned | PaymentAdvice | Receipt
+    | Succeeded
+)  # fmt: skip
 """A body that an entry of its sender makes, and that names this entry."""
 
 ChannelBody: TypeAlias = Hello | Returned | ReturnedAgreement
 """A body of the channel itself: it moves nothing that an entry of its sender stands for, and is never counted."""
 
-Body: TypeAlias = ConversionBody | End | WindowBody | Succeeded | ChannelBody
+Body: TypeAlias = ConversionBody | End | Unlink | WindowBody | Succeeded | ChannelBody
 
 _CODEC: Final = Codec[Body](msgspec.json.Decoder(Body), error=BodyInvalid, bytes_max=RETURNED_BYTES_MAX)
 

@@ -4,6 +4,7 @@ from http import HTTPStatus
 from typing import Annotated, Final, Literal, TypeAlias
 
 from fastapi import Path, Query
+from pydantic import Field, StringConstraints
 from starlette.responses import Response
 
 from node.api.fields import Body, Cursor, DayText, HolderText, IdText, Limit
@@ -16,9 +17,15 @@ from protocol.errors import Code
 from protocol.identifiers import Account, Id, holder_account
 
 ROUTER: Final = router("accounts", "/v1/accounts")
-_GUARD: Final = [requires(Scope.ACCOUNTS)]
+_READ: Final = [requires(Scope.ACCOUNTS_READ)]
+_WRITE: Final = [requires(Scope.ACCOUNTS_WRITE)]
 
 HolderKind: TypeAlias = Literal["member", "employee", "supplier"]
+ReferenceText: TypeAlias = Annotated[
+    str,
+    StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,128}$"),
+    Field(description="The brand's own name for the member.", examples=["CRM-48213"]),
+]
 KindPath: TypeAlias = Annotated[HolderKind, Path(examples=["member"])]
 IdPath: TypeAlias = Annotated[IdText, Path()]
 
@@ -41,7 +48,7 @@ class CloseAccountBody(Body):
 @ROUTER.post(
     "",
     status_code=HTTPStatus.CREATED,
-    dependencies=_GUARD,
+    dependencies=_WRITE,
     responses=answers(AccountAnswer, *COMMANDS, Code.ACCOUNT_EXISTS, status=HTTPStatus.CREATED),
 )
 async def open_account(body: OpenAccountBody, node: NodeDependency) -> Response:
@@ -51,13 +58,21 @@ async def open_account(body: OpenAccountBody, node: NodeDependency) -> Response:
     return answered(await node.points.open_account(request).wait(), HTTPStatus.CREATED)
 
 
-@ROUTER.get("", dependencies=_GUARD, responses=answers(AccountPage, *READS))
-def list_accounts(node: NodeDependency, after: HolderText | None = None, limit: Limit = 100) -> Response:
-    """List accounts in the order of their names."""
+@ROUTER.get("", dependencies=_READ, responses=answers(AccountPage, *READS, Code.ACCOUNT_IMPORTING))
+def list_accounts(
+    *,
+    node: NodeDependency,
+    after: HolderText | None = None,
+    external_ref: Annotated[ReferenceText | None, Query()] = None,
+    limit: Limit = 100,
+) -> Response:
+    """List accounts in the order of their names, or the one of an external reference."""
+    if external_ref is not None:
+        return answered(node.people.find(external_ref))
     return answered(node.accounts.page(after=None if after is None else Account(after), limit=limit))
 
 
-@ROUTER.get("/{kind}/{account_id}", dependencies=_GUARD, responses=answers(AccountView, *READS, Code.ACCOUNT_UNKNOWN))
+@ROUTER.get("/{kind}/{account_id}", dependencies=_READ, responses=answers(AccountView, *READS, Code.ACCOUNT_UNKNOWN))
 def show_account(kind: KindPath, account_id: IdPath, node: NodeDependency) -> Response:
     """Show an account as it stands, with its open lots."""
     return answered(node.accounts.show(holder_account(kind, Id(account_id))))
@@ -66,7 +81,7 @@ def show_account(kind: KindPath, account_id: IdPath, node: NodeDependency) -> Re
 @ROUTER.post(
     "/{kind}/{account_id}/close",
     status_code=HTTPStatus.CREATED,
-    dependencies=_GUARD,
+    dependencies=_WRITE,
     responses=answers(
         AccountAnswer,
         *COMMANDS,
@@ -86,7 +101,7 @@ async def close_account(kind: KindPath, account_id: IdPath, body: CloseAccountBo
 
 @ROUTER.get(
     "/{kind}/{account_id}/history",
-    dependencies=_GUARD,
+    dependencies=_READ,
     responses=answers(HistoryPage, *READS, Code.ACCOUNT_UNKNOWN),
 )
 def account_history(

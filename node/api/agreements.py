@@ -33,7 +33,7 @@ from protocol.points import Step
 
 ROUTER: Final = router("agreements", "/v1/agreements")
 _READ: Final = [requires(Scope.PARTNERS_READ)]
-_WRITE: Final = [requires(Scope.PARTNERS_WRITE)]
+_WRITE: Final = [requires(Scope.AGREEMENTS_WRITE)]
 _PAPER: Final = ("agreement_invalid", "encoding_invalid", "key_invalid", "signature_invalid")
 
 _Natural = Annotated[int, Field(ge=0, le=INTEGER_MAX)]
@@ -214,6 +214,7 @@ def show_agreement(digest: Annotated[DigestText, Path()], node: NodeDependency) 
         Code.AGREEMENT_EXISTS,
         Code.AGREEMENT_LOOP,
         Code.AMOUNT_INVALID,
+        Code.APPROVAL_MISSING,
         Code.PARTNER_UNKNOWN,
         *_PAPER,
         status=HTTPStatus.CREATED,
@@ -236,6 +237,7 @@ def propose(body: ProposeBody, node: NodeDependency) -> Response:
         Code.AGREEMENT_EXISTS,
         Code.AGREEMENT_LAPSED,
         Code.AGREEMENT_LOOP,
+        Code.APPROVAL_MISSING,
         Code.NOTICE_TOO_SHORT,
         Code.ASSETS_INVALID,
         Code.ENTRY_TOO_LARGE,

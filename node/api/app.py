@@ -14,25 +14,48 @@ from starlette.responses import Response
 from node.api import (
     accounts,
     agreements,
+    appeals,
+    approvals,
+    confirmations,
+    consents,
     conversions,
+    credentials,
     entries,
+    events,
     evidence,
     exceptions,
     exchange,
+    expiry,
     health,
     holds,
+    imports,
+    lifecycle,
+    link_peer,
     links,
     log,
+    me,
+    my_appeals,
+    my_events,
+    my_links,
+    my_transfers,
     partners,
     peer,
+    people,
+    program,
     quotes,
+    reports,
+    reviews,
     statements,
     succession,
+    traces,
     transactions,
+    transfers,
+    webhooks,
     windows,
     witness,
     witnesses,
 )
+from node.api.edges import MemberOrigins, PartnerCertificates
 from node.api.observed import Observed
 from node.api.openapi import describe
 from node.api.problems import STATUS, FieldError, ProblemRaised, problem, problem_of
@@ -44,20 +67,42 @@ VERSION: Final = "1"
 _OWN_CODES: Final = frozenset({Code.AMOUNT_INVALID.value, Code.DATE_INVALID.value})
 _ROUTERS: Final = (
     accounts.ROUTER,
+    people.ROUTER,
+    confirmations.ROUTER,
+    program.ROUTER,
+    lifecycle.ROUTER,
+    transfers.ROUTER,
+    reviews.ROUTER,
+    imports.ROUTER,
     transactions.ROUTER,
+    expiry.ROUTER,
     holds.ROUTER,
     links.ROUTER,
+    consents.ROUTER,
+    me.ROUTER,
+    my_events.ROUTER,
+    my_links.ROUTER,
+    my_transfers.ROUTER,
+    link_peer.ROUTER,
     quotes.ROUTER,
     conversions.ROUTER,
     partners.ROUTER,
     witnesses.ROUTER,
     agreements.ROUTER,
+    approvals.ROUTER,
+    credentials.ROUTER,
     windows.ROUTER,
     statements.ROUTER,
+    reports.ROUTER,
     exchange.ROUTER,
     entries.ROUTER,
     exceptions.ROUTER,
     evidence.ROUTER,
+    appeals.ROUTER,
+    my_appeals.ROUTER,
+    traces.ROUTER,
+    events.ROUTER,
+    webhooks.ROUTER,
     succession.ROUTER,
     log.ROUTER,
     peer.ROUTER,
@@ -67,8 +112,8 @@ _ROUTERS: Final = (
 _LOG: Final = structlog.get_logger()
 
 
-def create_app(node: Node) -> FastAPI:
-    """Return the application that serves `node`."""
+def create_app(node: Node, *, origins: Sequence[str] = (), partners_show_certificates: bool = False) -> FastAPI:
+    """Return the application that serves `node`: members' apps in browsers may ask from `origins`."""
     app = FastAPI(
         title="Tallystick node",
         version=VERSION,
@@ -85,6 +130,10 @@ def create_app(node: Node) -> FastAPI:
     for router in _ROUTERS:
         app.include_router(router)
     describe(app)
+    if origins:
+        app.add_middleware(MemberOrigins, origins=origins)
+    if partners_show_certificates:
+        app.add_middleware(PartnerCertificates)
     app.add_middleware(Observed, randomness=node.randomness, metrics=node.metrics)
     return app
 

@@ -27,6 +27,7 @@ from node.api.routes import (
     COMMANDS,
     GUARDED,
     LIMITS,
+    LINKS,
     READS,
     WRITES,
     NodeDependency,
@@ -35,6 +36,7 @@ from node.api.routes import (
     requires,
     router,
 )
+from node.api.screened import GOVERNED, UNDER_REVIEW, ClientBody, client_of, ordered
 from node.services.answers import ConversionAnswer, ForcedAnswer
 from node.services.conversions import ConversionPage, ConversionView, IncomingPage
 from node.services.credentials import Scope
@@ -47,9 +49,34 @@ from protocol.limits import ACCEPT_BY_SECONDS_MAX
 ROUTER: Final = router("conversions", "/v1/conversions")
 WAIT_SECONDS_MAX: Final = 30
 ACCEPT_WITHIN_SECONDS: Final = 3_600
-_GUARD: Final = [requires(Scope.CONVERSIONS)]
+_READ: Final = [requires(Scope.CONVERSIONS_READ)]
+_WRITE: Final = [requires(Scope.CONVERSIONS_WRITE)]
 
 ConversionPath: TypeAlias = Annotated[IdText, Path()]
+
+
+ORDER_CODES: Final = (
+    *GOVERNED,
+    Code.ACCOUNT_CLOSED,
+    Code.ACCOUNT_UNKNOWN,
+    Code.AGREEMENT_LAPSED,
+    Code.AGREEMENT_NOT_YET,
+    Code.AGREEMENT_UNKNOWN,
+    Code.AMOUNT_INVALID,
+    Code.BALANCE_OVERFLOW,
+    *LIMITS,
+    Code.INSUFFICIENT_POINTS,
+    Code.LESS_THAN_A_STEP,
+    *LINKS,
+    Code.PARTNER_UNKNOWN,
+    Code.PROMOTION_OVER,
+    Code.REFUND_EXCEEDED,
+    Code.REFUND_MISMATCH,
+    Code.REFUND_UNKNOWN,
+    Code.STEPS_ABOVE_MAXIMUM,
+    Code.STEPS_BELOW_MINIMUM,
+)
+"""What an order may be refused with, beside what any command may."""
 
 
 class ConversionBody(Body):
@@ -66,35 +93,14 @@ class ConversionBody(Body):
     refund_of: IdText | None = None
     accept_within_seconds: Annotated[int, Field(ge=1, le=ACCEPT_BY_SECONDS_MAX)] = ACCEPT_WITHIN_SECONDS
     occurred_on: DayText | None = None
+    client: ClientBody | None = None
 
 
 @ROUTER.post(
     "",
     status_code=HTTPStatus.CREATED,
-    dependencies=_GUARD,
-    responses=answers(
-        ConversionAnswer,
-        *COMMANDS,
-        Code.ACCOUNT_CLOSED,
-        Code.ACCOUNT_UNKNOWN,
-        Code.AGREEMENT_LAPSED,
-        Code.AGREEMENT_NOT_YET,
-        Code.AGREEMENT_UNKNOWN,
-        Code.AMOUNT_INVALID,
-        Code.BALANCE_OVERFLOW,
-        *LIMITS,
-        Code.INSUFFICIENT_POINTS,
-        Code.LESS_THAN_A_STEP,
-        Code.LINK_UNKNOWN,
-        Code.PARTNER_UNKNOWN,
-        Code.PROMOTION_OVER,
-        Code.REFUND_EXCEEDED,
-        Code.REFUND_MISMATCH,
-        Code.REFUND_UNKNOWN,
-        Code.STEPS_ABOVE_MAXIMUM,
-        Code.STEPS_BELOW_MINIMUM,
-        status=HTTPStatus.CREATED,
-    ),
+    dependencies=_WRITE,
+    responses=answers(ConversionAnswer, *COMMANDS, *ORDER_CODES, status=HTTPStatus.CREATED) | UNDER_REVIEW,
 )
 async def order_conversion(request: Request, body: ConversionBody, node: NodeDependency) -> Response:
     """Hold the points and ask the partner to credit them; `GET` tells how it ended."""
@@ -109,10 +115,10 @@ async def order_conversion(request: Request, body: ConversionBody, node: NodeDep
         refund_of=None if body.refund_of is None else Id(body.refund_of),
         occurred_on=body.occurred_on,
     )
-    return answered(await node.conversions.order(order).wait(), HTTPStatus.CREATED)
+    return ordered(await node.conversions.order(order, client_of(body.client)).wait())
 
 
-@ROUTER.get("", dependencies=_GUARD, responses=answers(ConversionPage, *READS))
+@ROUTER.get("", dependencies=_READ, responses=answers(ConversionPage, *READS))
 def list_conversions(
     node: NodeDependency,
     state: Literal["pending", "completed", "returned"] | None = None,
@@ -131,7 +137,7 @@ def list_incoming(node: NodeDependency, after: Cursor | None = None, limit: Limi
 
 @ROUTER.get(
     "/{conversion_id}",
-    dependencies=_GUARD,
+    dependencies=_READ,
     responses=answers(ConversionView, *READS, Code.CONVERSION_UNKNOWN),
 )
 async def show_conversion(
@@ -148,7 +154,7 @@ async def show_conversion(
 @ROUTER.post(
     "/{conversion_id}/cancel",
     status_code=HTTPStatus.ACCEPTED,
-    dependencies=_GUARD,
+    dependencies=_WRITE,
     responses=answers(
         ConversionView,
         *GUARDED,
@@ -173,9 +179,14 @@ class ForceReleaseBody(Body):
 @ROUTER.post(
     "/{conversion_id}/force-release",
     status_code=HTTPStatus.CREATED,
-    dependencies=[requires(Scope.PARTNERS_WRITE)],
+    dependencies=[requires(Scope.CONVERSIONS_FORCE)],
     responses=answers(
-        ForcedAnswer, *COMMANDS, Code.CONVERSION_UNKNOWN, Code.CONVERSION_DECIDED, status=HTTPStatus.CREATED
+        ForcedAnswer,
+        *COMMANDS,
+        Code.APPROVAL_MISSING,
+        Code.CONVERSION_DECIDED,
+        Code.CONVERSION_UNKNOWN,
+        status=HTTPStatus.CREATED,
     ),
 )
 async def force_release(conversion_id: ConversionPath, body: ForceReleaseBody, node: NodeDependency) -> Response:

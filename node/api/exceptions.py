@@ -15,7 +15,7 @@ OLDER_THAN_SECONDS: Final = 600
 _SECONDS_MAX: Final = 366 * 86_400
 
 
-@ROUTER.get("", dependencies=[requires(Scope.PARTNERS_WRITE)], responses=answers(ExceptionList, *READS))
+@ROUTER.get("", dependencies=[requires(Scope.EXCEPTIONS_READ)], responses=answers(ExceptionList, *READS))
 def list_exceptions(
     node: NodeDependency,
     older_than_seconds: Annotated[

@@ -16,7 +16,7 @@ from protocol.identifiers import Ledger
 
 ROUTER: Final = router("exchange", "/v1/exchange")
 FILE_TYPE: Final = "application/vnd.tallystick.exchange-file.v1"
-_GUARD: Final = [requires(Scope.PARTNERS_WRITE)]
+_GUARD: Final = [requires(Scope.EXCHANGE)]
 _FILE_IN: Final[dict[str, object]] = {
     "requestBody": {
         "required": True,

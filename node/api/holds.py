@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from node.api.fields import AmountField, Body, DayText, HolderText, IdText, MetadataField, TimeText
 from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
+from node.api.screened import GOVERNED
 from node.services.accounts import HoldView
 from node.services.answers import CaptureAnswer, HoldAnswer, ReleaseAnswer
 from node.services.credentials import Scope
@@ -17,7 +18,8 @@ from protocol.errors import Code
 from protocol.identifiers import Account, Id
 
 ROUTER: Final = router("holds", "/v1/holds")
-_GUARD: Final = [requires(Scope.HOLDS)]
+_READ: Final = [requires(Scope.HOLDS_READ)]
+_WRITE: Final = [requires(Scope.HOLDS_WRITE)]
 _SETTLING: Final = (*COMMANDS, Code.HOLD_UNKNOWN, Code.HOLD_CLOSED, Code.HOLD_OF_CONVERSION)
 
 HoldPath: TypeAlias = Annotated[IdText, Path()]
@@ -53,12 +55,13 @@ class ReleaseBody(Body):
 @ROUTER.post(
     "",
     status_code=HTTPStatus.CREATED,
-    dependencies=_GUARD,
+    dependencies=_WRITE,
     responses=answers(
         HoldAnswer,
         *COMMANDS,
         Code.ACCOUNT_UNKNOWN,
         Code.ACCOUNT_CLOSED,
+        *GOVERNED,
         Code.AMOUNT_INVALID,
         Code.INSUFFICIENT_POINTS,
         Code.HOLD_EXPIRED,
@@ -78,7 +81,7 @@ async def place_hold(body: PlaceHoldBody, node: NodeDependency) -> Response:
     return answered(await node.points.place_hold(request).wait(), HTTPStatus.CREATED)
 
 
-@ROUTER.get("/{hold_id}", dependencies=_GUARD, responses=answers(HoldView, *READS, Code.HOLD_UNKNOWN))
+@ROUTER.get("/{hold_id}", dependencies=_READ, responses=answers(HoldView, *READS, Code.HOLD_UNKNOWN))
 def show_hold(hold_id: HoldPath, node: NodeDependency) -> Response:
     """Show a hold as it stands."""
     return answered(node.accounts.hold(Id(hold_id)))
@@ -87,7 +90,7 @@ def show_hold(hold_id: HoldPath, node: NodeDependency) -> Response:
 @ROUTER.post(
     "/{hold_id}/capture",
     status_code=HTTPStatus.CREATED,
-    dependencies=_GUARD,
+    dependencies=_WRITE,
     responses=answers(
         CaptureAnswer,
         *_SETTLING,
@@ -108,7 +111,7 @@ async def capture_hold(hold_id: HoldPath, body: CaptureBody, node: NodeDependenc
 @ROUTER.post(
     "/{hold_id}/release",
     status_code=HTTPStatus.CREATED,
-    dependencies=_GUARD,
+    dependencies=_WRITE,
     responses=answers(ReleaseAnswer, *_SETTLING, status=HTTPStatus.CREATED),
 )
 async def release_hold(hold_id: HoldPath, body: ReleaseBody, node: NodeDependency) -> Response:

@@ -36,7 +36,7 @@ class ReadsLog:
         if scheme.lower() == SCHEME.lower():
             await run_in_threadpool(node.log_access.check, credential)
         else:
-            await Requires(Scope.LOG_READ)(request)
+            await Requires(Scope.LOG_HASHES)(request)
 
 
 READS_LOG: Final = ReadsLog()

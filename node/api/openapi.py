@@ -5,6 +5,7 @@ from typing import Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from node.api.examples import add_examples
 from node.api.problems import STATUS
 
 DESCRIPTION: Final = (
@@ -31,6 +32,17 @@ PROBLEM: Final[dict[str, object]] = {
                 "properties": {"field": {"type": "string"}, "reason": {"type": "string"}},
             },
         },
+        "limit": {
+            "type": "object",
+            "description": "The limit that was reached, how much of it is left, and from which day on there is more.",
+            "required": ["activity", "scope", "per", "measure", "most", "partner", "left", "free_on"],
+            "additionalProperties": False,
+            "properties": {
+                **{name: {"type": "string"} for name in ("activity", "scope", "per", "measure")},
+                **{name: {"type": "integer", "minimum": 0} for name in ("most", "left")},
+                **{name: {"type": ["string", "null"]} for name in ("partner", "free_on")},
+            },
+        },
     },
 }
 
@@ -50,6 +62,7 @@ def describe(app: FastAPI) -> None:
             schemas["Problem"] = PROBLEM
             plain = _without_prefix_items(document)
             assert isinstance(plain, dict), "an object stays one"
+            add_examples(plain)
             app.openapi_schema = plain
         return app.openapi_schema
 

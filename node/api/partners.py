@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated, Final
 
+from fastapi import Query
 from pydantic import Field
 from starlette.responses import Response
 
@@ -12,6 +13,7 @@ from node.services.answers import OtherAnswer, PartnerAcceptedAnswer
 from node.services.credentials import Scope
 from node.services.partners import PartnerList
 from node.services.refusals import NodeCode
+from node.services.run_off import RunOffView
 from node.services.suspending import SuspensionRequest
 from protocol.errors import Code
 from protocol.identifiers import Id, Ledger, Network
@@ -42,6 +44,13 @@ class SuspensionBody(Body):
     def request(self) -> SuspensionRequest:
         """Return what is asked."""
         return SuspensionRequest(id=Id(self.id), partner=Ledger(self.partner), reason=self.reason)
+
+
+class EndingBody(Body):
+    """A partner with whom nothing is open, and in one word why it is a partner no more."""
+
+    partner: LedgerText
+    reason: ReasonText
 
 
 class LogKeyBody(Body):
@@ -122,6 +131,35 @@ async def suspend(body: SuspensionBody, node: NodeDependency) -> Response:
 async def resume(body: SuspensionBody, node: NodeDependency) -> Response:
     """Take a suspended partner back."""
     return answered(await node.suspension.resume(body.request()).wait(), HTTPStatus.CREATED)
+
+
+@ROUTER.get(
+    "/run-off",
+    dependencies=[requires(Scope.PARTNERS_READ)],
+    responses=answers(RunOffView, *READS, Code.PARTNER_UNKNOWN),
+)
+def show_run_off(node: NodeDependency, partner: Annotated[LedgerText, Query()]) -> Response:
+    """Show what is open with a partner, in the order in which it is wound down, and who is to act."""
+    return answered(node.run_off.show(Ledger(partner)))
+
+
+@ROUTER.post(
+    "/endings",
+    status_code=HTTPStatus.CREATED,
+    dependencies=[requires(Scope.PARTNERS_WRITE)],
+    responses=answers(
+        OtherAnswer,
+        *COMMANDS,
+        Code.PARTNER_BUSY,
+        Code.PARTNER_ENDED,
+        Code.PARTNER_UNKNOWN,
+        Code.STATEMENT_MISMATCH,
+        status=HTTPStatus.CREATED,
+    ),
+)
+async def end_partner(body: EndingBody, node: NodeDependency) -> Response:
+    """End the partnership with a partner with whom nothing is open; nothing begins with it any more."""
+    return answered(await node.run_off.end(Ledger(body.partner), body.reason).wait(), HTTPStatus.CREATED)
 
 
 @ROUTER.post(

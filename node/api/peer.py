@@ -27,12 +27,14 @@ _PAPER: Final = (
     "key_invalid",
     "signature_invalid",
     Code.PARTNER_MISMATCH,
+    NodeCode.CERTIFICATE_MISSING,
     NodeCode.FORBIDDEN,
 )
 _T = TypeVar("_T")
 
 
-def _bytes_in(media_type: str) -> dict[str, object]:
+def bytes_in(media_type: str) -> dict[str, object]:
+    """Return the OpenAPI of a body that is a signed paper of some kind."""
     schema = {"type": "string", "contentMediaType": media_type}
     return {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}}
 
@@ -47,6 +49,7 @@ def _parcels(*codes: str) -> Responses:
     responses=_parcels(
         *ALWAYS,
         *WRITING,
+        NodeCode.CERTIFICATE_MISSING,
         NodeCode.FORBIDDEN,
         "body_invalid",
         "checkpoint_invalid",
@@ -54,24 +57,24 @@ def _parcels(*codes: str) -> Responses:
         "note_invalid",
         "signature_invalid",
     ),
-    openapi_extra={**_bytes_in(PARCEL_TYPE), **LARGE_BODY},
+    openapi_extra={**bytes_in(PARCEL_TYPE), **LARGE_BODY},
 )
 async def exchange(request: Request, node: NodeDependency) -> Response:
     """Take in a partner's parcel, and answer with the one that waits for it."""
     parcel = await request.body()
-    return Response(await run_in_threadpool(_for_partners, lambda: _exchange(node, parcel)), media_type=PARCEL_TYPE)
+    return Response(await run_in_threadpool(for_partners, lambda: _exchange(node, parcel)), media_type=PARCEL_TYPE)
 
 
 @ROUTER.post(
     "/proposals",
     responses=answers(ProposalView, *_PAPER, NodeCode.PROPOSALS_FULL),
-    openapi_extra=_bytes_in(JSON),
+    openapi_extra=bytes_in(JSON),
 )
 async def receive_proposal(request: Request, node: NodeDependency) -> Response:
     """Keep an agreement that a partner has signed, for the operator to accept."""
     document = await request.body()
     take = node.agreements.receive_proposal
-    return answered(await run_in_threadpool(_for_partners, lambda: take(document).result()))
+    return answered(await run_in_threadpool(for_partners, lambda: take(document).result()))
 
 
 @ROUTER.post(
@@ -80,19 +83,20 @@ async def receive_proposal(request: Request, node: NodeDependency) -> Response:
         AgreementAnswer,
         *_PAPER,
         Code.AGREEMENT_EXISTS,
+        Code.APPROVAL_MISSING,
         Code.AGREEMENT_LAPSED,
         Code.NOTICE_TOO_SHORT,
         Code.ASSETS_INVALID,
         Code.ENTRY_TOO_LARGE,
         Code.ID_REUSED,
     ),
-    openapi_extra=_bytes_in(JSON),
+    openapi_extra=bytes_in(JSON),
 )
 async def receive_agreement(request: Request, node: NodeDependency) -> Response:
     """Enter an agreement that both sides have signed."""
     document = await request.body()
     take = node.agreements.receive_complete
-    return answered(await run_in_threadpool(_for_partners, lambda: take(document).result()))
+    return answered(await run_in_threadpool(for_partners, lambda: take(document).result()))
 
 
 def _exchange(node: Node, parcel: bytes) -> bytes:
@@ -101,7 +105,8 @@ def _exchange(node: Node, parcel: bytes) -> bytes:
     return node.exchange.reply(sender)
 
 
-def _for_partners(call: Callable[[], _T]) -> _T:
+def for_partners(call: Callable[[], _T]) -> _T:
+    """Return what `call` returns; an unknown partner is told that it may not come in."""
     try:
         return call()
     except TallystickError as error:

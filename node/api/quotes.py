@@ -5,7 +5,7 @@ from typing import Final
 from starlette.responses import Response
 
 from node.api.fields import AmountField, Body, HolderText, LedgerText
-from node.api.routes import LIMITS, READS, WRITING, NodeDependency, answered, answers, requires, router
+from node.api.routes import LIMITS, LINKS, READS, WRITING, NodeDependency, answered, answers, requires, router
 from node.services.credentials import Scope
 from node.services.quotes import QuoteView
 from node.services.requests import QuoteRequest
@@ -13,6 +13,28 @@ from protocol.errors import Code
 from protocol.identifiers import Account, Ledger
 
 ROUTER: Final = router("quotes", "/v1/quotes")
+
+
+QUOTE_CODES: Final = (
+    *READS,
+    *WRITING,
+    Code.ACCOUNT_CLOSED,
+    Code.ACCOUNT_FROZEN,
+    Code.ACCOUNT_UNKNOWN,
+    Code.AGREEMENT_LAPSED,
+    Code.AGREEMENT_NOT_YET,
+    Code.AGREEMENT_UNKNOWN,
+    Code.AMOUNT_INVALID,
+    Code.BALANCE_OVERFLOW,
+    *LIMITS,
+    Code.INSUFFICIENT_POINTS,
+    Code.LESS_THAN_A_STEP,
+    *LINKS,
+    Code.PARTNER_UNKNOWN,
+    Code.STEPS_ABOVE_MAXIMUM,
+    Code.STEPS_BELOW_MINIMUM,
+)
+"""What a quote may be refused with."""
 
 
 class QuoteBody(Body):
@@ -25,26 +47,8 @@ class QuoteBody(Body):
 
 @ROUTER.post(
     "",
-    dependencies=[requires(Scope.CONVERSIONS)],
-    responses=answers(
-        QuoteView,
-        *READS,
-        *WRITING,
-        Code.ACCOUNT_CLOSED,
-        Code.ACCOUNT_UNKNOWN,
-        Code.AGREEMENT_LAPSED,
-        Code.AGREEMENT_NOT_YET,
-        Code.AGREEMENT_UNKNOWN,
-        Code.AMOUNT_INVALID,
-        Code.BALANCE_OVERFLOW,
-        *LIMITS,
-        Code.INSUFFICIENT_POINTS,
-        Code.LESS_THAN_A_STEP,
-        Code.LINK_UNKNOWN,
-        Code.PARTNER_UNKNOWN,
-        Code.STEPS_ABOVE_MAXIMUM,
-        Code.STEPS_BELOW_MINIMUM,
-    ),
+    dependencies=[requires(Scope.CONVERSIONS_READ)],
+    responses=answers(QuoteView, *QUOTE_CODES),
 )
 def quote(body: QuoteBody, node: NodeDependency) -> Response:
     """Quote a conversion: whole steps only, and what does not fill one stays."""

@@ -32,11 +32,14 @@ WRITING: Final = (
     NodeCode.UNSUPPORTED_MEDIA_TYPE,
     NodeCode.UNWITNESSED,
 )
-GUARDED: Final = (NodeCode.UNAUTHORIZED, NodeCode.FORBIDDEN)
+GUARDED: Final = (NodeCode.UNAUTHORIZED, NodeCode.FORBIDDEN, NodeCode.ISSUER_UNAVAILABLE, NodeCode.RATE_LIMITED)
 READS: Final = (*GUARDED, *ALWAYS)
 WRITES: Final = (*GUARDED, *ALWAYS, *WRITING)
 COMMANDS: Final = (*WRITES, Code.ID_REUSED, Code.DATE_INVALID, Code.ENTRY_TOO_LARGE)
 """What any command may be refused with, beside its own reasons."""
+
+LINKS: Final = (Code.LINK_COOLING_OFF, Code.LINK_EXPIRED, Code.LINK_REVOKED, Code.LINK_UNKNOWN)
+"""What a link refuses an order with."""
 
 LIMITS: Final = (Code.CAP_REACHED, Code.IN_FLIGHT_LIMIT, Code.MEMBER_LIMIT)
 """What an agreement's limits refuse an order with."""

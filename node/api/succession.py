@@ -20,7 +20,7 @@ from protocol.recovery_entries import OVERRIDDEN_PARTNERS_MAX, OVERRIDDEN_WITNES
 ROUTER: Final = router("ledger", "/v1/ledger")
 PARTNERS_MAX: Final = OVERRIDDEN_PARTNERS_MAX
 WITNESSES_MAX: Final = OVERRIDDEN_WITNESSES_MAX
-_GUARD: Final = [requires(Scope.PARTNERS_WRITE)]
+_GUARD: Final = [requires(Scope.NODE)]
 
 WitnessName: TypeAlias = Annotated[
     str, Field(max_length=NAME_CHARACTERS_MAX, pattern=r"^[^\x00-\x20\x7f+]+$", description="The name of its key.")
@@ -59,7 +59,7 @@ class RotateBody(Body):
     rotation: DocumentField
 
 
-@ROUTER.get("/standing", dependencies=_GUARD, responses=answers(LedgerStanding, *READS))
+@ROUTER.get("/standing", dependencies=[requires(Scope.EXCEPTIONS_READ)], responses=answers(LedgerStanding, *READS))
 def show_standing(node: NodeDependency) -> Response:
     """Show which log is written, whether it may be written now, and what partners have shown of it."""
     return answered(node.succession.standing())

@@ -1,4 +1,4 @@
-"""`/v1/transactions`: points issued, redeemed and transferred, one by one or many at once."""
+"""`/v1/transactions`: points issued, redeemed, transferred and reversed, one by one or many at once."""
 
 from http import HTTPStatus
 from typing import Annotated, Final, Literal, TypeAlias
@@ -11,25 +11,30 @@ from node.api.fields import AmountField, Body, DayText, HolderText, IdText, Meta
 from node.api.problems import STATUS, problem, problem_document
 from node.api.requests import LARGE_BODY
 from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
-from node.services.answers import EntryAnswer, IssuedAnswer, MovedAnswer
+from node.api.screened import GOVERNED
+from node.services.answers import EntryAnswer, IssuedAnswer, MovedAnswer, ReversedAnswer
 from node.services.credentials import Scope
 from node.services.metadata import pack_metadata
 from node.services.points import ItemRefused
 from node.services.refusals import NodeCode
-from node.services.requests import IssueRequest, RedeemRequest, TransactionRequest, TransferRequest
+from node.services.requests import IssueRequest, RedeemRequest, ReverseRequest, TransactionRequest, TransferRequest
 from protocol.errors import Code, Refusal
 from protocol.identifiers import Account, Id
 
 ROUTER: Final = router("transactions", "/v1/transactions")
 ITEMS_MAX: Final = 8_192
-_GUARD: Final = [requires(Scope.TRANSACTIONS)]
+_READ: Final = [requires(Scope.TRANSACTIONS_READ)]
+_WRITE: Final = [requires(Scope.TRANSACTIONS_WRITE)]
 _REASONS: Final = (
     *COMMANDS,
     Code.ACCOUNT_UNKNOWN,
     Code.ACCOUNT_CLOSED,
+    *GOVERNED,
     Code.AMOUNT_INVALID,
     Code.BALANCE_OVERFLOW,
     Code.INSUFFICIENT_POINTS,
+    Code.REVERSAL_EXCEEDED,
+    Code.REVERSAL_UNKNOWN,
     Code.SAME_ACCOUNT,
 )
 
@@ -43,7 +48,7 @@ class _Transaction(Body):
 
 
 class IssueBody(_Transaction):
-    """Give `account` new points, which can be spent up to and including `expires_on`."""
+    """Give `account` new points, which can be spent up to and including `expires_on`, or as the program's rule says."""
 
     type: Literal["issue"]
     expires_on: DayText | None = None
@@ -94,7 +99,34 @@ class TransferBody(_Transaction):
         )
 
 
-TransactionBody: TypeAlias = Annotated[IssueBody | RedeemBody | TransferBody, Field(discriminator="type")]
+class ReverseBody(Body):
+    """Undo what was issued, redeemed or captured under the id `reverses`: `amount` of it, or all that is left.
+
+    Points that were issued are taken back; with `partial`, as many as are there. Points that were redeemed go back.
+    """
+
+    type: Literal["reverse"]
+    id: IdText
+    reverses: IdText
+    amount: AmountField | None = None
+    partial: bool = False
+    occurred_on: DayText | None = None
+    metadata: MetadataField | None = None
+
+    def request(self) -> TransactionRequest:
+        """Return what is asked."""
+        return ReverseRequest(
+            id=Id(self.id),
+            reverses=Id(self.reverses),
+            amount=self.amount,
+            partial=self.partial,
+            occurred_on=self.occurred_on,
+            metadata=pack_metadata(self.metadata),
+        )
+
+
+TransactionBody: TypeAlias = Annotated[IssueBody | RedeemBody | TransferBody | ReverseBody, Field(discriminator="type")]
+TransactionAnswer: TypeAlias = IssuedAnswer | MovedAnswer | ReversedAnswer
 
 
 class BatchBody(Body):
@@ -118,7 +150,7 @@ class BatchResult(Body):
     """What became of one item: an `answer` where `status` is 201, else a `problem`."""
 
     status: int
-    answer: IssuedAnswer | MovedAnswer | None = None
+    answer: TransactionAnswer | None = None
     problem: BatchItemProblem | None = None
 
 
@@ -131,15 +163,15 @@ class BatchAnswer(Body):
 @ROUTER.post(
     "",
     status_code=HTTPStatus.CREATED,
-    dependencies=_GUARD,
-    responses=answers(IssuedAnswer | MovedAnswer, *_REASONS, status=HTTPStatus.CREATED),
+    dependencies=_WRITE,
+    responses=answers(TransactionAnswer, *_REASONS, status=HTTPStatus.CREATED),
 )
 async def transact(body: TransactionBody, node: NodeDependency) -> Response:
-    """Issue, redeem or transfer points."""
+    """Issue, redeem or transfer points, or undo what was issued or redeemed."""
     return answered(await node.points.transact(body.request()).wait(), HTTPStatus.CREATED)
 
 
-@ROUTER.post("/batch", dependencies=_GUARD, responses=answers(BatchAnswer, *_REASONS), openapi_extra=LARGE_BODY)
+@ROUTER.post("/batch", dependencies=_WRITE, responses=answers(BatchAnswer, *_REASONS), openapi_extra=LARGE_BODY)
 def transact_batch(body: BatchBody, node: NodeDependency) -> Response:
     """Do many transactions in one commit; with `atomic`, the first refusal refuses all and names its item."""
     requests = [item.request() for item in body.items]
@@ -152,8 +184,8 @@ def transact_batch(body: BatchBody, node: NodeDependency) -> Response:
 
 @ROUTER.get(
     "/{transaction_id}",
-    dependencies=_GUARD,
-    responses=answers(IssuedAnswer | MovedAnswer, *READS, NodeCode.NOT_FOUND),
+    dependencies=_READ,
+    responses=answers(TransactionAnswer, *READS, NodeCode.NOT_FOUND),
 )
 def show_transaction(transaction_id: Annotated[IdText, Path()], node: NodeDependency) -> Response:
     """Show a transaction: the bytes that its POST was answered with."""

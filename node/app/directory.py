@@ -17,7 +17,8 @@ from node.app.sealed_seeds import AskPassphrase
 from node.app.system import SystemClock, SystemRandomness
 from node.config import FILE_NAME, NodeConfig, format_config, make_config
 from node.ports import Clock, Randomness
-from node.services.credentials import CallerRole, adopt_token, issue_credential
+from node.services.credentials import CallerRole
+from node.services.tokens import adopt_token, issue_credential
 from node.store.database import Database
 from node.workers.keep_state import write_state
 from protocol.errors import TallystickError
@@ -30,6 +31,9 @@ STARTED_NAME: Final = "init.toml"
 STATE_NAME: Final = "state.json"
 TOKENS: Final = "tokens"
 DATABASE_NAME: Final = "ledger.sqlite"
+FIRST_ROLES: Final = (CallerRole.ADMINISTRATOR, CallerRole.BACKEND, CallerRole.AUDITOR)
+"""Whose tokens are made with the directory; the administrator issues all others."""
+
 _UNFINISHED: Final = f"{STARTED_NAME}.new"
 """What an interruption at the very beginning leaves behind."""
 
@@ -107,8 +111,9 @@ def database_url(directory: Path, config: NodeConfig) -> str:
 
 
 def token_path(directory: Path, role: CallerRole) -> Path:
-    """Return where the token that was made with the directory lies."""
-    return directory / TOKENS / f"{role}.token"
+    """Return where the token that was made with the directory lies; the administrator's is the first operator's."""
+    name = "operator" if role is CallerRole.ADMINISTRATOR else role.value
+    return directory / TOKENS / f"{name}.token"
 
 
 def _start(directory: Path, config: NodeConfig) -> None:
@@ -137,7 +142,7 @@ def _make_keys(directory: Path, randomness: Randomness, write: FormatKey) -> Non
 
 def _make_tokens(directory: Path, randomness: Randomness, now: str) -> Mapping[CallerRole, Path]:
     make_private_directory(directory / TOKENS)
-    paths = {role: token_path(directory, role) for role in CallerRole}
+    paths = {role: token_path(directory, role) for role in FIRST_ROLES}
     for role, path in paths.items():
         if not path.exists():
             write_private(path, issue_credential(role, name="init", now=now, randomness=randomness).token + "\n")

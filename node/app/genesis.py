@@ -11,7 +11,8 @@ from node.ports import Keyring, NoFaults, Randomness
 from node.services.node import REQUEST_KEY_SETTING
 from node.services.partners import NETWORK_SETTING
 from node.store.database import Database
-from node.store.rows import PutCredential, PutSetting, Write
+from node.store.rows import PutSetting, Write
+from node.store.rows_access import PutCredential
 from node.store.writer import StoreWriter
 from protocol.agreement import RoleKey
 from protocol.entries import Genesis, decode_entry

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from node.app.access import access_of, partner_tls
 from node.app.agent_client import AgentKeyring
 from node.app.directory import STATE_NAME, database_url
 from node.app.genesis import own_keys
@@ -13,12 +14,16 @@ from node.app.key_files import ask_passphrase, public_key, read_keyring
 from node.app.system import SystemClock, SystemRandomness
 from node.config import NodeConfig, load_config, parse_witness
 from node.engine.engine import Engine
+from node.engine.standby import StandbyWriter
 from node.engine.writer import WriterQueue
+from node.peers.hooks import HttpHooks
 from node.peers.http import HttpTransport
+from node.peers.links import HttpLinks
 from node.peers.logs import HttpLogs
 from node.peers.papers import HttpPapers
 from node.peers.witnesses import HttpWitnesses
-from node.ports import Clock, Faults, Keyring, Logs, NoFaults, Papers, Randomness, Transport, Witnesses
+from node.ports import Clock, Faults, Hooks, Keyring, Links, Logs, NoFaults, Papers, Randomness, Transport, Witnesses
+from node.services.context import NodeWriter
 from node.services.cosigning import Cosigner, Witnessing
 from node.services.node import Node, Ports
 from node.services.own_log import lack, open_of
@@ -60,6 +65,8 @@ class PortOverrides:
     faults: Faults | None = None
     logs: Logs | None = None
     witnesses: Witnesses | None = None
+    hooks: Hooks | None = None
+    links: Links | None = None
 
 
 class MakeEngine(Protocol):
@@ -71,12 +78,13 @@ class MakeEngine(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedNode:
-    """A node that can be called: its writer is at work."""
+    """A node that can be called: its writer is at work, in the writer's `term` of the store, or stands by in term 0."""
 
     directory: Path
     config: NodeConfig
     node: Node
     ports: Ports
+    term: int = 0
 
 
 @contextmanager
@@ -90,7 +98,7 @@ def open_node(
     """Lend the node in `directory` with its writer at work; `settings` override its configuration.
 
     A store that lacks what the state file has seen is opened with its gate closed: nothing is written to its log.
-    Raises `ConfigInvalid`, what `keyring_of` raises, `KeysMismatch`, `StateFileForeign` or `StoreError` (`StoreBusy`
+    Raises `ConfigInvalid`, what `keyring_of` raises, `KeysMismatch`, `StateFileForeign` or `StoreFailed` (`StoreBusy`
     while another process has it). At the end what is queued is written and everything is closed.
     """
     config = load_config(directory, settings)
@@ -109,19 +117,43 @@ def open_node(
                     engine.gate.found_behind(f"{name} {lacks}", checkpoint)
             _tell_keyring(engine, reader, real.keyring)
             writer = WriterQueue(engine, real.clock)
-            node = Node(
-                reader=reader,
-                writer=writer,
-                ports=real,
-                url=config.url,
-                witnessing=_witnessing(config),
-                log_is_open=config.public_log == "open",
-            )
+            node = _node(directory, config, reader=reader, writer=writer, real=real)
             writer.start()
             try:
-                yield OpenedNode(directory=directory, config=config, node=node, ports=real)
+                yield OpenedNode(directory=directory, config=config, node=node, ports=real, term=store.term)
             finally:
                 writer.close()
+
+
+@contextmanager
+def open_standby(
+    directory: Path, *, settings: Mapping[str, object] | None = None, ports: PortOverrides | None = None
+) -> Iterator[OpenedNode]:
+    """Lend the node in `directory` to be read alone, while this or another process writes its store.
+
+    Raises what `open_node` raises; `StoreBusy` only where the tables are of another version.
+    """
+    config = load_config(directory, settings)
+    real = _ports(directory, config, ports or PortOverrides())
+    with _closing(real), Database.open(database_url(directory, config)) as database:
+        database.migrate()
+        reader = database.reader()
+        check_directory(directory, config, reader=reader, keyring=real.keyring)
+        node = _node(directory, config, reader=reader, writer=StandbyWriter(), real=real)
+        yield OpenedNode(directory=directory, config=config, node=node, ports=real)
+
+
+def _node(directory: Path, config: NodeConfig, *, reader: StoreReader, writer: NodeWriter, real: Ports) -> Node:
+    return Node(
+        reader=reader,
+        writer=writer,
+        ports=real,
+        url=config.url,
+        witnessing=_witnessing(config),
+        log_is_open=config.public_log == "open",
+        access=access_of(directory, config),
+        appeal_days=config.appeal_days,
+    )
 
 
 @contextmanager
@@ -129,8 +161,8 @@ def _closing(ports: Ports) -> Iterator[None]:
     try:
         yield
     finally:
-        for each in (ports.transport, ports.witnesses, ports.logs, ports.keyring):
-            if isinstance(each, HttpTransport | HttpWitnesses | HttpLogs | AgentKeyring):
+        for each in (ports.transport, ports.witnesses, ports.logs, ports.hooks, ports.keyring):
+            if isinstance(each, HttpTransport | HttpWitnesses | HttpLogs | HttpHooks | AgentKeyring):
                 each.close()
 
 
@@ -140,15 +172,18 @@ def _witnessing(config: NodeConfig) -> Witnessing:
 
 
 def _ports(directory: Path, config: NodeConfig, given: PortOverrides) -> Ports:
+    tls = partner_tls(directory, config)
     return Ports(
         keyring=given.keyring or keyring_of(directory, config),
         clock=given.clock or SystemClock(),
         randomness=given.randomness or SystemRandomness(),
-        transport=given.transport or HttpTransport(),
-        papers=given.papers or HttpPapers(config.partner_timeout_seconds),
+        transport=given.transport or HttpTransport(tls),
+        papers=given.papers or HttpPapers(config.partner_timeout_seconds, tls),
         faults=given.faults or NoFaults(),
-        logs=given.logs or HttpLogs(),
-        witnesses=given.witnesses or HttpWitnesses(),
+        logs=given.logs or HttpLogs(tls),
+        witnesses=given.witnesses or HttpWitnesses(tls),
+        hooks=given.hooks or HttpHooks(private=config.webhooks_private),
+        links=given.links or HttpLinks(tls),
     )
 
 

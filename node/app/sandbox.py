@@ -83,7 +83,7 @@ def _serve(opened: OpenedNode, performance: Performance, on_ready: Callable[[str
 
 def guide(directory: Path, url: str) -> str:
     """Return the command lines by which a brand becomes the sandbox's partner and tries the script."""
-    token = token_path(directory, CallerRole.OPERATOR)
+    token = token_path(directory, CallerRole.ADMINISTRATOR)
     link = directory / sandbox_host.LINKS / "YOUR_LEDGER.json"
     return f"""\
 The sandbox partner {LEDGER} listens on {url}; with TALLYSTICK_NODE and TALLYSTICK_TOKEN_FILE naming your

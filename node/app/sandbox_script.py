@@ -62,6 +62,9 @@ _REASONS: Final = (
     (Code.REFUND_EXCEEDED, "more is refunded than was converted"),
     (Code.BALANCE_OVERFLOW, "a balance would pass the largest number"),
     (Code.PARTNER_SUSPENDED, "you are suspended there"),
+    (Code.LINK_REVOKED, "the link has been ended"),
+    (Code.LINK_EXPIRED, "the link held until a moment that has passed"),
+    (Code.LINK_EXHAUSTED, "the link has been used as often, or for as much, as it may be"),
 )
 
 _TRICKS: Final = (

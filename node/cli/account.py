@@ -1,10 +1,10 @@
 """`tallystick account`: open, show, list and close accounts, and read what happened to them."""
 
-from typing import Annotated, Final
+from pathlib import Path
+from typing import Annotated, Final, TypeAlias
 
 import typer
 
-from node.cli.answers import AccountList, AccountState, AccountWritten, History
 from node.cli.options import (
     AccountArgument,
     DateOption,
@@ -12,15 +12,18 @@ from node.cli.options import (
     JsonOption,
     LimitOption,
     NodeOption,
+    OptionalAccount,
     TokenOption,
     connect,
     fresh_id,
     parse_kind,
 )
 from node.cli.output import print_facts, print_json, print_line, print_table, print_written
+from node.cli.person import ReferenceOption, account_of, erase, personal
 from node.cli.request import JsonObject, post
+from node.client.answers import AccountList, AccountState, AccountWritten, History
 
-app: Final = typer.Typer(no_args_is_help=True, help="Open, show, list and close accounts.")
+app: Final = typer.Typer(no_args_is_help=True, help="Open, show, list, freeze, merge, close and erase accounts.")
 
 
 @app.command("open")
@@ -45,10 +48,17 @@ def open_account(
 
 
 @app.command()
-def show(account: AccountArgument, *, as_json: JsonOption = False, node: NodeOption, token_file: TokenOption) -> None:
-    """Show an account's points: posted, held, available, and its lots."""
+def show(
+    account: OptionalAccount = None,
+    *,
+    reference: ReferenceOption = None,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """Show an account's points: posted, held, pending, available, and its lots; --ref finds it."""
     with connect(node, token_file) as client:
-        reply = client.get(f"/v1/accounts/{account}")
+        reply = client.get(f"/v1/accounts/{account_of(client, account, reference)}")
     if as_json:
         print_json(reply.data)
         return
@@ -59,6 +69,7 @@ def show(account: AccountArgument, *, as_json: JsonOption = False, node: NodeOpt
             ("account", f"{state.account} ({state.status})"),
             ("posted", state.posted),
             ("held", state.held),
+            ("pending", state.pending or None),
             ("available", state.available),
             ("next expiry", f"{expiry.amount:,} on {expiry.date}" if expiry else None),
             ("open conversions", state.open_conversions),
@@ -66,8 +77,8 @@ def show(account: AccountArgument, *, as_json: JsonOption = False, node: NodeOpt
     )
     if state.lots:
         print_line("")
-        rows = [(lot.remaining, lot.origin, lot.earned_on, lot.expires_on) for lot in state.lots]
-        print_table(("points", "origin", "earned on", "last day"), rows)
+        rows = [(lot.remaining, lot.origin, lot.earned_on, lot.spendable_on, lot.expires_on) for lot in state.lots]
+        print_table(("points", "origin", "earned on", "from", "last day"), rows)
 
 
 @app.command("list")
@@ -80,8 +91,11 @@ def list_accounts(
     if as_json:
         print_json(reply.data)
         return
-    rows = [(row.account, row.status, row.posted, row.held, row.available) for row in reply.read(AccountList).accounts]
-    print_table(("account", "status", "posted", "held", "available"), rows)
+    rows = [
+        (row.account, row.status, row.posted, row.held, row.pending, row.available)
+        for row in reply.read(AccountList).accounts
+    ]
+    print_table(("account", "status", "posted", "held", "pending", "available"), rows)
 
 
 @app.command()
@@ -121,3 +135,64 @@ def close(
         body: JsonObject = {"id": fresh_id(request_id), "occurred_on": occurred_on}
         reply = post(client, f"/v1/accounts/{account}/close", body)
     print_written(reply, as_json=as_json, said=f"{account} is closed")
+
+
+_WORD_HELP: Final = "Why, in a word: never about a person."
+ReasonOption: TypeAlias = Annotated[str, typer.Option("--reason", metavar="WORD", help=_WORD_HELP)]
+
+
+def _stand(node: str, token_file: Path, path: str, body: JsonObject, *, as_json: bool, said: str) -> None:
+    with connect(node, token_file) as client:
+        reply = post(client, path, body)
+    print_written(reply, as_json=as_json, said=said)
+
+
+@app.command()
+def freeze(
+    account: AccountArgument,
+    *,
+    reason: ReasonOption,
+    request_id: IdOption = None,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """Let an account's holder begin nothing that takes points; what comes in is credited all the same."""
+    body: JsonObject = {"id": fresh_id(request_id), "reason": reason}
+    _stand(node, token_file, f"/v1/accounts/{account}/freeze", body, as_json=as_json, said=f"{account} is frozen")
+
+
+@app.command()
+def unfreeze(
+    account: AccountArgument,
+    *,
+    reason: ReasonOption,
+    request_id: IdOption = None,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """Open a frozen account again."""
+    body: JsonObject = {"id": fresh_id(request_id), "reason": reason}
+    _stand(node, token_file, f"/v1/accounts/{account}/unfreeze", body, as_json=as_json, said=f"{account} is open")
+
+
+@app.command()
+def merge(
+    account: AccountArgument,
+    survivor: AccountArgument,
+    *,
+    reason: ReasonOption = "joined_twice",
+    request_id: IdOption = None,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """Let all points of an account go to another one of its kind, and what comes for it later, too."""
+    body: JsonObject = {"id": fresh_id(request_id), "survivor": survivor, "reason": reason}
+    said = f"{survivor} stands for {account}"
+    _stand(node, token_file, f"/v1/accounts/{account}/merge", body, as_json=as_json, said=said)
+
+
+app.command()(personal)
+app.command()(erase)

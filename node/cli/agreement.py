@@ -6,12 +6,12 @@ from typing import Annotated, Final, TypeAlias
 import typer
 
 from node.cli import agreement_check
-from node.cli.answers import AgreementList, AgreementState, AgreementWritten, LedgerFile, ProposalList, ProposalState
 from node.cli.files import OutOption, read_document, write_document
 from node.cli.options import JsonOption, NodeOption, PartnerArgument, TokenOption, connect
 from node.cli.output import money, print_facts, print_json, print_line, print_table, print_written
 from node.cli.request import JsonObject
 from node.cli.terms import direction_terms, parse_price, parse_step
+from node.client.answers import AgreementList, AgreementState, AgreementWritten, LedgerFile, ProposalList, ProposalState
 from protocol.encoding import JsonValue
 from protocol.errors import IdentifierInvalid
 from protocol.identifiers import Digest, parse_digest

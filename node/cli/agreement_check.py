@@ -7,12 +7,12 @@ from typing import Annotated, Final
 import msgspec
 import typer
 
-from node.cli.answers import Finding, RateReport
 from node.cli.failures import HELD, REFUSED, stop
 from node.cli.files import read_bytes
 from node.cli.options import JsonOption, connect
 from node.cli.output import print_json, print_line
 from node.cli.request import JsonObject
+from node.client.answers import Finding, RateReport
 from node.services.rate_checks import report_of
 from protocol.agreement import decode_signed_agreement
 

@@ -8,7 +8,6 @@ from typing import Annotated, Final
 import typer
 
 from node.cli import audit_options as options
-from node.cli.api_client import read_token
 from node.cli.audit_files import check_reports, write_evidence, write_papers
 from node.cli.audit_progress import told_progress
 from node.cli.directory import export_directory
@@ -16,6 +15,7 @@ from node.cli.failures import stop
 from node.cli.files import read_bytes, write_bytes
 from node.cli.options import JsonOption, NodeOption, TokenOption, connect
 from node.cli.output import print_json, print_line
+from node.client import read_token
 from node.peers.log_source import HttpSource, LogSource, open_source
 from node.services.audit_papers import SAMPLE_ENTRIES, SAMPLE_SEED, Wanted
 from node.services.audit_state import AuditState
@@ -136,11 +136,12 @@ def export(
         checkpoint = export_directory(directories[0], package)
     else:
         assert node is not None, "checked above"
-        checkpoint = _export_node(node, read_token(token_file) if token_file else None, package)
+        checkpoint = export_node(node, read_token(token_file) if token_file else None, package)
     print_line(f"wrote {package}: {checkpoint.origin}, {checkpoint.size:,} entries")
 
 
-def _export_node(url: str, token: str | None, package: Path) -> Checkpoint:
+def export_node(url: str, token: str | None, package: Path) -> Checkpoint:
+    """Write the package of the log of a running node, and return its checkpoint."""
     # The store's library is imported only here, so that all other commands start without it.
     from node.services.package import write_package  # noqa: PLC0415 - as said
 

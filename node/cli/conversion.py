@@ -4,8 +4,6 @@ from typing import Annotated, Final
 
 import typer
 
-from node.cli.answers import ConversionList, ConversionState, Quote, Written
-from node.cli.api_client import NodeClient
 from node.cli.failures import COULD_NOT, HELD, REFUSED, stop
 from node.cli.options import (
     AccountArgument,
@@ -23,6 +21,8 @@ from node.cli.options import (
 )
 from node.cli.output import money, print_facts, print_json, print_line, print_table, print_written
 from node.cli.request import JsonObject, post
+from node.client import NodeClient
+from node.client.answers import ConversionList, ConversionState, Quote, Written
 from protocol.identifiers import Id
 
 app: Final = typer.Typer(no_args_is_help=True, help="See and cancel conversions.")

@@ -81,11 +81,32 @@ def _say_created(created: "Created") -> None:
     print_line(f"\nnext: tallystick serve {created.directory}")
 
 
-def serve(directory: DirectoryArgument, *, passphrase_file: PassphraseOption = None) -> None:
+def serve(
+    directory: DirectoryArgument,
+    *,
+    standby: Annotated[
+        bool,
+        typer.Option("--standby", help="As one of several processes on one PostgreSQL: one writes, the others wait."),
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Serve as so many processes on one address (PostgreSQL).")
+    ] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65_535, help="Port, if not that of node.toml.")] = None,
+    passphrase_file: PassphraseOption = None,
+    shared: Annotated[bool, typer.Option("--shared", hidden=True)] = False,
+) -> None:
     """Serve the node until it is asked to stop (Ctrl-C, or SIGTERM)."""
-    from node.app.serve import serve as serve_node  # noqa: PLC0415 - see the module's docstring
+    from node.app.cluster import serve_one_of_several  # noqa: PLC0415 - see the module's docstring
+    from node.app.serve import serve as serve_node  # noqa: PLC0415 - as above
+    from node.app.several import serve_several  # noqa: PLC0415 - as above
 
-    serve_node(directory, settings=passphrase_settings(passphrase_file))
+    settings = {**passphrase_settings(passphrase_file), **({} if port is None else {"port": port})}
+    if workers is not None:
+        stop(serve_several(directory, count=workers, settings=settings, module="node.cli.main"))
+    elif standby:
+        serve_one_of_several(directory, settings=settings, shared=shared)
+    else:
+        serve_node(directory, settings=settings)
 
 
 def vkey(
@@ -146,9 +167,9 @@ def recover(
         said_of_recovery(brought.entries, brought.messages, brought.log, brought.size)
 
 
-def passphrase_settings(path: Path | None) -> dict[str, str] | None:
+def passphrase_settings(path: Path | None) -> dict[str, str]:
     """Return what overrides a node's configuration where a passphrase's file is named on the command line."""
-    return None if path is None else {"passphrase_file": str(path.absolute())}
+    return {} if path is None else {"passphrase_file": str(path.absolute())}
 
 
 def export_directory(directory: Path, package: Path) -> Checkpoint:

@@ -5,10 +5,10 @@ from typing import Annotated, Final
 
 import typer
 
-from node.cli.answers import EvidencePage
 from node.cli.files import write_bytes
 from node.cli.options import JsonOption, NodeOption, TokenOption, connect
 from node.cli.output import print_json, print_line, print_table
+from node.client.answers import EvidencePage
 
 app: Final = typer.Typer(no_args_is_help=True, help="Look at evidence against partners, and write it to files.")
 

@@ -4,9 +4,9 @@ from typing import Annotated, Final
 
 import typer
 
-from node.cli.answers import ExceptionList, ExceptionRow
 from node.cli.options import JsonOption, NodeOption, TokenOption, connect
 from node.cli.output import money, print_json, print_line, print_table
+from node.client.answers import ExceptionList, ExceptionRow
 
 OLDER_THAN_SECONDS: Final = 600
 
@@ -38,7 +38,7 @@ def exceptions(
 def _row(row: ExceptionRow) -> tuple[str | int | None, ...]:
     what = row.kind.replace("_", " ") + (f" ({row.reason})" if row.reason else "")
     worth = None if row.currency is None else money(row.value, row.currency)
-    about = row.conversion or (None if row.window is None else f"window {row.window}")
+    about = row.conversion or row.about or (None if row.window is None else f"window {row.window}")
     to_do = row.to_do if row.evidence is None else f"tallystick evidence export {row.evidence} FILE; {row.to_do}"
     return what, row.partner, about, age(row.age_seconds), row.points or None, worth, to_do
 

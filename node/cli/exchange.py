@@ -6,10 +6,10 @@ from typing import Annotated, Final
 
 import typer
 
-from node.cli.answers import FileImported
 from node.cli.files import FileUnreadable, write_bytes
 from node.cli.options import JsonOption, NodeOption, PartnerArgument, TokenOption, connect
 from node.cli.output import print_facts, print_json, print_line
+from node.client.answers import FileImported
 from protocol.errors import ExchangeFileInvalid
 from protocol.exchange_file import FILE_BYTES_MAX, decode_exchange_file
 

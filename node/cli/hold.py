@@ -4,7 +4,6 @@ from typing import Annotated, Final
 
 import typer
 
-from node.cli.answers import HoldState
 from node.cli.options import (
     AccountArgument,
     AmountArgument,
@@ -18,6 +17,7 @@ from node.cli.options import (
 )
 from node.cli.output import print_facts, print_json, print_written
 from node.cli.request import JsonObject, post
+from node.client.answers import HoldState
 
 app: Final = typer.Typer(no_args_is_help=True, help="Set points aside, take them or give them back.")
 

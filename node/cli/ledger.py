@@ -5,10 +5,10 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 import typer
 
-from node.cli.api_client import NodeClient
 from node.cli.options import IdOption, JsonOption, NodeOption, PartnerArgument, TokenOption, connect, fresh_id
 from node.cli.output import print_facts, print_json, print_line, print_table, print_written
 from node.cli.request import JsonObject, post
+from node.client import NodeClient
 from protocol.encoding import JsonValue
 
 GONE: Final = "partner_gone"

@@ -4,7 +4,7 @@ from typing import Final
 
 import typer
 
-from node.cli.answers import LinkList, LinkWritten
+from node.cli import consent
 from node.cli.files import DocumentArgument, OutOption, read_document, write_document
 from node.cli.options import (
     AccountArgument,
@@ -18,6 +18,7 @@ from node.cli.options import (
 )
 from node.cli.output import print_json, print_table, print_written
 from node.cli.request import JsonObject, post
+from node.client.answers import LinkList, LinkWritten
 
 app: Final = typer.Typer(no_args_is_help=True, help="Link accounts of two programs.")
 
@@ -74,5 +75,11 @@ def list_links(
     if as_json:
         print_json(reply.data)
         return
-    rows = [(link.direction, link.partner, link.alias) for link in reply.read(LinkList).links]
-    print_table(("direction", "partner", "alias"), rows)
+    rows = [(link.direction, link.partner, link.alias, link.state) for link in reply.read(LinkList).links]
+    print_table(("direction", "partner", "alias", "state"), rows)
+
+
+app.command()(consent.code)
+app.command()(consent.redeem)
+app.command()(consent.revoke)
+app.command()(consent.pages)

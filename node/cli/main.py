@@ -10,23 +10,38 @@ import typer
 from node.cli import (
     account,
     agreement,
+    appeal,
+    approval,
     audit,
     backup,
     conversion,
+    credential,
+    dev_issuer,
     directory,
     doctor,
+    event,
     evidence,
     exceptions,
     exchange,
+    expire,
+    explain,
     hold,
+    importing,
     keys,
     ledger,
     link,
     partner,
     points,
+    program,
     receipt,
+    reports,
+    review,
+    run_off,
     sandbox,
     statement,
+    tls,
+    trace,
+    transfer,
     verify,
     window,
     witnesses,
@@ -62,20 +77,38 @@ app.command()(ledger.start)
 app.command()(ledger.succeed)
 app.command()(ledger.waive)
 app.command()(sandbox.sandbox)
+app.add_typer(credential.app, name="credential")
+app.add_typer(approval.app, name="approval")
+app.add_typer(tls.app, name="tls")
+app.add_typer(dev_issuer.app, name="dev-issuer")
 app.add_typer(account.app, name="account")
 app.add_typer(points.app, name="points")
+app.command("import-balances")(importing.import_balances)
+app.add_typer(program.app, name="program")
+app.add_typer(transfer.app, name="transfer")
+app.add_typer(review.app, name="review")
 app.add_typer(hold.app, name="hold")
 app.add_typer(link.app, name="link")
 app.command()(conversion.quote)
 app.command()(conversion.convert)
 app.add_typer(conversion.app, name="conversion")
+partner.app.command()(run_off.show)
+partner.app.command()(run_off.end)
 app.add_typer(partner.app, name="partner")
 app.add_typer(agreement.app, name="agreement")
 app.add_typer(window.app, name="window")
 app.add_typer(statement.app, name="statement")
+app.command()(expire.expire)
 app.command()(exceptions.exceptions)
+app.add_typer(appeal.app, name="appeal")
+app.command()(event.events)
+app.command()(trace.trace)
+app.add_typer(event.app, name="webhook")
 app.add_typer(evidence.app, name="evidence")
 app.command()(witnesses.witnesses)
+app.command()(explain.explain)
+app.command()(reports.journal)
+app.command()(reports.reconcile)
 app.add_typer(exchange.app, name="exchange")
 app.command()(audit.audit)
 app.command()(verify.verify)

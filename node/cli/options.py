@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import typer
 
-from node.cli.api_client import NodeClient, read_token
+from node.client import NodeClient, read_token
 from protocol.errors import IdentifierInvalid
 from protocol.identifiers import HOLDER_KINDS, Account, Id, parse_holder, parse_id
 
@@ -73,6 +73,10 @@ DateOption: TypeAlias = Annotated[
 ]
 AccountArgument: TypeAlias = Annotated[
     Account,
+    typer.Argument(parser=parse_account, metavar="ACCOUNT", help="member/<uuid>; a UUID alone is a member."),
+]
+OptionalAccount: TypeAlias = Annotated[
+    Account | None,
     typer.Argument(parser=parse_account, metavar="ACCOUNT", help="member/<uuid>; a UUID alone is a member."),
 ]
 AmountArgument: TypeAlias = Annotated[int, typer.Argument(metavar="AMOUNT", help="Whole points.")]

@@ -7,8 +7,8 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from node.cli.answers import Written
-from node.cli.api_client import Reply
+from node.client import Reply
+from node.client.answers import Written
 
 MILLIONTHS: Final = 1_000_000
 

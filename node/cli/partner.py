@@ -5,11 +5,11 @@ from typing import Annotated, Final
 
 import typer
 
-from node.cli.answers import Exposure, PartnerList, PartnerWritten
 from node.cli.files import DocumentArgument, OutOption, read_document, write_document
 from node.cli.options import IdOption, JsonOption, NodeOption, PartnerArgument, TokenOption, connect, fresh_id
 from node.cli.output import money, print_json, print_line, print_table, print_written
 from node.cli.request import JsonObject, post
+from node.client.answers import Exposure, PartnerList, PartnerWritten
 
 app: Final = typer.Typer(no_args_is_help=True, help="Invite, accept, list and suspend partners.")
 _WORD_HELP: Final = "Why, in lowercase words joined by _."
@@ -72,7 +72,7 @@ def list_partners(*, as_json: JsonOption = False, node: NodeOption, token_file: 
             one.points,
             one.url,
             "yes" if one.agreement else "no",
-            "suspended" if one.suspended else one.channel,
+            "ended" if one.ended else "suspended" if one.suspended else one.channel,
             one.last_contact,
             one.fingerprint,
         )

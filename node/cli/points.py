@@ -1,10 +1,11 @@
-"""`tallystick points`: issue, redeem and transfer points."""
+"""`tallystick points`: issue, redeem, transfer and reverse points."""
 
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from node.cli.approval import adjust
 from node.cli.options import (
     AccountArgument,
     AmountArgument,
@@ -18,9 +19,19 @@ from node.cli.options import (
 )
 from node.cli.output import print_written
 from node.cli.request import JsonObject, post
+from node.client.answers import Written
 
-app: Final = typer.Typer(no_args_is_help=True, help="Issue, redeem and transfer points.")
+app: Final = typer.Typer(no_args_is_help=True, help="Issue, redeem, transfer, reverse and adjust points.")
+app.command()(adjust)
 _PATH: Final = "/v1/transactions"
+
+
+class _Reversed(Written, frozen=True, kw_only=True):
+    postings: tuple[tuple[str, str, int], ...]
+
+    @property
+    def moved(self) -> int:
+        return self.postings[1][2]
 
 
 def _send(node: str, token_file: Path, body: JsonObject, *, as_json: bool, said: str) -> None:
@@ -34,7 +45,9 @@ def issue(
     account: AccountArgument,
     amount: AmountArgument,
     *,
-    expires_on: Annotated[str | None, typer.Option(metavar="DATE", help="Last day of these points.")] = None,
+    expires_on: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Last day of these points; the program's rule if left out.")
+    ] = None,
     request_id: IdOption = None,
     occurred_on: DateOption = None,
     as_json: JsonOption = False,
@@ -97,3 +110,34 @@ def transfer(
         "occurred_on": occurred_on,
     }
     _send(node, token_file, body, as_json=as_json, said=f"transferred {amount:,} from {account} to {to}")
+
+
+@app.command()
+def reverse(
+    reverses: Annotated[str, typer.Argument(metavar="ID", help="What issued or redeemed the points.")],
+    amount: Annotated[
+        int | None, typer.Argument(metavar="[AMOUNT]", min=1, help="All that is left if left out.")
+    ] = None,
+    *,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Of issued points, take back as many as are there.")
+    ] = False,
+    request_id: IdOption = None,
+    occurred_on: DateOption = None,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """Undo an issue, a redemption or a captured hold, all or in part."""
+    body: JsonObject = {
+        "id": fresh_id(request_id),
+        "type": "reverse",
+        "reverses": reverses,
+        "amount": amount,
+        "partial": partial or None,
+        "occurred_on": occurred_on,
+    }
+    with connect(node, token_file) as client:
+        reply = post(client, _PATH, body)
+    moved = reply.read(_Reversed).moved
+    print_written(reply, as_json=as_json, said=f"reversed {moved:,} of {reverses}")

@@ -6,7 +6,6 @@ from typing import Annotated, Final, TypeAlias
 import typer
 
 from node.cli.agreement import digest_in
-from node.cli.answers import StatementList, StatementRow, StatementState
 from node.cli.files import write_bytes
 from node.cli.options import (
     IdOption,
@@ -22,9 +21,15 @@ from node.cli.options import (
 )
 from node.cli.output import money, print_facts, print_json, print_line, print_table, print_written
 from node.cli.request import JsonObject, post
-from node.cli.settlement_answers import ProposedStatement, ProposedStatementList
 from node.cli.terms import parse_price
 from node.cli.window import LIMIT, WindowArgument
+from node.client.settlement_answers import (
+    ProposedStatement,
+    ProposedStatementList,
+    StatementList,
+    StatementRow,
+    StatementState,
+)
 from protocol.encoding import JsonValue
 from protocol.statement import Statement
 

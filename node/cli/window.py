@@ -4,11 +4,17 @@ from typing import Annotated, Final
 
 import typer
 
-from node.cli.answers import WindowList, WindowRow
-from node.cli.api_client import Query
 from node.cli.options import JsonOption, LimitOption, NodeOption, PartnerArgument, PartnerOption, TokenOption, connect
 from node.cli.output import MILLIONTHS, money, print_json, print_line, print_table, print_written
-from node.cli.settlement_answers import DifferenceList, DifferenceRow, WindowLine, WindowLineList
+from node.client import Query
+from node.client.settlement_answers import (
+    DifferenceList,
+    DifferenceRow,
+    WindowLine,
+    WindowLineList,
+    WindowList,
+    WindowRow,
+)
 
 app: Final = typer.Typer(no_args_is_help=True, help="Settlement windows with partners.")
 

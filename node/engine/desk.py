@@ -28,10 +28,11 @@ from protocol.ledger import rules
 from protocol.ledger.commands import AnyCommand
 from protocol.ledger.moment import Moment
 from protocol.ledger.names import recovery_id
-from protocol.ledger.state import HEAD, IDS, LEDGER, ONLY, Head, Table
+from protocol.ledger.state import HEAD, IDS, LEDGER, ONLY, PROGRAM, Head, Table
 from protocol.ledger.succession import place_of
 from protocol.ledger.view import Overlay, View
 from protocol.messages import body_digest, conversion_of, encode_body, kind_of, receiver_of
+from protocol.program import DEFAULT_TERMS, day_of
 from protocol.recovery_entries import RecoveryBegun, RecoveryEnded, RecoveryWaived
 
 _NONCE_BYTES: Final = 16
@@ -83,7 +84,7 @@ class CommitDesk:
     @property
     def today(self) -> str:
         """Return the program's calendar day."""
-        return self._times.today
+        return self._day_of(self.time)
 
     @property
     def partners(self) -> set[Ledger]:
@@ -126,7 +127,8 @@ class CommitDesk:
         self._gate.check(command)
         mark = self.mark()
         try:
-            sealed = self._judge(command, Moment(self.time, self.today), mark)
+            time = self.time
+            sealed = self._judge(command, Moment(time, self._day_of(time)), mark)
         except Exception:
             self.undo(mark)
             raise
@@ -142,6 +144,10 @@ class CommitDesk:
             if tombstone is None:
                 raise
             return self._apply(tombstone, moment)
+
+    def _day_of(self, time: str) -> str:
+        program = self._overlay.peek(PROGRAM, ONLY)
+        return day_of(DEFAULT_TERMS if program is None else program.terms, time)
 
     def _head(self) -> Head:
         return self._overlay.get(HEAD, ONLY) or Head()

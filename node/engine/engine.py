@@ -25,9 +25,10 @@ from protocol.entries import Genesis, Sealed
 from protocol.errors import TallystickError
 from protocol.identifiers import Digest, Ledger, generation_of
 from protocol.keys import PublicKey
+from protocol.ledger import rules
 from protocol.ledger.rotation import log_keys
-from protocol.ledger.state import HEAD, LEDGER, ONLY
-from protocol.ledger.view import Need, Overlay, need
+from protocol.ledger.state import LEDGER, ONLY
+from protocol.ledger.view import Need, Overlay
 from protocol.merkle import Hash
 from protocol.tiles import TileBuilder, TileId
 
@@ -114,7 +115,7 @@ class Engine:
 
     def _load(self, works: Sequence[Work[object]], overlay: Overlay, results: list[object]) -> set[int]:
         """Load what the works need, and return the places of those that could not say it."""
-        wanted: dict[Need, None] = {need(HEAD, ONLY): None, need(LEDGER, ONLY): None}
+        wanted: dict[Need, None] = dict.fromkeys(rules.ALWAYS)
         asking: dict[int, dict[Need, None]] = {place: {} for place in range(len(works))}
         failed: set[int] = set()
         for _ in range(_ROUNDS_MAX):

@@ -15,7 +15,6 @@ class EntryTimes:
         self._next = now.astimezone(UTC)
         if last:
             self._next = max(self._next, parse_time(last) + _TICK)
-        self.today = self._next.date().isoformat()
 
     def peek(self) -> str:
         """Return the time that the next entry will have."""

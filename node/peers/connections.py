@@ -1,5 +1,6 @@
 """The pools of connections to partners and witnesses, each shared by many threads."""
 
+import ssl
 import threading
 from collections.abc import Mapping
 from typing import Final
@@ -12,11 +13,19 @@ bound it may close one that it has just given to another thread, whose request t
 are partners, and each ends after a silence that is shorter than a node's own (`KEEP_ALIVE_SECONDS`)."""
 
 
+def verify_with(tls: ssl.SSLContext | None) -> ssl.SSLContext | bool:
+    """Return what httpx verifies with: the context that is given, or what the system's authorities sign."""
+    return True if tls is None else tls
+
+
 class Connections:
     """A client for several threads, made at first use and closed once."""
 
-    def __init__(self, timeout: httpx.Timeout, headers: Mapping[str, str] | None = None) -> None:
-        """Prepare; every request waits as long as `timeout` says and carries `headers`."""
+    def __init__(
+        self, timeout: httpx.Timeout, headers: Mapping[str, str] | None = None, *, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Prepare; every request waits as long as `timeout` says and carries `headers`, over `tls` if that is given."""
+        self._tls = tls
         self._timeout = timeout
         self._headers = dict(headers or {})
         self._lock = threading.Lock()
@@ -28,7 +37,11 @@ class Connections:
         with self._lock:
             if self._client is None:
                 self._client = httpx.Client(
-                    timeout=self._timeout, limits=LIMITS, headers=self._headers, follow_redirects=False
+                    timeout=self._timeout,
+                    limits=LIMITS,
+                    headers=self._headers,
+                    follow_redirects=False,
+                    verify=verify_with(self._tls),
                 )
             return self._client
 

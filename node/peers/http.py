@@ -1,5 +1,6 @@
 """Parcels over HTTP: one POST carries ours and brings back the partner's."""
 
+import ssl
 import time
 from typing import Final
 
@@ -23,9 +24,9 @@ _HEADERS: Final = {"content-type": PARCEL_MEDIA_TYPE, "accept-encoding": "identi
 class HttpTransport:
     """Exchanges parcels with partners; safe to use from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         """Open a pool of connections, made at first use."""
-        self._connections = Connections(httpx.Timeout(_PAUSE_SECONDS, connect=_CONNECT_SECONDS), _HEADERS)
+        self._connections = Connections(httpx.Timeout(_PAUSE_SECONDS, connect=_CONNECT_SECONDS), _HEADERS, tls=tls)
 
     def exchange(self, url: str, parcel: bytes) -> bytes:
         """Send `parcel` to the partner at `url` and return the parcel it answers, or raise `TransportFailed`."""

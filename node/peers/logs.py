@@ -1,5 +1,6 @@
 """What partners publish of their logs, over HTTP: checkpoints and tiles, one GET each (C2SP tlog-tiles)."""
 
+import ssl
 from typing import Final
 
 import httpx
@@ -21,9 +22,9 @@ _CHECKPOINT: Final = "checkpoint"
 class HttpLogs:
     """Reads partners' logs; safe to use from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         """Prepare; connections are made at first use and kept for a while."""
-        self._connections = Connections(httpx.Timeout(_SECONDS))
+        self._connections = Connections(httpx.Timeout(_SECONDS), tls=tls)
 
     def fetch(self, url: str, path: str, *, credential: str | None = None) -> bytes | None:
         """Return the file at `path` of the log of the node at `url`, or None where it has none.

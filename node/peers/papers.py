@@ -1,9 +1,11 @@
 """Signed documents over HTTP: one POST each, taken when the partner says so."""
 
+import ssl
 from typing import Final
 
 import httpx
 
+from node.peers.connections import verify_with
 from node.ports import TransportFailed
 
 _ANSWER_CHARACTERS_MAX: Final = 200
@@ -12,8 +14,9 @@ _ANSWER_CHARACTERS_MAX: Final = 200
 class HttpPapers:
     """Sends documents to partners; safe to use from several threads."""
 
-    def __init__(self, timeout_seconds: float) -> None:
+    def __init__(self, timeout_seconds: float, tls: ssl.SSLContext | None = None) -> None:
         """Prepare; a connection is made for each document, since they are rare."""
+        self._verify = verify_with(tls)
         self._timeout_seconds = timeout_seconds
 
     def send(self, url: str, document: bytes) -> None:
@@ -21,7 +24,12 @@ class HttpPapers:
         headers = {"content-type": "application/json"}
         try:
             response = httpx.post(
-                url, content=document, headers=headers, timeout=self._timeout_seconds, follow_redirects=False
+                url,
+                content=document,
+                headers=headers,
+                timeout=self._timeout_seconds,
+                follow_redirects=False,
+                verify=self._verify,
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TransportFailed(type(error).__name__) from error

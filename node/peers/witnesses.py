@@ -1,5 +1,6 @@
 """Witnesses over HTTP (C2SP tlog-witness): a checkpoint is shown, a cosignature comes back."""
 
+import ssl
 from collections.abc import Mapping
 from typing import Final
 
@@ -20,9 +21,9 @@ _HEADERS: Final = {"accept-encoding": "identity", "content-type": "text/plain; c
 class HttpWitnesses:
     """Asks witnesses; safe to use from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         """Prepare; connections are made at first use and kept, as the standard asks of a log."""
-        self._connections = Connections(httpx.Timeout(_SECONDS, connect=_CONNECT_SECONDS), _HEADERS)
+        self._connections = Connections(httpx.Timeout(_SECONDS, connect=_CONNECT_SECONDS), _HEADERS, tls=tls)
 
     def add_checkpoint(self, url: str, request: bytes) -> WitnessAnswer:
         """Return what the witness under `url`, its submission prefix, answers, or raise `TransportFailed`."""

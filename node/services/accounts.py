@@ -1,7 +1,7 @@
 """Holders' accounts and their holds, as they stand now and as they came to be."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from node.services.answers import EntryAnswer
@@ -9,33 +9,44 @@ from node.services.context import Context
 from protocol.entries import unseal
 from protocol.errors import Code, Refusal
 from protocol.identifiers import Account, Id
-from protocol.ledger.state import ACCOUNTS, HOLDS, AccountRecord, HoldRecord, Lot
+from protocol.ledger.lots import DatedLot, can_be_spent, in_order
+from protocol.ledger.state import ACCOUNTS, HOLDS, LEDGER, ONLY, AccountRecord, HoldRecord, Lot
+from protocol.program import day_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountRow:
-    """An account in a list: `held` of its `posted` points are set aside."""
+    """An account in a list: `held` of its `posted` points are set aside, `pending` ones cannot be spent yet.
+
+    `available` can be spent now: neither those, nor what is to expire since its last day has passed.
+    """
 
     account: str
-    status: Literal["open", "closed"]
+    status: Literal["open", "frozen", "closed", "merged", "importing"]
     posted: int
     held: int
+    pending: int
     available: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotView:
-    """Points of one origin, day and expiry that are neither spent nor held."""
+    """Points of one origin, day and expiry that are neither spent nor held.
+
+    They can be spent from `spendable_on` on, or at once. The last day of `rolling` ones moves with each activity.
+    """
 
     origin: str
     earned_on: str
     expires_on: str | None
+    rolling: bool
+    spendable_on: str | None
     remaining: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpiryView:
-    """The points that are lost next: `amount` of them can be spent up to and including `date`."""
+    """The points that are lost next, spent up to and including `date`; or those that can be spent from `date` on."""
 
     date: str
     amount: int
@@ -47,6 +58,7 @@ class AccountView(AccountRow):
 
     lots: tuple[LotView, ...]
     next_expiry: ExpiryView | None
+    next_pending: ExpiryView | None
     open_conversions: int
 
 
@@ -87,23 +99,30 @@ class AccountsService:
 
     def show(self, account: Account) -> AccountView:
         """Return an account as it stands, or raise `account_unknown`."""
-        row = _row(account, self._record(account))
-        lots = self._context.reader.lots(account)
+        record, today = self._record(account), self._today()
+        lots = in_order(self._context.reader.lots(account), record.active_on)
+        row = _row(account, record, lots, today=today)
         return AccountView(
             account=row.account,
             status=row.status,
             posted=row.posted,
             held=row.held,
+            pending=row.pending,
             available=row.available,
-            lots=tuple(map(_lot, lots)),
-            next_expiry=next_expiry(lots, today=self._context.now[:10]),
-            open_conversions=self._record(account).conversions,
+            lots=tuple(_lot(lot, last) for last, lot in lots),
+            next_expiry=next_expiry(lots, today=today),
+            next_pending=next_pending(lots, today=today),
+            open_conversions=record.conversions,
         )
+
+    def row(self, account: Account) -> AccountRow:
+        """Return an account as a list has it, or raise `account_unknown`."""
+        return self._rows([(account, self._record(account))])[0]
 
     def page(self, *, after: Account | None, limit: int) -> AccountPage:
         """Return up to `limit` accounts after the cursor."""
         found = self._context.reader.accounts(after, limit + 1)
-        rows = tuple(_row(account, record) for account, record in found[:limit])
+        rows = self._rows(found[:limit])
         return AccountPage(accounts=rows, next=rows[-1].account if len(found) > limit else None)
 
     def history(self, account: Account, *, before: int | None, limit: int) -> HistoryPage:
@@ -120,34 +139,79 @@ class AccountsService:
             raise Refusal(Code.HOLD_UNKNOWN, f"there is no hold {hold_id}")
         return _hold(hold_id, record)
 
+    def _rows(self, found: Sequence[tuple[Account, AccountRecord]]) -> tuple[AccountRow, ...]:
+        today = self._today()
+        lots: dict[Account, list[Lot]] = {}
+        for account, lot in self._context.reader.lots_with_days([account for account, _ in found], on=today):
+            lots.setdefault(account, []).append(lot)
+        rows = (
+            _row(account, record, in_order(lots.get(account, []), record.active_on), today=today)
+            for account, record in found
+        )
+        importing = self._importing_seq()
+        return tuple(
+            replace(row, status="importing", available=0)
+            if record.imported_seq is not None and record.imported_seq == importing
+            else row
+            for row, (_, record) in zip(rows, found, strict=True)
+        )
+
+    def _today(self) -> str:
+        return day_of(self._context.terms, self._context.now)
+
     def _record(self, account: Account) -> AccountRecord:
         record = self._context.reader.record(ACCOUNTS, account)
         if record is None:
             raise Refusal(Code.ACCOUNT_UNKNOWN, f"there is no account {account}")
+        if record.imported_seq is not None and record.imported_seq == self._importing_seq():
+            raise Refusal(Code.ACCOUNT_IMPORTING, f"the account {account} is in a file that is not imported yet")
         return record
 
+    def _importing_seq(self) -> int | None:
+        own = self._context.reader.record(LEDGER, ONLY)
+        return None if own is None else own.importing_seq
 
-def next_expiry(lots: Sequence[Lot], *, today: str) -> ExpiryView | None:
-    """Return the points that expire first among those that can still be spent `today`, or None."""
-    dates = [lot.expires_on for lot in lots if lot.expires_on is not None and lot.expires_on >= today]
-    if not dates:
+
+def next_expiry(lots: Sequence[DatedLot], *, today: str) -> ExpiryView | None:
+    """Return the points that expire first among those whose last day has not passed `today`, or None."""
+    return _first([(last, lot) for last, lot in lots if last is not None and last >= today])
+
+
+def next_pending(lots: Sequence[DatedLot], *, today: str) -> ExpiryView | None:
+    """Return the points that can be spent next among those that cannot be spent `today` yet, or None."""
+    return _first([(lot.spendable_on, lot) for _, lot in lots if lot.spendable_on and lot.spendable_on > today])
+
+
+def _first(lots: Sequence[tuple[str, Lot]]) -> ExpiryView | None:
+    if not lots:
         return None
-    first = min(dates)
-    return ExpiryView(date=first, amount=sum(lot.remaining for lot in lots if lot.expires_on == first))
+    first = min(day for day, _ in lots)
+    return ExpiryView(date=first, amount=sum(lot.remaining for day, lot in lots if day == first))
 
 
-def _row(account: Account, record: AccountRecord) -> AccountRow:
+def _row(account: Account, record: AccountRecord, lots: Sequence[DatedLot], *, today: str) -> AccountRow:
+    """Return the account as it stands `today`; `lots` are at least those that cannot be spent today."""
+    pending = sum(lot.remaining for _, lot in lots if lot.spendable_on is not None and lot.spendable_on > today)
+    barred = sum(lot.remaining for last, lot in lots if not can_be_spent(lot, last, on=today))
     return AccountRow(
         account=account,
         status=record.status.value,
         posted=record.posted,
         held=record.held,
-        available=record.available,
+        pending=pending,
+        available=record.available - barred,
     )
 
 
-def _lot(lot: Lot) -> LotView:
-    return LotView(origin=lot.origin, earned_on=lot.earned_on, expires_on=lot.expires_on, remaining=lot.remaining)
+def _lot(lot: Lot, last: str | None) -> LotView:
+    return LotView(
+        origin=lot.origin,
+        earned_on=lot.earned_on,
+        expires_on=last,
+        rolling=lot.clock is not None,
+        spendable_on=lot.spendable_on,
+        remaining=lot.remaining,
+    )
 
 
 def _hold(hold_id: Id, record: HoldRecord) -> HoldView:

@@ -9,6 +9,7 @@ import threading
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from node.engine.work import Work
 from node.services.answers import Document, EntryAnswer, Pending
 from node.services.context import Context
 from node.services.proposing import EnterWork, KeepWork
@@ -96,22 +97,46 @@ class AgreementsService:
         self._changed = threading.Event()
 
     def propose(self, request: ProposalRequest) -> Pending[ProposalView]:
-        """Sign an agreement on the given terms and keep it until the partner signs too; a repeat sends it again."""
-        partner = self._partner(request.partner)
+        """Sign an agreement on the given terms and keep it until the partner signs too; a repeat sends it again.
+
+        Raises `approval_missing` where the program's terms ask for two people.
+        """
+        if self._context.terms.four_eyes:
+            raise Refusal(Code.APPROVAL_MISSING, "two people must want this: propose it to a second person")
+        return self._keep(self._signed(self.draft(request)), request.partner, "sent")
+
+    def draft(self, request: ProposalRequest) -> Agreement:
+        """Return the agreement on the given terms, which nobody has signed yet."""
         own = self._context
-        current = own.reader.current_agreement(request.partner)
         agreement = make_agreement(
             request,
             own=own.record,
-            partner=partner,
-            current=current,
+            partner=self._partner(request.partner),
+            current=own.reader.current_agreement(request.partner),
             now=own.now,
         )
         if not request.forced:
             self._refuse_loops(agreement)
-        signature = sign_agreement(agreement, ledger=own.ledger, key=own.keyring.key(Role.APPROVAL))
-        signed = SignedAgreement(agreement=agreement, signatures=(signature,))
-        return self._keep(signed, request.partner, "sent")
+        return agreement
+
+    def kept(self, digest: Digest) -> Agreement:
+        """Return the terms of a proposal that is not entered, or raise `proposal_unknown`."""
+        return decode_signed_agreement(self._document(None, digest)).agreement
+
+    def signing(self, agreement: Agreement, *, forced: bool) -> Work[object]:
+        """Return the work that signs what two people want: it is entered if the partner has signed, else sent."""
+        if not forced:
+            self._refuse_loops(agreement)
+        digest = agreement_digest(agreement)
+        kept = self._context.reader.proposal(digest)
+        if kept is not None:
+            signed, partner = self._open(kept.document)
+            if partner in [item.ledger for item in signed.signatures]:
+                return self._entering(self._completed(signed), forced=forced, accepting=True)
+        ours = self._signed(agreement)
+        partner = agreement.other(self._context.ledger).ledger
+        row = PutProposal(digest, partner, encode_signed_agreement(ours), self._context.now)
+        return KeepWork(row, ours, ours=True)
 
     def receive_proposal(self, document: bytes) -> Pending[ProposalView]:
         """Keep a proposal that a partner signed, or raise a `ProtocolError` or `partner_unknown`."""
@@ -131,12 +156,7 @@ class AgreementsService:
             raise Refusal(Code.AGREEMENT_INVALID, f"{partner} has not signed this proposal")
         if not forced:
             self._refuse_loops(signed.agreement)
-        own = self._context.ledger
-        ours = sign_agreement(signed.agreement, ledger=own, key=self._context.keyring.key(Role.APPROVAL))
-        theirs = [item for item in signed.signatures if item.ledger != own]
-        both = tuple(sorted([ours, *theirs], key=lambda item: item.ledger))
-        accepted = SignedAgreement(agreement=signed.agreement, signatures=both)
-        return self._enter(accepted, forced=forced, accepting=True)
+        return self._enter(self._completed(signed), forced=forced, accepting=True)
 
     def receive_complete(self, document: bytes) -> Pending[EntryAnswer]:
         """Enter an agreement that a partner has completed: our own signature on it is our approval."""
@@ -253,12 +273,27 @@ class AgreementsService:
         future.add_done_callback(lambda _: self._changed.set())
         return Pending(future, lambda _: view)
 
-    def _enter(self, signed: SignedAgreement, *, forced: bool, accepting: bool) -> Pending[EntryAnswer]:
+    def _signed(self, agreement: Agreement) -> SignedAgreement:
+        key = self._context.keyring.key(Role.APPROVAL)
+        return SignedAgreement(
+            agreement=agreement, signatures=(sign_agreement(agreement, ledger=self._context.ledger, key=key),)
+        )
+
+    def _completed(self, signed: SignedAgreement) -> SignedAgreement:
+        """Return what the partner has signed with our signature beside its own."""
+        theirs = [item for item in signed.signatures if item.ledger != self._context.ledger]
+        both = sorted([*self._signed(signed.agreement).signatures, *theirs], key=lambda item: item.ledger)
+        return SignedAgreement(agreement=signed.agreement, signatures=tuple(both))
+
+    def _entering(self, signed: SignedAgreement, *, forced: bool, accepting: bool) -> EnterWork:
         digest = agreement_digest(signed.agreement)
         # Whoever enters it, by whatever way it came: the same document is the same request.
         command = EnterAgreement(id=agreement_id(digest), request=digest, signed=signed, forced=forced)
         own, papers = self._context.ledger, self._context.reader
-        future = self._context.writer.submit(EnterWork(command, digest, own=own, papers=papers, accepting=accepting))
+        return EnterWork(command, digest, own=own, papers=papers, accepting=accepting)
+
+    def _enter(self, signed: SignedAgreement, *, forced: bool, accepting: bool) -> Pending[EntryAnswer]:
+        future = self._context.writer.submit(self._entering(signed, forced=forced, accepting=accepting))
         future.add_done_callback(lambda _: self._changed.set())
         return Pending(future, self._context.render_first)
 

@@ -54,11 +54,17 @@ class AccountAnswer(Written):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedAnswer(Written):
-    """Points were given to a holder; `metadata` is the salted digest of the erasable metadata."""
+    """Points were given to a holder; `metadata` is the salted digest of the erasable metadata.
+
+    `expiry` says where their last day comes from: with `rolling` it follows the account's activity. They can be spent
+    from `spendable_on` on, or at once.
+    """
 
     kind: Literal["points_issued"] = "points_issued"
     postings: tuple[PostingRow, ...]
+    expiry: Literal["never", "fixed", "rolling", "named"]
     expires_on: str | None
+    spendable_on: str | None
     metadata: str | None
 
 
@@ -69,6 +75,35 @@ class MovedAnswer(Written):
     kind: Literal["points_redeemed", "points_transferred"]
     postings: tuple[PostingRow, ...]
     metadata: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReversedAnswer(Written):
+    """An issue or a redemption was undone; less was moved than `asked` where the points were not there."""
+
+    kind: Literal["points_reversed"] = "points_reversed"
+    reverses: str
+    asked: int
+    postings: tuple[PostingRow, ...]
+    metadata: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiredLotRow:
+    """Points that were lost after their last day."""
+
+    expires_on: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiredAnswer(Written):
+    """Points of a holder were lost, since their last day had passed."""
+
+    kind: Literal["points_expired"] = "points_expired"
+    account: str
+    lots: tuple[ExpiredLotRow, ...]
+    postings: tuple[PostingRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,12 +167,13 @@ class AgreementAnswer(Written):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkAnswer(Written):
-    """An account is linked with a partner."""
+    """An account is linked with a partner; `limits` are null where there are none."""
 
     kind: Literal["link_issued", "link_accepted"]
     account: str
     partner: str
     alias: str
+    limits: Document | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +295,8 @@ EntryAnswer: TypeAlias = (
     | AccountAnswer
     | IssuedAnswer
     | MovedAnswer
+    | ReversedAnswer
+    | ExpiredAnswer
     | HoldAnswer
     | CaptureAnswer
     | ReleaseAnswer

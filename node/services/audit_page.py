@@ -12,6 +12,7 @@ from typing import Final
 from node.services import audit_tables as made
 from node.services.audit_plot import plot
 from node.services.audit_tables import Cell, Code, Long, Moment, Money, PaperTable
+from protocol.audit.appeals import OVERDUE
 from protocol.audit.explain import money
 from protocol.audit.figures import RollForward, TrialLine
 from protocol.audit.findings import Verdict
@@ -116,8 +117,10 @@ def _looks(papers: Papers) -> Iterator[str]:
         forced = len(each.registers[Register.FORCED])
         late = sum(group.count for group in each.misdated)
         old = sum(item.age_days > OLD_DAYS and item.kind is not ItemKind.CARRIED for item in each.open_items)
+        overdue = sum(line.state == OVERDUE for line in each.appeals)
         unexplained = [position for position in each.positions if position.difference != "0"]
         for count, what in (
+            (overdue, "appeals that nobody decided by their deadline (section 5)"),
             (forced, "forced releases or other overrides (section 5)"),
             (late, "entries on the other side of the cut-off (section 6)"),
             (old, f"unsettled items older than {OLD_DAYS} days (section 4)"),
@@ -146,13 +149,13 @@ def _programmes(papers: Papers) -> Iterator[str]:
 
 
 def _roll(rolled: RollForward, since: str | None) -> str:
-    signs = ("", "+ ", "+ ", "− ", "− ", "− ", "− ", "± ", "= ", "")
+    signs = ("", "+ ", "+ ", "+ ", "− ", "− ", "− ", "− ", "± ", "= ", "")
     names = (
-        f"Opening, {'before ' + since if since else 'the empty ledger'}", "Issued", "Converted in", "Redeemed",
-        "Converted out", "Fees", "Expired", "Adjusted", "Closing", "Holders' balances",
+        f"Opening, {'before ' + since if since else 'the empty ledger'}", "Issued", "Imported", "Converted in",
+        "Redeemed", "Converted out", "Fees", "Expired", "Adjusted", "Closing", "Holders' balances",
     )  # fmt: skip
     rows = [(sign + name, int(value)) for sign, name, value in zip(signs, names, made.flows_of(rolled), strict=True)]
-    return _table((f"Roll-forward of {rolled.points}", "Points"), rows, facts=True, sums=(8,))
+    return _table((f"Roll-forward of {rolled.points}", "Points"), rows, facts=True, sums=(9,))
 
 
 def _trial(programme: ProgrammePapers) -> str:
@@ -210,6 +213,7 @@ def _registers(papers: Papers) -> Iterator[str]:
     yield "parties signed is both parties'.</p>"
     for register in Register:
         yield _titled(made.register_table(papers, register))
+    yield _titled(made.appeals(papers))
 
 
 def _cut_off(papers: Papers) -> Iterator[str]:

@@ -69,6 +69,7 @@ TITLES: Final[Mapping[Register, str]] = {
     Register.KEYS: "Keys",
     Register.SUCCESSION: "Succession",
     Register.FORCED: "Forced releases and other overrides",
+    Register.PROGRAM: "Terms, accounts and reviews",
 }
 
 
@@ -107,8 +108,8 @@ def _finding_rows(where: str, findings: Sequence[Finding], count: int) -> Iterat
 def roll_forwards(papers: Papers) -> PaperTable:
     """Return the roll-forward of each programme, one a row."""
     columns = (
-        "Ledger", "Points", "From", "As of", "Opening", "Issued", "Converted in", "Redeemed", "Converted out", "Fees",
-        "Expired", "Adjusted", "Closing", "Holders", "Log", "Size", "Root",
+        "Ledger", "Points", "From", "As of", "Opening", "Issued", "Imported", "Converted in", "Redeemed",
+        "Converted out", "Fees", "Expired", "Adjusted", "Closing", "Holders", "Log", "Size", "Root",
     )  # fmt: skip
     rows = tuple(_roll_row(papers, each) for each in papers.programmes)
     return PaperTable(name="roll_forward", title="Roll-forward", columns=columns, rows=rows)
@@ -123,8 +124,8 @@ def _roll_row(papers: Papers, programme: ProgrammePapers) -> tuple[Cell, ...]:
 def flows_of(rolled: RollForward) -> tuple[str, ...]:
     """Return the figures of a roll-forward in the order of the table's columns, from opening to holders."""
     return (
-        rolled.opening, rolled.issued, rolled.converted_in, rolled.redeemed, rolled.converted_out, rolled.fees,
-        rolled.expired, rolled.adjusted, rolled.closing, rolled.holders,
+        rolled.opening, rolled.issued, rolled.imported, rolled.converted_in, rolled.redeemed, rolled.converted_out,
+        rolled.fees, rolled.expired, rolled.adjusted, rolled.closing, rolled.holders,
     )  # fmt: skip
 
 
@@ -258,6 +259,24 @@ def _register_row(ledger: str, row: RegisterRow, points: Asset) -> tuple[Cell, .
     )  # fmt: skip
 
 
+def appeals(papers: Papers) -> PaperTable:
+    """Return the appeals of all programmes as they stood at the end of the day."""
+    rows = tuple(
+        (
+            each.ledger, line.state, Code(line.appeal), Code(line.account), line.reason, Code(line.about or ""),
+            str(line.opened_seq), Moment(line.opened_at), line.deadline,
+            None if line.decided_seq is None else str(line.decided_seq), Code(line.adjustment or ""),
+        )
+        for each in papers.programmes
+        for line in each.appeals
+    )  # fmt: skip
+    columns = (
+        "Ledger", "State", "Appeal", "Account", "Reason", "About", "Entry", "Opened", "Deadline", "Decided by entry",
+        "Adjustment",
+    )  # fmt: skip
+    return PaperTable(name="register_appeals", title="Appeals", columns=columns, rows=rows)
+
+
 def cut_off(papers: Papers) -> PaperTable:
     """Return what happened on one side of the end of the day and was recorded on the other."""
     rows = tuple(
@@ -288,5 +307,5 @@ def sample(papers: Papers) -> PaperTable:
 
 _MAKERS: Final[tuple[Callable[[Papers], PaperTable], ...]] = (
     exceptions, roll_forwards, trial_balances, outstanding, conversions, pair_positions, net_positions, ages,
-    open_items, cut_off, sample,
+    open_items, appeals, cut_off, sample,
 )  # fmt: skip

@@ -10,9 +10,10 @@ from protocol.ledger.commands import (
     DecidePrepare,
     TakeEnd,
     TakeSuccession,
+    TakeUnlink,
 )
-from protocol.ledger.names import conclusion_id, decision_id, ended_id, succession_id
-from protocol.messages import Body, Cancel, End, Fulfil, Prepare, Reject, Succeeded
+from protocol.ledger.names import conclusion_id, decision_id, ended_id, succession_id, unlinked_id
+from protocol.messages import Body, Cancel, End, Fulfil, Prepare, Reject, Succeeded, Unlink
 
 
 def command_for(body: Body, digest: Digest) -> AnyCommand | None:
@@ -28,6 +29,13 @@ def command_for(body: Body, digest: Digest) -> AnyCommand | None:
             return ConcludeReject(id=conclusion_id(body.id), request=digest, reject=body, digest=digest)
         case End():
             return TakeEnd(id=ended_id(body.agreement, body.sender), request=digest, end=body, digest=digest)
+        case Unlink():
+            return TakeUnlink(
+                id=unlinked_id(body.issuer, body.alias, by=body.sender, reason=body.reason),
+                request=digest,
+                unlink=body,
+                digest=digest,
+            )
         case Succeeded():
             return TakeSuccession(id=succession_id(body.log), request=digest, succeeded=body, digest=digest)
         case _:

@@ -18,8 +18,9 @@ from protocol.entries import Sealed, unseal
 from protocol.fields import format_time
 from protocol.identifiers import Ledger
 from protocol.ledger.commands import AnyCommand
-from protocol.ledger.state import LedgerRecord
+from protocol.ledger.state import ONLY, PROGRAM, LedgerRecord
 from protocol.ledger.view import Need, Overlay
+from protocol.program import DEFAULT_TERMS, ProgramTerms
 
 _T = TypeVar("_T")
 
@@ -36,6 +37,25 @@ class Writer(Protocol):
 
     def listen(self, listener: Callable[[Committed], None]) -> None:
         """Call `listener` after each commit."""
+
+
+class NodeWriter(Writer, Protocol):
+    """The writer as the node itself sees it."""
+
+    @property
+    def failure(self) -> Exception | None:
+        """Return why the last commit failed, or None when it did not."""
+
+    @property
+    def waiting(self) -> int:
+        """Return about how many works wait for the next commits."""
+
+    @property
+    def clock_stopped(self) -> bool:
+        """Return whether a jump of the wall clock waits for `confirm_clock`."""
+
+    def confirm_clock(self) -> None:
+        """Believe the wall clock as it is now."""
 
 
 class Ping:
@@ -86,6 +106,12 @@ class Context:
     def now(self) -> str:
         """Return the wall time as documents write it."""
         return format_time(self.clock.now())
+
+    @property
+    def terms(self) -> ProgramTerms:
+        """Return the program's terms that are in force."""
+        record = self.reader.record(PROGRAM, ONLY)
+        return DEFAULT_TERMS if record is None else record.terms
 
     def execute(self, command: AnyCommand, writes: Sequence[Write] = ()) -> Pending[EntryAnswer]:
         """Submit one command, with rows to be written unless it is a repeat."""

@@ -1,7 +1,7 @@
 """Conversions as a programme's systems see them: ordered, pending, then completed or returned."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -10,17 +10,17 @@ from node.engine.work import Answer, CommandWork, Desk
 from node.services.answers import EntryAnswer, Pending
 from node.services.context import Context
 from node.services.requests import CancelRequest, ForceReleaseRequest, OrderRequest, digest_request
+from node.services.screening import NO_CLIENT, Asked, ClientData, ScreenedWork
 from protocol.conversion import DestinationState, SourceState
 from protocol.entries import ConversionCaptured, ConversionForced, ConversionReleased, Sealed, body_of
 from protocol.errors import Code, Refusal
 from protocol.fields import TIME_MAX, later
 from protocol.identifiers import Digest, Id, program_of
-from protocol.ledger import rules
-from protocol.ledger.commands import CancelConversion, ForceRelease, OrderConversion
+from protocol.ledger.commands import AnyCommand, CancelConversion, ForceRelease, OrderConversion
 from protocol.ledger.names import cancel_id
 from protocol.ledger.state import OUTGOING, IncomingRecord, OutgoingRecord
-from protocol.ledger.view import Need, Overlay
 from protocol.messages import Fulfil, Reject
+from protocol.program_entries import ConversionOrder
 
 StateName: TypeAlias = Literal["pending", "completed", "returned"]
 Wake: TypeAlias = Callable[[], None]
@@ -94,24 +94,30 @@ class IncomingPage:
     next: int | None
 
 
-class OrderWork:
-    """An order, whose deadline counts from the moment at which it is written."""
+class OrderWork(ScreenedWork):
+    """An order, screened in the commit that makes it; its deadline counts from the moment at which it is written."""
 
-    def __init__(self, request: OrderRequest, digest: Digest) -> None:
+    def __init__(self, context: Context, request: OrderRequest, *, digest: Digest, client: ClientData) -> None:
+        order = ConversionOrder(destination=request.partner, amount=request.amount, agreement=request.agreement)
+        asked = Asked(
+            id=request.id, account=request.account, activity="conversion", request=digest, order=order, client=client
+        )
+        super().__init__(context.reader, context.randomness, asked)
         self._request = request
         self._digest = digest
 
-    def needs(self, view: Overlay) -> Iterator[Need]:
-        """Yield what the order reads, whatever its deadline."""
-        yield from rules.needs(view, self._command(TIME_MAX))
-
     def run(self, desk: Desk) -> list[Answer]:
-        """Hold the points."""
-        accept_by = later(desk.time, seconds=self._request.accept_within_seconds)
-        return [desk.execute(self._command(accept_by))]
+        """Hold the points; what goes back to where it came from is not screened."""
+        return super().run(desk) if self._request.refund_of is None else [desk.execute(self.command(desk))]
 
-    def _command(self, accept_by: str) -> OrderConversion:
+    def points(self, _desk: Desk) -> int:
+        """Return the amount: what the steps take of it, and the fee, is settled once the order goes on."""
+        return self._request.amount
+
+    def command(self, desk: Desk | None) -> OrderConversion:
+        """Return the order; what it reads does not depend on its deadline."""
         request = self._request
+        accept_by = TIME_MAX if desk is None else later(desk.time, seconds=request.accept_within_seconds)
         return OrderConversion(
             id=request.id,
             request=self._digest,
@@ -177,9 +183,10 @@ class ConversionsService:
         self._conclusions = Conclusions()
         context.writer.listen(self._conclusions.committed)
 
-    def order(self, request: OrderRequest) -> Pending[EntryAnswer]:
-        """Hold the points of as many whole steps as fit and ask the partner for them."""
-        work = OrderWork(request, digest_request(self._context.digests, request))
+    def order(self, request: OrderRequest, client: ClientData = NO_CLIENT) -> Pending[EntryAnswer]:
+        """Hold the points of as many whole steps as fit and ask the partner for them, unless a screen holds it up."""
+        digest = digest_request(self._context.digests, request)
+        work = OrderWork(self._context, request, digest=digest, client=client)
         return Pending(self._context.writer.submit(work), self._context.render_first)
 
     def cancel(self, conversion: Id) -> Pending[ConversionView]:
@@ -193,17 +200,18 @@ class ConversionsService:
 
     def force_release(self, request: ForceReleaseRequest) -> Pending[EntryAnswer]:
         """Give the points back at the program's own risk, and ask the partner to refuse should it come back."""
-        conversion, digests = request.conversion, self._context.digests
+        commands = self.forcing(request, request=digest_request(self._context.digests, request))
+        return Pending(self._context.writer.submit(CommandWork(commands)), self._context.render_first)
+
+    def forcing(self, asked: ForceReleaseRequest, *, request: Digest) -> list[AnyCommand]:
+        """Return the commands of a forced release, whose entry answers `request`."""
+        force = ForceRelease(id=asked.id, request=request, conversion=asked.conversion, reason=asked.reason)
         wish = CancelConversion(
-            id=cancel_id(conversion),
-            request=digest_request(digests, CancelRequest(conversion=conversion)),
-            conversion=conversion,
+            id=cancel_id(asked.conversion),
+            request=digest_request(self._context.digests, CancelRequest(conversion=asked.conversion)),
+            conversion=asked.conversion,
         )
-        force = ForceRelease(
-            id=request.id, request=digest_request(digests, request), conversion=conversion, reason=request.reason
-        )
-        future = self._context.writer.submit(CommandWork([force, wish]))
-        return Pending(future, self._context.render_first)
+        return [force, wish]
 
     def state(self, conversion: Id) -> ConversionView:
         """Return where a conversion stands, or raise `conversion_unknown`."""

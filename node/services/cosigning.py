@@ -229,7 +229,7 @@ class Cosigning:
     def _partner_witnesses(self) -> Iterator[Cosigner]:
         reader = self._context.reader
         urls = reader.partner_urls()
-        for ledger, record in reader.partners():
+        for ledger, record in reader.living_partners():
             current = reader.current_agreement(ledger)
             carried = current is not None and current[1].signed.agreement.transport.kind == _FILES
             if urls.get(ledger) and not carried:

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from node.services.context import Context
+from node.services.exception_views import TO_DO_OF, ExceptionKind, ExceptionList, ExceptionView, view_of
 from node.services.exposures import exposures
 from node.services.misconduct import TO_DO as ACCUSED_TO_DO
 from node.services.narrowing import TO_DO, Narrowing
@@ -15,29 +16,22 @@ from protocol.conversion import SourceState
 from protocol.errors import Code
 from protocol.fields import parse_time
 from protocol.identifiers import Asset, Id, Ledger, generation_of
-from protocol.ledger.state import OUTGOING, SETTLEMENTS, STATEMENTS, WINDOWS, OutgoingRecord, WindowRecord
+from protocol.ledger.program_state import ReviewState
+from protocol.ledger.state import (
+    LEDGER,
+    ONLY,
+    OUTGOING,
+    SETTLEMENTS,
+    STATEMENTS,
+    WINDOWS,
+    OutgoingRecord,
+    WindowRecord,
+)
 from protocol.messages import Succeeded, decode_body
 from protocol.settlement.states import WindowState
 from protocol.statement import DisputedLine
 
-ExceptionKind: TypeAlias = Literal[
-    "store_behind",
-    "start_unanswered",
-    "witness_silent",
-    "unwatched",
-    "recovering",
-    "succession_refused",
-    "contradicted",
-    "stuck",
-    "over_limit",
-    "near_cap",
-    "forced",
-    "mismatched",
-    "disputed",
-    "misconduct",
-    "log_unproved",
-    "waiting_for_partner",
-]
+__all__ = ["ExceptionList", "ExceptionView"]
 
 ROWS_MAX: Final = 500
 _OVER_LIMIT: Final = frozenset({Code.CAP_REACHED, Code.MEMBER_LIMIT, Code.PROMOTION_OVER})
@@ -50,61 +44,13 @@ _NEAR: Final = Fraction(4, 5)
 _ACCUSED_SECONDS: Final = 30 * 86_400
 """For how long evidence against a partner stays here; it is kept for ever (`AccusationsService`)."""
 
+_FAILING_SECONDS: Final = 3_600
+"""For how long an endpoint takes nothing, or one event waits for it, before an operator is told."""
+
 _NARROWED: Final = frozenset({WindowState.RECONCILED, WindowState.MISMATCH})
 """The decider of a line finds nothing wrong with its own window: the partner's lines tell it."""
 
 _AGREED: Final = frozenset({WindowState.AGREED, WindowState.PAID, WindowState.CONFIRMED})
-
-_TO_DO: Final[dict[ExceptionKind, str]] = {
-    "store_behind": "bring the missing entries back (tallystick recover), or open a successor (tallystick succeed)",
-    "start_unanswered": "ask the partner whether its node runs, or go on without its answer (tallystick start)",
-    "witness_silent": "ask whoever runs the witness, or go on without its answer (tallystick start --witness)",
-    "unwatched": "name a witness (witnesses in node.toml): nobody outside could tell that the store is an older copy",
-    "recovering": "wait for the partner's words; where none come or one cannot stand again, go on without "
-    "(tallystick waive)",
-    "succession_refused": "ask the partner: its new log does not come after all that it has shown of the one before",
-    "contradicted": "settle with the partner outside: it was gone when this ledger went on as a successor, and holds "
-    "more of the log before than that says there was, so it will not take the new log",
-    "stuck": "cancel it; if the partner is gone for good, release it by force, which is at your own risk",
-    "over_limit": "raise the limit with the partner, or close and pay the window early; the member may order again",
-    "near_cap": "close and pay the window early, or agree on a higher cap: at the cap conversions are refused",
-    "forced": "wait for the partner's late answer, or settle with it outside; the value is booked as contingent",
-    "mismatched": "look at its lines; what only one side has is entered in dispute and moves to the next window",
-    "disputed": "decide with the partner by the signed messages; the line is billed, or not, in a later window",
-    "misconduct": "show the file of evidence to the partner and to whoever judges between you",
-    "log_unproved": "ask the partner: what it publishes of its log does not show what it has signed; until it does, "
-    "sign no statement, and have its log audited",
-    "waiting_for_partner": "ask the partner whether its node runs and which address it has",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExceptionView:
-    """One thing to look at: a conversion, a settlement window, or a partner; `value` in millionths of `currency`.
-
-    `evidence` names the file that proves what a partner did (`AccusationsService`).
-    """
-
-    kind: ExceptionKind
-    partner: str
-    conversion: str | None
-    window: int | None
-    reason: str | None
-    since: str | None
-    age_seconds: int | None
-    points: int
-    value: int
-    currency: str | None
-    to_do: str
-    evidence: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExceptionList:
-    """Everything to look at, oldest first within a kind; `more` where a kind has more than are listed."""
-
-    exceptions: tuple[ExceptionView, ...]
-    more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +96,10 @@ class ExceptionsService:
             *self._accused(),
             *self._unproved(),
             *self._partners(),
+            *self._appeals(),
+            *self._reviews(),
+            *self._webhooks(),
+            *self._imports(),
         ]
         return ExceptionList(
             exceptions=tuple(found), more=any(len(rows) >= ROWS_MAX for rows in (held, released, forced))
@@ -161,19 +111,19 @@ class ExceptionsService:
         if standing is None:
             return
         if standing.condition == "behind":
-            yield _about("store_behind", standing.ledger, standing.reason)
+            yield view_of("store_behind", standing.ledger, standing.reason)
         for partner in standing.waiting:
-            yield _about("start_unanswered", partner, None)
+            yield view_of("start_unanswered", partner, None)
         for witness in standing.waiting_witnesses:
-            yield _about("witness_silent", witness, None)
+            yield view_of("witness_silent", witness, None)
         if self._is_unwatched():
-            yield _about("unwatched", standing.ledger, None)
+            yield view_of("unwatched", standing.ledger, None)
         for each in standing.partners:
             if each.recovering:
                 waits = Code.INSUFFICIENT_POINTS.value if each.waits else None
-                yield _about("recovering", each.partner, each.stuck or waits)
+                yield view_of("recovering", each.partner, each.stuck or waits)
             elif each.stuck:
-                yield _about("contradicted", each.partner, each.stuck)
+                yield view_of("contradicted", each.partner, each.stuck)
 
     def _successions(self) -> Iterator[ExceptionView]:
         """Yield the partners who say that their ledger goes on as a log which cannot be."""
@@ -182,7 +132,7 @@ class ExceptionsService:
             said = reader.latest_received(partner, "succeeded")
             body = None if said is None else decode_body(said.body)
             if isinstance(body, Succeeded) and generation_of(body.log) > generation_of(record.log):
-                yield _about("succession_refused", partner, Code.SUCCESSION_INVALID.value)
+                yield view_of("succession_refused", partner, Code.SUCCESSION_INVALID.value)
 
     def _outgoing(self, state: SourceState) -> list[tuple[Id, OutgoingRecord]]:
         return self._context.reader.outgoing_page(state=state, limit=ROWS_MAX)[::-1]
@@ -200,7 +150,7 @@ class ExceptionsService:
                 continue
             for each in exposures(self._context, partner):
                 if each.cap is not None and int(each.open) >= _NEAR * each.cap:
-                    about = _about("near_cap", partner, each.direction)
+                    about = view_of("near_cap", partner, each.direction)
                     yield replace(about, value=int(each.open), currency=Asset(each.currency))
 
     def _view(self, kind: ExceptionKind, conversion: Id, record: OutgoingRecord) -> ExceptionView:
@@ -215,7 +165,7 @@ class ExceptionsService:
             points=record.source_points + record.fee_points,
             value=record.value,
             currency=record.currency,
-            to_do=_TO_DO[kind],
+            to_do=TO_DO_OF[kind],
         )
 
     def _windows(self) -> Iterator[ExceptionView]:
@@ -269,15 +219,21 @@ class ExceptionsService:
             points=0,
             value=0,
             currency=currency,
-            to_do=_TO_DO["mismatched"],
+            to_do=TO_DO_OF["mismatched"],
         )
+
+    def _imports(self) -> Iterator[ExceptionView]:
+        """Yield the file of balances that has begun to come in and is not finished."""
+        own = self._context.reader.record(LEDGER, ONLY)
+        if own is not None and own.importing_seq is not None:
+            yield view_of("import_open", own.ledger, None)
 
     def _unproved(self) -> Iterator[ExceptionView]:
         """Yield the partners whose logs are not shown to be those that they have signed."""
-        for partner, _ in self._context.reader.partners():
+        for partner, _ in self._context.reader.living_partners():
             reason = self._unproved_of(partner)
             if reason is not None:
-                yield _about("log_unproved", partner, reason)
+                yield view_of("log_unproved", partner, reason)
 
     def _partners(self) -> Iterator[ExceptionView]:
         for partner in self._context.reader.outbox_partners():
@@ -295,7 +251,7 @@ class ExceptionsService:
                 points=0,
                 value=0,
                 currency=None,
-                to_do=_TO_DO["waiting_for_partner"],
+                to_do=TO_DO_OF["waiting_for_partner"],
             )
 
     def _accused(self) -> Iterator[ExceptionView]:
@@ -322,28 +278,39 @@ class ExceptionsService:
                 evidence=row.digest,
             )
 
+    def _appeals(self) -> Iterator[ExceptionView]:
+        """Yield the appeals that nobody has decided in time, oldest first."""
+        today = self._context.now[:10]
+        for appeal, record in self._context.reader.appeals_overdue(today, limit=ROWS_MAX)[::-1]:
+            row = view_of("appeal_overdue", self._context.ledger, record.reason)
+            age = self._age(record.opened_at)
+            yield replace(row, since=record.opened_at, age_seconds=age, account=record.account, about=appeal)
+
+    def _reviews(self) -> Iterator[ExceptionView]:
+        """Yield the orders that a screen holds up until somebody has looked, oldest first."""
+        for order, record in self._context.reader.reviews(state=ReviewState.OPEN, limit=ROWS_MAX)[::-1]:
+            row = view_of("under_review", self._context.ledger, record.screen)
+            age = self._age(record.opened_at)
+            about = replace(row, since=record.opened_at, age_seconds=age, account=record.account, about=order)
+            yield replace(about, points=record.points)
+
+    def _webhooks(self) -> Iterator[ExceptionView]:
+        """Yield the endpoints that take nothing, or not all, for a while, or are tried no more."""
+        for hook in self._context.reader.webhooks():
+            first = next(iter(self._context.reader.webhook_deliveries(hook.id, limit=1)), None)
+            since = hook.failing_since or (None if first is None else first.waits_since)
+            age = 0 if since is None else self._age(since)
+            if hook.state == "disabled" or age >= _FAILING_SECONDS:
+                kind: ExceptionKind = "webhook_disabled" if hook.state == "disabled" else "webhook_failing"
+                reason = first.last_error if first is not None else hook.last_error
+                row = view_of(kind, self._context.ledger, reason or hook.last_error)
+                yield replace(row, since=since, age_seconds=age, about=hook.id)
+
     def _age(self, since: str) -> int:
         return max(0, int((parse_time(self._context.now) - parse_time(since)).total_seconds()))
 
 
-def _about(kind: ExceptionKind, partner: str, reason: str | None) -> ExceptionView:
-    """Return what is to be said about the ledger itself, or a partner of it."""
-    return ExceptionView(
-        kind=kind,
-        partner=partner,
-        conversion=None,
-        window=None,
-        reason=reason,
-        since=None,
-        age_seconds=None,
-        points=0,
-        value=0,
-        currency=None,
-        to_do=_TO_DO[kind],
-    )
-
-
 def _disputed(view: ExceptionView, line: DisputedLine) -> ExceptionView:
     """Return the row of a line in dispute of the window that `view` is about."""
-    to_do = _TO_DO["disputed"]
+    to_do = TO_DO_OF["disputed"]
     return replace(view, kind="disputed", conversion=line.id, reason=line.reason, value=line.value, to_do=to_do)

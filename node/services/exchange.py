@@ -9,8 +9,8 @@ from typing import Final
 import structlog
 
 from node.engine.engine import Committed
-from node.engine.writer import WriterQueue
 from node.ports import Clock, Faults, Keyring, Randomness, Transport, TransportFailed
+from node.services.context import NodeWriter
 from node.services.dialling import DiallingRules
 from node.services.intake import IntakeWork, Surroundings, Taken
 from node.services.peer import ACKNOWLEDGE_SECONDS, ANSWERING_SECONDS, REOFFER_SECONDS, Peer
@@ -54,7 +54,7 @@ class Exchange:
         *,
         ledger: Ledger,
         reader: StoreReader,
-        writer: WriterQueue,
+        writer: NodeWriter,
         keyring: Keyring,
         clock: Clock,
         randomness: Randomness,
@@ -90,7 +90,7 @@ class Exchange:
 
     def ask(self) -> None:
         """Keep the gate closed until every partner that is dialled has answered: part of every start that serves."""
-        dialled = self._dialling.all(self.partners(), self._clock.monotonic())
+        dialled = self._dialling.all(self._streams.living_partners(), self._clock.monotonic())
         self._gate.close(ledger for ledger, dialling in dialled.items() if dialling.dials)
 
     def partners(self) -> list[Ledger]:

@@ -22,8 +22,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from node.engine.engine import Committed
-from node.engine.writer import WriterQueue
-from node.services.context import Context
+from node.services.context import Context, NodeWriter
 from node.services.cosigning import WitnessList
 from node.services.exceptions import Delivery
 from node.services.exposures import exposures
@@ -50,7 +49,7 @@ class Sources:
     """Where a node's figures are looked up."""
 
     context: Context
-    writer: WriterQueue
+    writer: NodeWriter
     log: LogService
     delivery_of: Callable[[Ledger], Delivery]
     witnesses: Callable[[], WitnessList]

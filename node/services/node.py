@@ -5,35 +5,59 @@ from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from node.engine.work import Work
-from node.engine.writer import WriterQueue
+from node.peers.hooks import HttpHooks
+from node.peers.links import HttpLinks
 from node.peers.logs import HttpLogs
 from node.peers.witnesses import HttpWitnesses
-from node.ports import Clock, Faults, Keyring, Logs, Papers, Randomness, Transport, Witnesses
+from node.ports import Clock, Faults, Hooks, Keyring, Links, Logs, Papers, Randomness, Transport, Witnesses
 from node.services.accounts import AccountsService
 from node.services.accusations import AccusationsService
 from node.services.acknowledging import WitnessedWriter
 from node.services.agreements import AgreementsService
-from node.services.context import Context, Ping
+from node.services.api_keys import CredentialsService
+from node.services.appeals import DEADLINE_DAYS, AppealsService
+from node.services.approvals import ApprovalsService
+from node.services.callers import Access, CallersService
+from node.services.consents import ConsentsService
+from node.services.context import Context, NodeWriter, Ping
 from node.services.conversions import ConversionsService
 from node.services.cosigning import Cosigning, Witnessing
-from node.services.credentials import CredentialsService
+from node.services.erasing import ErasingService
+from node.services.events import EventsService
 from node.services.exceptions import Delivery, ExceptionsService
 from node.services.exchange import Exchange
 from node.services.exchange_files import ExchangeFilesService
+from node.services.expiry import ExpiryService
+from node.services.expiry_notices import ExpiryNotices
+from node.services.importing import ImportService
+from node.services.journal import JournalService
+from node.services.lifecycle import LifecycleService
+from node.services.linking import LinkingService
 from node.services.links import LinksService
 from node.services.log import LogService
 from node.services.log_access import LogAccess
+from node.services.member_day import MemberService
+from node.services.member_events import MemberEvents
+from node.services.member_statement import MemberStatements
 from node.services.metrics import Metrics, Sources
 from node.services.partners import Contact, PartnersService
+from node.services.people import PeopleService
 from node.services.points import PointsService
+from node.services.program import ProgramService
 from node.services.proving import Proving
 from node.services.quotes import QuotesService
+from node.services.reconciling import ReconciliationService
 from node.services.request_digest import RequestDigests
+from node.services.reviews import ReviewsService
 from node.services.rotating import RotationService
+from node.services.run_off import RunOffService
 from node.services.settlement import SettlementService
 from node.services.start_question import StartQuestion
 from node.services.succession import SuccessionService
 from node.services.suspending import SuspensionService
+from node.services.trace import TraceService
+from node.services.transfers import TransfersService
+from node.services.webhooks import WebhooksService
 from node.services.witness import WitnessService
 from node.store.reader import StoreReader
 from protocol.errors import TallystickError
@@ -58,6 +82,8 @@ class Ports:
     faults: Faults
     logs: Logs = field(default_factory=HttpLogs)
     witnesses: Witnesses = field(default_factory=HttpWitnesses)
+    hooks: Hooks = field(default_factory=HttpHooks)
+    links: Links = field(default_factory=HttpLinks)
 
 
 class Node:
@@ -67,11 +93,13 @@ class Node:
         self,
         *,
         reader: StoreReader,
-        writer: WriterQueue,
+        writer: NodeWriter,
         ports: Ports,
         url: str,
         witnessing: Witnessing | None = None,
         log_is_open: bool = True,
+        appeal_days: int = DEADLINE_DAYS,
+        access: Access | None = None,
     ) -> None:
         """Wire all services around the ledger that the store holds; nothing starts here."""
         context = _context_of(reader, writer, ports)
@@ -88,14 +116,13 @@ class Node:
         self.acknowledging = WitnessedWriter(writer, self.log.publication, ports.clock, count=witnessing.acknowledge)
         answering = replace(context, writer=self.acknowledging)
         self.exchange_files = ExchangeFilesService(context, self.exchange)
-        self.accounts = AccountsService(context)
-        self.points = PointsService(answering)
-        self.links = LinksService(answering)
-        self.quotes = QuotesService(context)
-        self.conversions = ConversionsService(answering)
+        self._hold(context, answering, ports)
         self.partners = PartnersService(context, url=url, contact_of=self._contact)
         self.suspension, self.rotation = SuspensionService(context), RotationService(context)
         self.agreements = AgreementsService(context)
+        self.approvals = ApprovalsService(
+            answering, agreements=self.agreements, conversions=self.conversions, program=self.program
+        )
         self.settlement = SettlementService(context, ports.logs)
         self.accusations = AccusationsService(context)
         self.proving = Proving(context, ports.logs)
@@ -105,9 +132,43 @@ class Node:
         self.witness = WitnessService(context)
         self.cosigning = Cosigning(context, self.log.publication, ports.witnesses, witnessing)
         self.credentials = CredentialsService(context)
+        self.callers = CallersService(context, self.credentials, access or Access())
+        self.importing, self.journal = ImportService(context), JournalService(context)
+        self.reconciling, self.run_off = ReconciliationService(context), RunOffService(context, ports.logs)
+        self._tell(context, answering, ports, appeal_days=appeal_days)
         self.reader = reader
         self._writer = writer
         self.metrics = self._metrics_of(context, writer)
+
+    def _hold(self, context: Context, answering: Context, ports: Ports) -> None:
+        """Wire what moves and converts holders' points."""
+        self.accounts, self.people = AccountsService(context), PeopleService(context)
+        self.points, self.program = PointsService(answering), ProgramService(context)
+        self.lifecycle, self.transfers = LifecycleService(context), TransfersService(answering)
+        self.reviews = ReviewsService(answering)
+        self.expiry = ExpiryService(context)
+        self.links = LinksService(answering)
+        self.erasing = ErasingService(answering)
+        self.consents, self.linking = ConsentsService(answering), LinkingService(answering, ports.links)
+        self.quotes = QuotesService(context)
+        self.conversions = ConversionsService(answering)
+
+    def _tell(self, context: Context, answering: Context, ports: Ports, *, appeal_days: int) -> None:
+        """Wire what members and the programme's systems are told by."""
+        self.members = MemberService(
+            context,
+            people=self.people,
+            conversions=self.conversions,
+            quotes=self.quotes,
+            links=self.links,
+            log=self.log,
+        )
+        self.member_statements = MemberStatements(context, self.members)
+        self.events, self.notices = EventsService(context), ExpiryNotices(context)
+        self.webhooks = WebhooksService(context, self.events, ports.hooks)
+        self.member_events = MemberEvents(context, self.events, self.members)
+        self.appeals = AppealsService(answering, days=appeal_days)
+        self.traces = TraceService(context, self.log, ports.logs, contact_of=self._delivery)
 
     def submit(self, work: Work[_T]) -> "Future[_T]":
         """Queue `work` for the next commit."""
@@ -152,7 +213,7 @@ class Node:
             return False
         return True
 
-    def _metrics_of(self, context: Context, writer: WriterQueue) -> Metrics:
+    def _metrics_of(self, context: Context, writer: NodeWriter) -> Metrics:
         sources = Sources(
             context=context,
             writer=writer,
@@ -185,7 +246,7 @@ class Node:
             return Contact(channel="ready" if peer.outgoing.answered else "waiting", last_contact=peer.last_contact)
 
 
-def _exchange_of(context: Context, writer: WriterQueue, ports: Ports) -> Exchange:
+def _exchange_of(context: Context, writer: NodeWriter, ports: Ports) -> Exchange:
     return Exchange(
         ledger=context.ledger,
         reader=context.reader,
@@ -198,7 +259,7 @@ def _exchange_of(context: Context, writer: WriterQueue, ports: Ports) -> Exchang
     )
 
 
-def _context_of(reader: StoreReader, writer: WriterQueue, ports: Ports) -> Context:
+def _context_of(reader: StoreReader, writer: NodeWriter, ports: Ports) -> Context:
     record = reader.record(LEDGER, ONLY)
     key = reader.setting(REQUEST_KEY_SETTING)
     assert record is not None and key is not None, "a node's directory is made with its genesis"  # noqa: PT018

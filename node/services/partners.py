@@ -39,7 +39,8 @@ ContactOf = Callable[[Ledger], Contact]
 class PartnerView:
     """A partner: `agreement` is the digest of the one that binds, `fingerprint` what operators read aloud.
 
-    `exposure` has both directions once there is an agreement; nothing new begins with one that is `suspended`.
+    `exposure` has both directions once there is an agreement; nothing new begins with one that is
+    `suspended`, and nothing at all with one that has `ended`.
     """
 
     ledger: str
@@ -51,6 +52,7 @@ class PartnerView:
     last_contact: str | None
     channel: Literal["ready", "waiting", "behind"]
     suspended: bool
+    ended: bool
     exposure: tuple[ExposureView, ...]
 
 
@@ -149,6 +151,7 @@ class PartnersService:
             last_contact=contact.last_contact,
             channel=contact.channel,
             suspended=record.suspended_seq is not None,
+            ended=record.ended_seq is not None,
             exposure=() if current is None else tuple(exposures(self._context, ledger)),
         )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from node.engine.work import Answer, Desk
-from node.services.answers import EntryAnswer, IssuedAnswer, MovedAnswer, Pending
+from node.services.answers import EntryAnswer, IssuedAnswer, MovedAnswer, Pending, ReversedAnswer
 from node.services.context import Context
 from node.services.metadata import metadata_row
 from node.services.refusals import NodeCode, NodeRefusal
@@ -16,6 +16,7 @@ from node.services.requests import (
     PlaceHoldRequest,
     RedeemRequest,
     ReleaseHoldRequest,
+    ReverseRequest,
     TransactionRequest,
     TransferRequest,
     digest_request,
@@ -35,6 +36,7 @@ from protocol.ledger.commands import (
     ReleaseHold,
     TransferPoints,
 )
+from protocol.ledger.lot_commands import ReversePoints
 from protocol.ledger.names import expired_id
 from protocol.ledger.view import Need, Overlay
 
@@ -114,7 +116,7 @@ class PointsService:
         )
 
     def transact(self, request: TransactionRequest) -> Pending[EntryAnswer]:
-        """Issue, redeem or transfer points."""
+        """Issue, redeem or transfer points, or undo what was issued or redeemed."""
         item = self._item(request)
         return self._context.execute(item.command, [item.metadata] if item.metadata else [])
 
@@ -129,7 +131,7 @@ class PointsService:
         seq = self._context.reader.entry_seq_of_id(transaction_id)
         sealed = None if seq is None else self._context.entry(seq)
         answer = None if sealed is None else self._context.render(sealed)
-        if not isinstance(answer, IssuedAnswer | MovedAnswer):
+        if not isinstance(answer, IssuedAnswer | MovedAnswer | ReversedAnswer):
             raise NodeRefusal(NodeCode.NOT_FOUND, f"there is no transaction {transaction_id}")
         return answer
 
@@ -228,5 +230,15 @@ def _command(request: TransactionRequest, digest: Digest, metadata: Digest | Non
                 source=request.account,
                 destination=request.to,
                 amount=request.amount,
+                metadata=metadata,
+            )
+        case ReverseRequest():
+            return ReversePoints(
+                id=request.id,
+                request=digest,
+                occurred_on=request.occurred_on,
+                reverses=request.reverses,
+                amount=request.amount,
+                partial=request.partial,
                 metadata=metadata,
             )

@@ -119,7 +119,7 @@ class Proving:
 
     def due(self) -> list[Ledger]:
         """Return the partners of whose log something is not proved yet and can be looked at."""
-        waiting = (each for each in self._reader.partners() if self._waiting(*each, limit=1))
+        waiting = (each for each in self._reader.living_partners() if self._waiting(*each, limit=1))
         return [ledger for ledger, record in waiting if self._published.address(ledger, record.log)]
 
     def unproved(self, partner: Ledger) -> str | None:

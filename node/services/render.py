@@ -1,7 +1,7 @@
 """From an entry to what a caller is told about it: pure, so that a repeated request gets the same bytes."""
 
 from collections.abc import Sequence
-from typing import Final, TypedDict
+from typing import Final, Literal, TypedDict
 
 import msgspec
 
@@ -16,6 +16,8 @@ from node.services.answers import (
     Document,
     EndedAnswer,
     EntryAnswer,
+    ExpiredAnswer,
+    ExpiredLotRow,
     ForcedAnswer,
     GenesisAnswer,
     HoldAnswer,
@@ -28,12 +30,15 @@ from node.services.answers import (
     RefusedAnswer,
     ReleaseAnswer,
     ReturnedAnswer,
+    ReversedAnswer,
 )
 from protocol import entries
 from protocol.agreement import RoleKey, agreement_digest
 from protocol.entries import AnyEntry, Entry, Posting, Sealed
 from protocol.identifiers import Ledger
 from protocol.keys import PublicKey, fingerprint
+from protocol.member_entries import limits_or_none
+from protocol.point_entries import PointsExpired, PointsReversed
 
 _HEAD: Final = frozenset(Entry.__struct_fields__) | {"kind"}
 
@@ -65,7 +70,12 @@ def _of_points(entry: AnyEntry, head: _Head, _ledger: Ledger) -> EntryAnswer | N
             return AccountAnswer(**head, kind="account_closed", account=entry.account)
         case entries.PointsIssued():
             return IssuedAnswer(
-                **head, postings=_rows(entry.postings), expires_on=entry.expires_on, metadata=entry.metadata
+                **head,
+                postings=_rows(entry.postings),
+                expiry=entry.expiry,
+                expires_on=entry.expires_on,
+                spendable_on=entry.spendable_on,
+                metadata=entry.metadata,
             )
         case entries.PointsRedeemed():
             return MovedAnswer(**head, kind="points_redeemed", postings=_rows(entry.postings), metadata=entry.metadata)
@@ -73,6 +83,17 @@ def _of_points(entry: AnyEntry, head: _Head, _ledger: Ledger) -> EntryAnswer | N
             return MovedAnswer(
                 **head, kind="points_transferred", postings=_rows(entry.postings), metadata=entry.metadata
             )
+        case PointsReversed():
+            return ReversedAnswer(
+                **head,
+                reverses=entry.reverses,
+                asked=entry.asked,
+                postings=_rows(entry.postings),
+                metadata=entry.metadata,
+            )
+        case PointsExpired():
+            lots = tuple(ExpiredLotRow(expires_on=lot.expires_on, amount=lot.amount) for lot in entry.lots)
+            return ExpiredAnswer(**head, account=entry.account, lots=lots, postings=_rows(entry.postings))
         case _:
             return None
 
@@ -132,15 +153,25 @@ def _of_partners(entry: AnyEntry, head: _Head, ledger: Ledger) -> EntryAnswer | 
                 ends_at=entry.ends_at,
             )
         case entries.LinkIssued():
-            return LinkAnswer(
-                **head, kind="link_issued", account=entry.account, partner=entry.partner, alias=entry.alias
-            )
+            return _link(entry, head, "link_issued")
         case entries.LinkAccepted():
-            return LinkAnswer(
-                **head, kind="link_accepted", account=entry.account, partner=entry.partner, alias=entry.alias
-            )
+            return _link(entry, head, "link_accepted")
         case _:
             return None
+
+
+def _link(
+    entry: entries.LinkIssued | entries.LinkAccepted, head: _Head, kind: Literal["link_issued", "link_accepted"]
+) -> LinkAnswer:
+    limits = limits_or_none(entry.limits)
+    return LinkAnswer(
+        **head,
+        kind=kind,
+        account=entry.account,
+        partner=entry.partner,
+        alias=entry.alias,
+        limits=None if limits is None else document_of(limits),
+    )
 
 
 def _of_outgoing(entry: AnyEntry, head: _Head, _ledger: Ledger) -> EntryAnswer | None:

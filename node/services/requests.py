@@ -11,12 +11,15 @@ from typing import Final, Literal, TypeAlias, cast
 from node.services.request_digest import RequestDigests
 from protocol.agreement import InFlightLimits, MemberLimits, Promotion
 from protocol.encoding import JsonValue
-from protocol.identifiers import Account, Digest, Id, Ledger
+from protocol.identifiers import Account, Alias, Digest, Id, Ledger
 
 NO_MEMBER_LIMITS: Final = MemberLimits(
     out_points_per_day=None, out_points_per_year=None, in_points_per_day=None, in_points_per_year=None
 )
 NO_IN_FLIGHT_LIMITS: Final = InFlightLimits(conversions=None, value=None)
+
+LATER: Final = frozenset({"until", "conversions_max", "points_max"})
+"""Fields of requests that were made without them before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +75,22 @@ class TransferRequest:
     metadata: str | None = None
 
 
-TransactionRequest: TypeAlias = IssueRequest | RedeemRequest | TransferRequest
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReverseRequest:
+    """Undo an issue, a redemption or a capture: all that was not undone yet when `amount` is None.
+
+    Of an issue whose points are not there any more, `partial` takes as many as there are.
+    """
+
+    id: Id
+    reverses: Id
+    amount: int | None = None
+    partial: bool = False
+    occurred_on: str | None = None
+    metadata: str | None = None
+
+
+TransactionRequest: TypeAlias = IssueRequest | RedeemRequest | TransferRequest | ReverseRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +127,14 @@ class ReleaseHoldRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssueLinkRequest:
-    """Let one partner know an account of ours by a random alias."""
+    """Let one partner know an account of ours by a random alias, until then, so often, and for so many points."""
 
     id: Id
     account: Account
     partner: Ledger
+    until: str | None = None
+    conversions_max: int | None = None
+    points_max: int | None = None
     occurred_on: str | None = None
 
 
@@ -125,6 +146,35 @@ class AcceptLinkRequest:
     account: Account
     document: str
     occurred_on: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedeemCodeRequest:
+    """Connect an account of ours with the one whose owner consented at the partner; `code` is its one-time code."""
+
+    id: Id
+    account: Account
+    partner: Ledger
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeLinkRequest:
+    """End a link of an account, at whichever end it is here."""
+
+    account: Account
+    partner: Ledger
+    alias: Alias
+    direction: Literal["issued", "accepted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EraseRequest:
+    """Forget the person behind an account; with `forfeit`, what points it has are given up."""
+
+    id: Id
+    account: Account
+    forfeit: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,6 +329,9 @@ DigestedRequest: TypeAlias = (
     | ReleaseHoldRequest
     | IssueLinkRequest
     | AcceptLinkRequest
+    | RedeemCodeRequest
+    | RevokeLinkRequest
+    | EraseRequest
     | OrderRequest
     | CancelRequest
     | ForceReleaseRequest
@@ -292,5 +345,9 @@ DigestedRequest: TypeAlias = (
 
 
 def digest_request(digests: RequestDigests, request: DigestedRequest) -> Digest:
-    """Return the keyed digest of all that `request` says."""
-    return digests.digest(type(request).__name__, cast("dict[str, JsonValue]", asdict(request)))
+    """Return the keyed digest of all that `request` says.
+
+    A field that requests have got later counts where it says something: one of before is recognised as the same.
+    """
+    said = {name: value for name, value in asdict(request).items() if value is not None or name not in LATER}
+    return digests.digest(type(request).__name__, cast("dict[str, JsonValue]", said))

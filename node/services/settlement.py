@@ -67,9 +67,9 @@ class SettlementService:
         self._narrowing = Narrowing(context)
 
     def partners(self) -> list[Ledger]:
-        """Return the partners with whom there has been an agreement."""
+        """Return the partners with whom there has been an agreement, those apart that are partners no more."""
         reader = self._context.reader
-        return [ledger for ledger, _ in reader.partners() if reader.current_agreement(ledger) is not None]
+        return [ledger for ledger, _ in reader.living_partners() if reader.current_agreement(ledger) is not None]
 
     # --- Reading.
 

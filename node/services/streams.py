@@ -10,9 +10,9 @@ from typing import Final
 
 import structlog
 
-from node.engine.writer import WriterQueue
 from node.ports import Clock, Keyring, Randomness
 from node.services.channel_rows import OpenEpoch, incoming_of
+from node.services.context import NodeWriter
 from node.services.giving_back import GivingBack
 from node.services.peer import REOFFER_SECONDS, Peer
 from node.services.shown_checkpoints import ShownCheckpoints
@@ -51,7 +51,7 @@ class Streams:
         *,
         ledger: Ledger,
         reader: StoreReader,
-        writer: WriterQueue,
+        writer: NodeWriter,
         keyring: Keyring,
         clock: Clock,
         randomness: Randomness,
@@ -69,6 +69,10 @@ class Streams:
     def partners(self) -> list[Ledger]:
         """Return every partner's ledger."""
         return [ledger for ledger, _ in self._reader.partners()]
+
+    def living_partners(self) -> list[Ledger]:
+        """Return the ledgers of the partners that have not ended to be one: nobody waits for the others."""
+        return [ledger for ledger, _ in self._reader.living_partners()]
 
     def peers(self) -> list[Peer]:
         """Return the partners whose streams are open."""

@@ -1,18 +1,30 @@
 """How each of the ledger's records is a row: key columns first, then the record's own, in the table's order."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from operator import attrgetter
 from typing import Final, TypeAlias, TypeVar, cast
 
 import msgspec
 import sqlalchemy
 
-from node.store import schema, schema_settlement
+from node.store import (
+    schema,
+    schema_access,
+    schema_appeals,
+    schema_imports,
+    schema_links,
+    schema_lots,
+    schema_program,
+    schema_settlement,
+)
 from node.store.errors import StoreCorrupt
 from protocol.agreement import SignedAgreement, decode_signed_agreement, encode_signed_agreement
 from protocol.errors import ProtocolError
 from protocol.ledger import state
+from protocol.ledger.program_state import LIMIT_USE, MERGES, RESERVATIONS, REVIEWS, TRANSFER_PAIRS, TRANSFERS
 from protocol.ledger.state import Table
+from protocol.program import ProgramTerms, decode_terms, encode_terms
 from protocol.statement import SignedStatement, decode_signed_statement, encode_signed_statement
 
 Value: TypeAlias = str | int | bytes | None
@@ -84,6 +96,11 @@ _STATEMENT: Final = _Column(
     lambda value: decode_signed_statement(cast("bytes", value)),
 )
 _TOTALS: Final = ("source_points", "destination_points", "fee_points", "value")
+_TERMS: Final = _Column(
+    lambda value: encode_terms(cast("ProgramTerms", value)).decode(),
+    # The row is read for every commit and changes with the seasons.
+    lru_cache(maxsize=4)(lambda value: decode_terms(cast("str", value).encode())),
+)
 _DOCUMENT: Final = _Column(
     lambda value: encode_signed_agreement(cast("SignedAgreement", value)),
     lambda value: decode_signed_agreement(cast("bytes", value)),
@@ -168,9 +185,9 @@ _CODECS: Final = (
     RecordCodec(state.PARTNERS, schema.PARTNERS, columns={"keys": _JSON, "log_keys": _JSON}),
     RecordCodec(state.AGREEMENTS, schema.AGREEMENTS, columns={"document": _DOCUMENT}, renamed={"document": "signed"}),
     RecordCodec(state.CURRENT, schema.CURRENT_AGREEMENTS),
-    RecordCodec(state.ISSUED_LINKS, schema.ISSUED_LINKS),
-    RecordCodec(state.ACCEPTED_LINKS, schema.ACCEPTED_LINKS),
-    RecordCodec(state.ALIASES, schema.ACCEPTED_ALIASES),
+    RecordCodec(state.ISSUED_LINKS, schema_links.ISSUED_LINKS),
+    RecordCodec(state.ACCEPTED_LINKS, schema_links.ACCEPTED_LINKS),
+    RecordCodec(state.ALIASES, schema_links.ACCEPTED_ALIASES),
     RecordCodec(state.OUTGOING, schema.OUTGOING_CONVERSIONS, columns={"state": _ENUM, "cancel_requested": _FLAG}),
     RecordCodec(state.INCOMING, schema.INCOMING_CONVERSIONS, columns={"state": _ENUM}),
     RecordCodec(state.COUNTERS, schema.DECISION_COUNTERS),
@@ -198,6 +215,17 @@ _CODECS: Final = (
     RecordCodec(
         state.STATEMENTS, schema_settlement.STATEMENTS, columns={"document": _STATEMENT}, renamed={"document": "signed"}
     ),
+    RecordCodec(state.IMPORTS, schema_imports.IMPORTS),
+    RecordCodec(state.REVERSIBLE, schema_lots.REVERSIBLE, columns={"pieces": _JSON}),
+    RecordCodec(state.PROGRAM, schema_program.PROGRAM, columns={"terms": _TERMS}),
+    RecordCodec(LIMIT_USE, schema_program.LIMIT_USE, columns={"day_points": _DECIMAL, "year_points": _DECIMAL}),
+    RecordCodec(RESERVATIONS, schema_program.RESERVATIONS, columns={"taken": _JSON}),
+    RecordCodec(MERGES, schema_program.MERGES, columns={"absorbed": _JSON}),
+    RecordCodec(TRANSFERS, schema_program.TRANSFERS, columns={"state": _ENUM}),
+    RecordCodec(TRANSFER_PAIRS, schema_program.TRANSFER_PAIRS),
+    RecordCodec(REVIEWS, schema_program.REVIEWS, columns={"state": _ENUM, "order": _JSON}),
+    RecordCodec(state.ACTIONS, schema_access.ACTIONS, columns={"action": _JSON, "state": _ENUM}),
+    RecordCodec(state.APPEALS, schema_appeals.APPEALS, columns={"state": _ENUM, "entries": _JSON}),
 )
 _BY_NAME: Final[Mapping[str, RecordCodec]] = {codec.family.name: codec for codec in _CODECS}
 

@@ -17,8 +17,8 @@ from node.store.codec import Row
 from node.store.columns import METADATA
 from node.store.database import Database
 from node.store.dump import Dump
-from node.store.errors import StoreFailed
 from node.store.reader import StoreReader
+from protocol.errors import TallystickError
 
 BATCH_ROWS: Final = 2_000
 MOVED_SETTING: Final = "moved_to"
@@ -27,13 +27,13 @@ Told = Callable[[str, int], None]
 """Is told how many rows of which table have been copied."""
 
 
-class StoreTaken(StoreFailed):
+class StoreTaken(TallystickError):
     """A copy would go where there is a ledger already."""
 
     code = "store_taken"
 
 
-class StoreMoved(StoreFailed):
+class StoreMoved(TallystickError):
     """This store's ledger goes on in another one."""
 
     code = "store_moved"

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, bindparam, func, select
 from node.store.errors import StoreBusy, StoreFailed
 from node.store.session import Session
 
-_ADVISORY_SPACE: Final = 0x74616C6C
+ADVISORY_SPACE: Final = 0x74616C6C
 """The first half of our advisory lock's name on PostgreSQL: "tall"; the second is the schema's hash."""
 
 _TAKE: Final = select(func.pg_try_advisory_lock(bindparam("space"), func.hashtext(func.current_schema())))
@@ -51,14 +51,14 @@ class AdvisoryLock:
 
     def __init__(self, session: Session) -> None:
         """Take the lock, or raise `StoreBusy`."""
-        if session.query(_TAKE, {"space": _ADVISORY_SPACE}) != [(True,)]:
+        if session.query(_TAKE, {"space": ADVISORY_SPACE}) != [(True,)]:
             raise StoreBusy(_BUSY)
         self._session = session
 
     def release(self) -> None:
         """Let another writer take over at once: the server frees it a moment after the session's end in any case."""
         with suppress(StoreFailed):
-            self._session.query(_GIVE, {"space": _ADVISORY_SPACE})
+            self._session.query(_GIVE, {"space": ADVISORY_SPACE})
 
 
 def take_lock(engine: Engine, session: Session) -> WriterLock:

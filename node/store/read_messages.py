@@ -57,6 +57,10 @@ class MessageReads(Reads):
         wanted = select(schema.MESSAGES_SENT).where(_SENT.conversion == conversion)
         return self._objects(SentMessage, wanted.order_by(_SENT.number))
 
+    def is_waiting(self, number: int) -> bool:
+        """Return whether the body of ours with that number still wants an answer."""
+        return bool(self._rows(select(_OUTBOX.message_number).where(_OUTBOX.message_number == number)))
+
     def sent_count(self, partner: Ledger) -> int:
         """Return how many bodies we have made for `partner`."""
         ((count,),) = self._rows(select(func.count()).select_from(schema.MESSAGES_SENT).where(_SENT.partner == partner))

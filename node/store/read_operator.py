@@ -6,7 +6,8 @@ from sqlalchemy import func, select
 
 from node.store import schema
 from node.store.reads import Reads
-from node.store.rows import Credential, Metadata, Proposal, StoreCounts
+from node.store.rows import Metadata, Proposal, StoreCounts
+from node.store.rows_access import Credential
 from protocol.identifiers import Digest, Ledger
 
 _CREDENTIALS: Final = schema.CREDENTIALS.c

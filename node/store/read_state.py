@@ -5,7 +5,7 @@ from typing import Final, cast
 
 from sqlalchemy import ColumnElement, func, select
 
-from node.store import schema, schema_settlement
+from node.store import schema, schema_links, schema_settlement
 from node.store.reads import Reads
 from protocol.conversion import SourceState
 from protocol.identifiers import Account, Alias, Asset, Digest, Id, Ledger, Network
@@ -13,6 +13,7 @@ from protocol.ledger.state import (
     ACCEPTED_LINKS,
     ACCOUNTS,
     AGREEMENTS,
+    ALIASES,
     BALANCES,
     HOLDS,
     INCOMING,
@@ -81,6 +82,10 @@ class StateReads(Reads):
         """Return all partners in the order of their names."""
         return list(self._records(PARTNERS, order=(schema.PARTNERS.c.ledger,)))
 
+    def living_partners(self) -> list[tuple[Ledger, PartnerRecord]]:
+        """Return the partners that have not ended to be one, in the order of their names."""
+        return [(ledger, record) for ledger, record in self.partners() if record.ended_seq is None]
+
     def agreements(self, partner: Ledger | None = None) -> list[tuple[Digest, AgreementRecord]]:
         """Return the agreements with one partner, or with all, newest first."""
         conditions = [] if partner is None else [_AGREEMENTS.partner == partner]
@@ -94,15 +99,21 @@ class StateReads(Reads):
 
     def issued_links(self, account: Account) -> list[tuple[Ledger, Alias, IssuedLink]]:
         """Return under which aliases partners know `account`, oldest first."""
-        columns = schema.ISSUED_LINKS.c
+        columns = schema_links.ISSUED_LINKS.c
         found = self._records(ISSUED_LINKS, columns.account == account, order=(columns.issued_seq,))
         return [(partner, alias, link) for (partner, alias), link in found]
 
     def accepted_links(self, account: Account) -> list[tuple[Ledger, AcceptedLink]]:
         """Return to which of partners' accounts `account` may convert, in the order of partners' names."""
-        columns = schema.ACCEPTED_LINKS.c
+        columns = schema_links.ACCEPTED_LINKS.c
         found = self._records(ACCEPTED_LINKS, columns.account == account, order=(columns.partner,))
         return [(partner, link) for (_, partner), link in found]
+
+    def accepted_aliases(self, account: Account) -> list[tuple[Ledger, Alias]]:
+        """Return every alias that `account` has ever accepted, by partner."""
+        columns = schema_links.ACCEPTED_ALIASES.c
+        found = self._records(ALIASES, columns.account == account, order=(columns.partner, columns.alias))
+        return [key for key, _ in found]
 
     def outgoing(self, conversion: Id) -> OutgoingRecord | None:
         """Return a conversion whose source we are, or None."""

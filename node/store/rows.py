@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from node.store.rows_access import AccessWrite
 from node.store.rows_accusations import Accusation
+from node.store.rows_members import MemberWrite
+from node.store.rows_program import ProgramWrite
+from node.store.rows_webhooks import WebhookWrite
 from node.store.rows_witness import ProvedLog, PutPublished, PutWitnessed
 from protocol.checkpoint import Checkpoint
 from protocol.encoding import ZERO_DIGEST
@@ -137,26 +141,6 @@ class DeleteProposal:
     digest: Digest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutCredential:
-    """Keep a new credential: `prefix` finds it, `hash` recognises it, the secret itself is nowhere."""
-
-    id: Id
-    role: str
-    name: str
-    prefix: str
-    hash: str
-    created_at: str
-
-
-@dataclass(frozen=True, slots=True)
-class RevokeCredential:
-    """End a credential that exists; the first revocation's time stays."""
-
-    id: Id
-    revoked_at: str
-
-
 @dataclass(frozen=True, slots=True)
 class PutSetting:
     """Set one named text."""
@@ -193,14 +177,16 @@ Write: TypeAlias = (
     | PartnerUrl
     | PutProposal
     | DeleteProposal
-    | PutCredential
-    | RevokeCredential
+    | AccessWrite
     | PutSetting
     | PutMetadata
     | EraseMetadata
     | PutWitnessed
     | PutPublished
     | ProvedLog
+    | MemberWrite
+    | ProgramWrite
+    | WebhookWrite
 )
 """A change beside the ledger's own, made in the transaction of its commit."""
 
@@ -327,19 +313,6 @@ class Pending:
     number: int
     digest: Digest
     body: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credential:
-    """A credential as it is kept; revoked ones stay listed."""
-
-    id: Id
-    role: str
-    name: str
-    prefix: str
-    hash: str
-    created_at: str
-    revoked_at: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,8 @@ CHECKPOINTS: Final = table(
 )
 
 _OPEN: Final = sql_text("remaining > 0")
+_DATED: Final = sql_text("expires_on IS NOT NULL")
+_CLOCKED: Final = sql_text("clock IS NOT NULL")
 
 # --- Derived: one for each table of the ledger's state, and the history of accounts.
 
@@ -68,6 +70,7 @@ LEDGER: Final = table(
     text("recovering"),
     text("log_keys"),
     text("next_log_key"),
+    integer("importing_seq", null=True),
 )
 IDS: Final = table(
     "ids",
@@ -86,6 +89,8 @@ ACCOUNTS: Final = table(
     integer("held"),
     integer("conversions"),
     integer("opened_seq"),
+    text("active_on", null=True),
+    integer("imported_seq", null=True),
     CheckConstraint("held >= 0 AND posted >= held AND conversions >= 0", name="posted"),
     clustered=True,
 )
@@ -107,7 +112,11 @@ LOTS: Final = table(
     text("earned_on"),
     text("expires_on", null=True),
     integer("remaining"),
+    text("clock", null=True),
+    text("spendable_on", null=True),
     CheckConstraint("remaining > 0", name="remaining"),
+    Index("lots_due_idx", "expires_on", "account", sqlite_where=_DATED, postgresql_where=_DATED),
+    Index("lots_clock_idx", "clock", "account", sqlite_where=_CLOCKED, postgresql_where=_CLOCKED),
     clustered=True,
 )
 HOLDS: Final = table(
@@ -138,6 +147,7 @@ PARTNERS: Final = table(
     integer("suspended_seq", null=True),
     text("log_keys"),
     text("next_log_key", null=True),
+    integer("ended_seq", null=True),
 )
 AGREEMENTS: Final = table(
     "agreements",
@@ -157,33 +167,6 @@ CURRENT_AGREEMENTS: Final = table(
     key("partner"),
     text("digest"),
     integer("number"),
-)
-ISSUED_LINKS: Final = table(
-    "issued_links",
-    TableClass.DERIVED,
-    key("partner"),
-    key("alias"),
-    text("account"),
-    integer("issued_seq"),
-    Index("issued_links_account_idx", "account"),
-    clustered=True,
-)
-ACCEPTED_LINKS: Final = table(
-    "accepted_links",
-    TableClass.DERIVED,
-    key("account"),
-    key("partner"),
-    text("alias"),
-    integer("accepted_seq"),
-    clustered=True,
-)
-ACCEPTED_ALIASES: Final = table(
-    "accepted_aliases",
-    TableClass.DERIVED,
-    key("partner"),
-    key("alias"),
-    text("account"),
-    clustered=True,
 )
 OUTGOING_CONVERSIONS: Final = table(
     "outgoing_conversions",
@@ -384,8 +367,13 @@ CREDENTIALS: Final = table(
     text("hash"),
     text("created_at"),
     text("revoked_at", null=True),
+    text("expires_at", null=True),
+    text("issued_by", null=True),
+    text("partner", null=True),
+    integer("per_minute", null=True),
     Index("credentials_prefix_idx", "prefix"),
 )
 SETTINGS: Final = table("settings", TableClass.OPERATIONAL, key("name"), text("value"))
 METADATA_ROWS: Final = table("metadata_rows", TableClass.OPERATIONAL, key("digest"), binary("salt"), binary("data"))
 WRITER_TERMS: Final = table("writer_terms", TableClass.OPERATIONAL, key("name"), integer("term"))
+LEADERS: Final = table("leaders", TableClass.OPERATIONAL, key("name"), integer("term"), text("url"), integer("beat_at"))

@@ -71,6 +71,11 @@ class StoreWriter:
         finally:
             self._session.close()
 
+    @property
+    def term(self) -> int:
+        """Return the number of this writer's term: those before it have ended."""
+        return self._term
+
     def head(self) -> StoredHead:
         """Return the end of the log; raise `StoreCorrupt` where last entry, checkpoint and head row do not agree."""
         last = self._session.query(_LAST)

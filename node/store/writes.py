@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Final
 
-from sqlalchemy import Table, bindparam, func, select, update
+from sqlalchemy import Table, Update, bindparam, case, func, select, update
 
 from node.store import schema
 from node.store.codec import Row, encode_json
+from node.store.erasing import erase
 from node.store.errors import StoreFailed
 from node.store.evidence import EVIDENCE_TABLES, chain_all
 from node.store.rows import (
@@ -17,31 +18,53 @@ from node.store.rows import (
     EraseMetadata,
     PartnerCheckpoint,
     PartnerUrl,
-    PutCredential,
     PutMetadata,
     PutProposal,
     PutSetting,
     ReceivedBody,
     ReceivedEnvelope,
     Requeue,
-    RevokeCredential,
     SentBody,
     Write,
 )
+from node.store.rows_access import ExpireCredential, PutCredential, RevokeCredential
 from node.store.rows_accusations import Accusation
+from node.store.rows_members import DropConsent, DropRequest, ErasePerson, LinkConsent, LinkPages, LinkRequest, Personal
+from node.store.rows_program import ClientTrace, DropTrace
+from node.store.rows_webhooks import (
+    DropAttempt,
+    DropDelivery,
+    DropWebhook,
+    ExpiryNotice,
+    Webhook,
+    WebhookAttempt,
+    WebhookDelivery,
+)
 from node.store.rows_witness import ProvedLog, PutPublished, PutWitnessed
 from node.store.schema_accusations import ACCUSATIONS
+from node.store.schema_members import LINK_CONSENTS, LINK_PAGES, LINK_REQUESTS, PERSONAL
+from node.store.schema_program import CLIENT_TRACES
+from node.store.schema_webhooks import EXPIRY_NOTICES, WEBHOOK_ATTEMPTS, WEBHOOK_DELIVERIES, WEBHOOKS
 from node.store.schema_witness import PROVED, PUBLISHED, WITNESSED
 from node.store.session import Session
 from protocol.encoding import ZERO_DIGEST
 from protocol.identifiers import Digest
 
 _HEADS: Final = select(schema.EVIDENCE_HEADS)
-_REVOKE: Final = (
-    update(schema.CREDENTIALS)
+_ENDS: Final[dict[type[Write], Update]] = {
+    RevokeCredential: update(schema.CREDENTIALS)
     .where(schema.CREDENTIALS.c.id == bindparam("credential"))
-    .values(revoked_at=func.coalesce(schema.CREDENTIALS.c.revoked_at, bindparam("at")))
-)
+    .values(revoked_at=func.coalesce(schema.CREDENTIALS.c.revoked_at, bindparam("at"))),
+    ExpireCredential: update(schema.CREDENTIALS)
+    .where(schema.CREDENTIALS.c.id == bindparam("credential"))
+    .values(
+        expires_at=case(
+            (schema.CREDENTIALS.c.expires_at < bindparam("at"), schema.CREDENTIALS.c.expires_at),
+            else_=bindparam("at"),
+        )
+    ),
+}
+"""How a credential ends, now or later; never later than it would have."""
 _OPERATIONAL: Final[dict[type[Write], Table]] = {
     ChannelState: schema.CHANNELS,
     PartnerUrl: schema.PARTNER_URLS,
@@ -51,6 +74,15 @@ _OPERATIONAL: Final[dict[type[Write], Table]] = {
     PutWitnessed: WITNESSED,
     PutPublished: PUBLISHED,
     ProvedLog: PROVED,
+    Personal: PERSONAL,
+    LinkPages: LINK_PAGES,
+    LinkConsent: LINK_CONSENTS,
+    LinkRequest: LINK_REQUESTS,
+    ExpiryNotice: EXPIRY_NOTICES,
+    Webhook: WEBHOOKS,
+    ClientTrace: CLIENT_TRACES,
+    WebhookDelivery: WEBHOOK_DELIVERIES,
+    WebhookAttempt: WEBHOOK_ATTEMPTS,
 }
 """Writes whose fields are the columns of a table."""
 _FIELDS: Final = {kind: attrgetter(*table.columns.keys()) for kind, table in _OPERATIONAL.items()}
@@ -58,6 +90,12 @@ _ACCUSED: Final = attrgetter(*ACCUSATIONS.columns.keys()[1:])
 _DELETED: Final[dict[type[Write], Table]] = {
     DeleteProposal: schema.PROPOSALS,
     EraseMetadata: schema.METADATA_ROWS,
+    DropConsent: LINK_CONSENTS,
+    DropRequest: LINK_REQUESTS,
+    DropWebhook: WEBHOOKS,
+    DropTrace: CLIENT_TRACES,
+    DropDelivery: WEBHOOK_DELIVERIES,
+    DropAttempt: WEBHOOK_ATTEMPTS,
 }
 
 
@@ -66,8 +104,17 @@ def apply_writes(session: Session, writes: Sequence[Write]) -> None:
     if writes:
         staging = _Staging(session, writes)
         for write in writes:
-            staging.stage(write)
+            if not isinstance(write, ErasePerson):
+                staging.stage(write)
         staging.flush()
+        # Last, so that a row that came in the same commit goes too.
+        erase(session, [write.account for write in writes if isinstance(write, ErasePerson)])
+
+
+def _issued(write: PutCredential) -> Row:
+    """Return the row of a new credential, which is not revoked."""
+    named = (write.id, write.role, write.name, write.prefix, write.hash, write.created_at, None)
+    return (*named, write.expires_at, write.issued_by, write.partner, write.per_minute)
 
 
 class _Staging:
@@ -84,7 +131,7 @@ class _Staging:
         self._envelope: int | None = None
         self._rows: dict[Table, dict[str, Row | None]] = {}
         self._credentials: list[Row] = []
-        self._revoked: list[RevokeCredential] = []
+        self._ended: list[RevokeCredential | ExpireCredential] = []
 
     def stage(self, write: Write) -> None:
         """Take one write in."""
@@ -104,12 +151,13 @@ class _Staging:
             case Requeue():
                 self._queue(write.digest)
             case PutCredential():
-                row = (write.id, write.role, write.name, write.prefix, write.hash, write.created_at, None)
-                self._credentials.append(row)
-            case RevokeCredential():
-                self._revoked.append(write)
-            case DeleteProposal() | EraseMetadata():
+                self._credentials.append(_issued(write))
+            case RevokeCredential() | ExpireCredential():
+                self._ended.append(write)
+            case DeleteProposal() | EraseMetadata() | DropConsent() | DropRequest():
                 self._rows.setdefault(_DELETED[type(write)], {})[write.digest] = None
+            case DropWebhook() | DropDelivery() | DropAttempt() | DropTrace():
+                self._rows.setdefault(_DELETED[type(write)], {})[write.id] = None
             case _:
                 row = _FIELDS[type(write)](write)
                 self._rows.setdefault(_OPERATIONAL[type(write)], {})[str(row[0])] = row
@@ -122,9 +170,10 @@ class _Staging:
             self._session.upsert(table, [row for row in rows.values() if row is not None])
             self._session.delete(table, [(key,) for key, row in rows.items() if row is None])
         self._session.insert(schema.CREDENTIALS, self._credentials)
-        for revoked in self._revoked:
-            if self._session.run(_REVOKE, {"credential": revoked.id, "at": revoked.revoked_at}) != 1:
-                raise StoreFailed(f"there is no credential {revoked.id}")
+        for ended in self._ended:
+            at = ended.revoked_at if isinstance(ended, RevokeCredential) else ended.expires_at
+            if self._session.run(_ENDS[type(ended)], {"credential": ended.id, "at": at}) != 1:
+                raise StoreFailed(f"there is no credential {ended.id}")
 
     def _stage_received(self, write: ReceivedBody) -> None:
         if self._envelope is None:

@@ -21,6 +21,7 @@ from protocol.identifiers import Digest, Id, Ledger
 from protocol.ledger.postings import ledger_record
 from protocol.ledger.state import OUTGOING
 from protocol.ledger.view import Overlay
+from protocol.member_entries import LinkRevoked
 from protocol.messages import (
     Body,
     Cancel,
@@ -35,6 +36,7 @@ from protocol.messages import (
     Returned,
     StatementSigned,
     Succeeded,
+    Unlink,
 )
 from protocol.recovery_entries import PartnerSucceeded, Recovered
 from protocol.window_entries import (
@@ -96,6 +98,8 @@ class Citations:
                 self._cite(entry.succession, Succeeded, seq=entry.seq, sender=entry.partner)
             case Recovered() as entry:
                 self._recovered(entry)
+            case LinkRevoked() as entry if entry.notice is not None:
+                self._cite(entry.notice, Unlink, seq=entry.seq, sender=entry.partner)
             case _:
                 self._of_window(sealed.entry)
 

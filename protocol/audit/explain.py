@@ -25,6 +25,7 @@ from protocol.messages import (
     Reject,
     StatementSigned,
     Succeeded,
+    Unlink,
     WindowBody,
 )
 from protocol.recovery_entries import Recovered
@@ -71,6 +72,8 @@ def body_line(body: Body) -> str:
         return f"window {body.window} of {body.sender} and {body.receiver}: {_window_text(body)}"
     if isinstance(body, End):
         return f"{body.sender} ends the agreement {body.agreement} with {body.receiver} at {body.ends_at}"
+    if isinstance(body, Unlink):
+        return f"{body.sender} ends the link {body.alias} of {body.issuer} with {body.receiver} ({body.reason})"
     if isinstance(body, Hello):
         return f"{body.sender} opens its epoch {body.epoch} to {body.receiver}"
     if isinstance(body, Succeeded):

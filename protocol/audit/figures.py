@@ -12,6 +12,7 @@ import msgspec
 
 from protocol.audit.conversions import ConversionBook, Decided, Sent
 from protocol.audit.findings import FindingCode, Findings
+from protocol.audit.liability import LiabilityLine
 from protocol.entries import Sealed
 from protocol.identifiers import Account, Asset, Ledger, Partner, partner_of
 from protocol.ledger.postings import is_holder
@@ -34,6 +35,7 @@ class RollForward(_Figure, frozen=True, kw_only=True):
     points: Asset
     opening: str
     issued: str
+    imported: str = "0"
     converted_in: str
     redeemed: str
     converted_out: str
@@ -88,6 +90,7 @@ class Figures(_Figure, frozen=True, kw_only=True):
     trial_balance: tuple[TrialLine, ...]
     money: tuple[MoneyLine, ...]
     conversions: tuple[ConversionFigures, ...]
+    liability: tuple[LiabilityLine, ...] = ()
 
 
 class Tally:
@@ -140,13 +143,16 @@ class Tally:
         )
 
 
-def figures_of(tally: Tally, book: ConversionBook, *, points: Asset) -> Figures:
+def figures_of(
+    tally: Tally, book: ConversionBook, *, points: Asset, liability: tuple[LiabilityLine, ...] = ()
+) -> Figures:
     """Return the figures of a log whose points are `points`."""
     return Figures(
         roll_forward=roll_forward(tally, points),
         trial_balance=trial_balance(tally),
         money=tuple(money_lines(tally)),
         conversions=tuple(_conversion_figures(book)),
+        liability=liability,
     )
 
 
@@ -158,13 +164,14 @@ def roll_forward(tally: Tally, points: Asset, *, before: Tally | None = None) ->
 
     opening = before.holders if before else 0
     issued, converted_in, adjusted = -flow("issuance"), -flow("converted_in"), -flow("adjustment")
-    redeemed, converted_out = flow("redemption"), flow("converted_out")
+    redeemed, converted_out, imported = flow("redemption"), flow("converted_out"), -flow("opening")
     fees, expired = flow("fees"), flow("breakage")
-    closing = opening + issued + converted_in - redeemed - converted_out - fees - expired + adjusted
+    closing = opening + issued + imported + converted_in - redeemed - converted_out - fees - expired + adjusted
     return RollForward(
         points=points,
         opening=str(opening),
         issued=str(issued),
+        imported=str(imported),
         converted_in=str(converted_in),
         redeemed=str(redeemed),
         converted_out=str(converted_out),

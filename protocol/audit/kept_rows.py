@@ -6,6 +6,19 @@ from collections.abc import Sequence
 import msgspec
 
 from protocol.identifiers import Account, Alias, Asset, Digest, Id, Ledger, Network
+from protocol.ledger.appeal_records import AppealRecord
+from protocol.ledger.approval_state import ActionRecord
+from protocol.ledger.import_state import ImportRecord
+from protocol.ledger.lot_state import ReversibleRecord
+from protocol.ledger.program_state import (
+    LimitUse,
+    MergeRecord,
+    PairRecord,
+    ProgramRecord,
+    ReservationRecord,
+    ReviewRecord,
+    TransferRecord,
+)
 from protocol.ledger.state import (
     LOTS,
     TABLES,
@@ -65,6 +78,17 @@ class KeptRows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     window_totals: list[tuple[tuple[Ledger, Way, int], WindowTotals]]
     windows: list[tuple[tuple[Ledger, int], WindowRecord]]
     statements: list[tuple[tuple[Ledger, int], StatementRecord]]
+    reversible: list[tuple[int, ReversibleRecord]]
+    program: list[tuple[str, ProgramRecord]]
+    limit_use: list[tuple[tuple[str, str], LimitUse]]
+    reservations: list[tuple[Id, ReservationRecord]]
+    merges: list[tuple[Account, MergeRecord]]
+    transfers: list[tuple[Id, TransferRecord]]
+    transfer_pairs: list[tuple[tuple[Account, Account], PairRecord]]
+    reviews: list[tuple[Id, ReviewRecord]]
+    actions: list[tuple[Id, ActionRecord]]
+    appeals: list[tuple[Id, AppealRecord]]
+    imports: list[tuple[Digest, ImportRecord]]
 
 
 def rows_of(view: Overlay) -> KeptRows:

@@ -40,6 +40,7 @@ from protocol.messages import (
     Returned,
     StatementSigned,
     Succeeded,
+    Unlink,
     body_digest,
     decode_body,
     encode_body,
@@ -51,7 +52,8 @@ from protocol.note import Verifier, parse_note
 
 _UNDECIDED: Final = frozenset({SourceState.HELD, SourceState.FORCED})
 _CITABLE: Final = (
-    Prepare, Fulfil, Reject, Cancel, End, Close, Dispute, StatementSigned, PaymentAdvice, Receipt, Succeeded, Returned,
+    Prepare, Fulfil, Reject, Cancel, End, Unlink, Close, Dispute, StatementSigned, PaymentAdvice, Receipt, Succeeded,
+    Returned,
 )  # fmt: skip
 """Bodies on which an entry may come to rest later than it was received."""
 

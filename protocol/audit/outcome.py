@@ -8,6 +8,7 @@ from protocol.audit.conversions import ConversionBook
 from protocol.audit.figures import Figures, check_roll_forward, figures_of
 from protocol.audit.findings import Findings
 from protocol.audit.kept import LogState
+from protocol.audit.liability import liability_of
 from protocol.audit.messages import MessageCheck, MessageMemory
 from protocol.audit.pages import CHECKPOINT_PATH
 from protocol.audit.replay import LogReplay
@@ -95,7 +96,8 @@ class LogAudit:
         replay, books = self.replay, self.books
         assert replay.ledger is not None, "a whole log has its genesis"
         books.tally.check(replay.view, self.findings)
-        self.figures = figures_of(books.tally, books.conversions, points=replay.ledger.points)
+        liability = liability_of(replay.view)
+        self.figures = figures_of(books.tally, books.conversions, points=replay.ledger.points, liability=liability)
         check_roll_forward(self.figures.roll_forward, self.findings)
         books.successions.check(self.findings)
         books.settlements.check(replay.ledger.ledger, replay, where=self.name, findings=self.findings)

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from protocol.audit.appeals import AppealLine, appeal_lines
 from protocol.audit.days import LateGroup, day_of
 from protocol.audit.figures import RollForward, TrialLine, roll_forward, trial_balance
 from protocol.audit.findings import Verdict
@@ -47,6 +48,7 @@ class ProgrammePapers(msgspec.Struct, frozen=True, kw_only=True):
     positions: tuple[Position, ...]
     open_items: tuple[OpenItem, ...]
     registers: Mapping[Register, tuple[RegisterRow, ...]]
+    appeals: tuple[AppealLine, ...]
     misdated: tuple[LateGroup, ...]
     sample: tuple[SampleRow, ...]
 
@@ -151,6 +153,7 @@ def _programme(audit: LogAudit, *, as_of: str, since: str | None, sample: tuple[
         positions=positions(tally, items),
         open_items=items,
         registers={register: registers.of(register, end_seq=end_seq) for register in Register},
+        appeals=appeal_lines(audit, day=as_of, end_seq=end_seq),
         misdated=tuple(days.misdated(as_of)),
         sample=sample,
     )

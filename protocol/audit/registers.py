@@ -1,7 +1,8 @@
 """The registers of a log: adjustments, rates, keys, successions and forced acts, with who and why.
 
 A log names no person: what an operator did is the program's own act, and the reason is one word of the operator's. What
-both parties signed is both parties'. Every row names its entry, so that it can be looked up and proved.
+both parties signed is both parties'; what two people of the program answered for names both by their credentials. Every
+row names its entry, so that it can be looked up and proved.
 """
 
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from typing import Final, TypeAlias
 import msgspec
 
 from protocol.agreement import Agreement, Direction, RoleKey, agreement_digest
+from protocol.approval_entries import PointsAdjusted
 from protocol.audit.explain import money
+from protocol.audit.program_register import program_said
 from protocol.entries import (
     AgreementEnded,
     AgreementEntered,
@@ -22,9 +25,10 @@ from protocol.entries import (
     Posting,
     Sealed,
 )
-from protocol.identifiers import Asset, Ledger
+from protocol.identifiers import Asset, Id, Ledger
 from protocol.key_entries import LogKeyRotated, PartnerLogKeyRotated, PartnerResumed, PartnerSuspended
 from protocol.keys import PublicKey, fingerprint
+from protocol.ledger.approval_state import ACTIONS
 from protocol.ledger.postings import ADJUSTMENT, ledger_record
 from protocol.ledger.state import OUTGOING
 from protocol.ledger.view import Overlay
@@ -37,6 +41,7 @@ from protocol.recovery_entries import (
     RecoveryWaived,
     StartOverridden,
 )
+from protocol.run_off_entries import PartnerEnded
 from protocol.statement import Bill, Statement
 from protocol.window_entries import LinesDisputed, PaymentReturned, StatementAgreed
 
@@ -53,6 +58,7 @@ class Register(StrEnum):
     KEYS = "keys"
     SUCCESSION = "succession"
     FORCED = "forced"
+    PROGRAM = "program"
 
 
 class RegisterRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,12 +98,15 @@ class RegisterBook:
         for read in (_keys_said, _rates_said, _succession_said, _forced):
             for said in read(entry, own):
                 self._note(entry, said)
+        for about, why in program_said(entry):
+            self._note(entry, (Register.PROGRAM, None, about, _by(own), why))
         if isinstance(entry, ConversionForced):
             record = view.get(OUTGOING, entry.conversion)
             assert record is not None, "an accepted force is about a conversion"
-            said = (Register.FORCED, record.destination, f"conversion {entry.conversion}", _by(own), entry.reason)
+            who = _two(entry.id, view) if view.get(ACTIONS, entry.id) else _by(own)
+            said = (Register.FORCED, record.destination, f"conversion {entry.conversion}", who, entry.reason)
             self._note(entry, said, moved=_sum_of(entry.postings, "loss/"))
-        self._adjustments(entry, own)
+        self._adjustments(entry, own, view)
 
     def _note(self, entry: AnyEntry, said: _Said, *, moved: tuple[int, Asset] | None = None) -> None:
         register, partner, about, who, why = said
@@ -116,8 +125,10 @@ class RegisterBook:
             )
         )
 
-    def _adjustments(self, entry: AnyEntry, own: Ledger) -> None:
+    def _adjustments(self, entry: AnyEntry, own: Ledger, view: Overlay) -> None:
         for posting in getattr(entry, "postings", ()):
+            if isinstance(entry, PointsAdjusted):
+                continue
             if posting.account == ADJUSTMENT:
                 partner: Ledger | None = getattr(entry, "partner", None)
                 why = "shortfall" if isinstance(entry, Recovered) and entry.shortfall else "account_unknown"
@@ -126,7 +137,14 @@ class RegisterBook:
                     (Register.ADJUSTMENTS, partner, f"points of {entry.id}", own, why),
                     moved=(posting.amount, posting.asset),
                 )
-        if isinstance(entry, StatementAgreed):
+        if isinstance(entry, PointsAdjusted):
+            about = f"points of {entry.id}" + (f", appeal {entry.appeal}" if entry.appeal else "")
+            self._note(
+                entry,
+                (Register.ADJUSTMENTS, None, about, _two(entry.id, view), entry.reason),
+                moved=_sum_of(entry.postings, ADJUSTMENT),
+            )
+        elif isinstance(entry, StatementAgreed):
             statement = entry.signed.statement
             for bill in statement.directions:
                 self._bill(entry, statement, bill)
@@ -153,6 +171,13 @@ class RegisterBook:
 
 def _by(ledger: Ledger) -> str:
     return f"{OPERATOR} {ledger}"
+
+
+def _two(entry: Id, view: Overlay) -> str:
+    """Return which two people wanted an act, by their credentials."""
+    record = view.get(ACTIONS, entry)
+    assert record is not None, "the rules let it in for two people alone"
+    return f"proposed by {record.proposed_by}, approved by {record.decided_by}"
 
 
 def _sum_of(postings: tuple[Posting, ...], prefix: str) -> tuple[int, Asset] | None:
@@ -183,6 +208,8 @@ def _keys_said(entry: AnyEntry, own: Ledger) -> Iterator[_Said]:
             yield Register.KEYS, entry.partner, "suspended: nothing new begins with it", _by(own), entry.reason
         case PartnerResumed():
             yield Register.KEYS, entry.partner, "a partner as before", _by(own), entry.reason
+        case PartnerEnded():
+            yield Register.KEYS, entry.partner, "a partner no more", _by(own), entry.reason
         case _:
             pass
 

@@ -11,6 +11,7 @@ from protocol.agreement import key_of
 from protocol.audit.explain import money
 from protocol.audit.figures import Figures, RollForward, partner_line
 from protocol.audit.findings import Finding, Verdict, worst
+from protocol.audit.liability import liability_text
 from protocol.audit.matching import DirectionReport, MoneyMatch, PairReport, are_partners, match_pair
 from protocol.audit.outcome import LogAudit
 from protocol.audit.successions import OverrideReport, PartnerLogReport, SuccessionReport, story_lines
@@ -176,6 +177,8 @@ def _log_lines(log: LogReport) -> Iterator[str]:
 
 def _figure_lines(figures: Figures) -> Iterator[str]:
     yield f"{_INDENT}{_rolled(figures.roll_forward)}"
+    for text in liability_text(figures.liability):
+        yield f"{_INDENT}{text}"
     for each in figures.conversions:
         yield f"{_INDENT}{partner_line(each)}"
     for line in figures.money:
@@ -186,6 +189,7 @@ def _figure_lines(figures: Figures) -> Iterator[str]:
 def _rolled(rolled: RollForward) -> str:
     parts = [
         (" + ", rolled.issued, "issued"),
+        (" + ", rolled.imported, "imported"),
         (" + ", rolled.converted_in, "converted in"),
         (" − ", rolled.redeemed, "redeemed"),
         (" − ", rolled.converted_out, "converted out"),

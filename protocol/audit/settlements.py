@@ -23,6 +23,7 @@ from protocol.messages import (
     encode_body,
 )
 from protocol.recovery_entries import Recovered
+from protocol.run_off_entries import PartnerEnded
 from protocol.statement import CheckpointReference, Statement, statement_digest
 from protocol.window_entries import (
     PaymentConfirmed,
@@ -127,6 +128,9 @@ class SettlementBook:
                 assert cited is not None, "the rules have compared the notice that the entry repeats"
                 word = Word(digest=cited, seq=entry.seq, promised=entry.partner_entry)
                 self.notices[entry.partner][entry.agreement, entry.by] = Notice(ends_at=entry.ends_at, word=word)
+            case PartnerEnded() as entry:
+                for stated in (entry.checkpoint, entry.partner_checkpoint):
+                    self._claim_checkpoint(entry.seq, stated)
             case Recovered() as entry:
                 self._recovered(entry)
             case _:
@@ -156,6 +160,10 @@ class SettlementBook:
 
     def _claim(self, seq: int, statement: Statement) -> None:
         for stated in statement.checkpoints:
+            self._claim_checkpoint(seq, stated)
+
+    def _claim_checkpoint(self, seq: int, stated: CheckpointReference | None) -> None:
+        if stated is not None:
             self.claims[first_of(stated.origin)].append(Claim(seq=seq, checkpoint=_checkpoint(stated)))
 
     def check(self, ledger: Ledger, replay: LogReplay, *, where: str, findings: Findings) -> None:

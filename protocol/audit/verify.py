@@ -27,6 +27,7 @@ from protocol.audit.explain import agreement_lines, body_line, entry_lines, stat
 from protocol.audit.findings import Verdict
 from protocol.audit.known import KnownKeys
 from protocol.audit.messages import Misaddressed, is_addressed
+from protocol.audit.trace import decode_trace, trace_lines
 from protocol.checkpoint import parse_checkpoint, verify_checkpoint
 from protocol.documents import open_invitation, parse_link, verify_link
 from protocol.entries import decode_entry
@@ -62,6 +63,7 @@ class FileKind(StrEnum):
     CONTRADICTION = "contradiction"
     BROKEN_PROMISE = "broken_promise"
     MISSING_ENTRY = "missing_entry"
+    TRACE = "trace"
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +88,9 @@ _MEMBERS: Final[Mapping[FileKind, frozenset[str]]] = {
     FileKind.INVITATION: frozenset({"introduction", "signature"}),
     FileKind.LINK: frozenset({"link", "signature"}),
 }
-_EVIDENCE: Final = frozenset({FileKind.FORK, FileKind.CONTRADICTION, FileKind.BROKEN_PROMISE, FileKind.MISSING_ENTRY})
+_EVIDENCE: Final = frozenset(
+    {FileKind.FORK, FileKind.CONTRADICTION, FileKind.BROKEN_PROMISE, FileKind.MISSING_ENTRY, FileKind.TRACE}
+)
 
 
 def recognise(data: bytes) -> FileKind | None:
@@ -277,6 +281,10 @@ def _missing_entry(data: bytes, known: KnownKeys) -> Iterator[str]:
     yield body_line(decode_body(evidence.promise.body_bytes))
 
 
+def _trace(data: bytes, known: KnownKeys) -> Iterator[str]:
+    return trace_lines(decode_trace(data), known)
+
+
 _JUDGES: Final[Mapping[FileKind, Callable[[bytes, KnownKeys], Iterator[str]]]] = {
     FileKind.RECEIPT: _receipt,
     FileKind.CHECKPOINT: _checkpoint,
@@ -290,4 +298,5 @@ _JUDGES: Final[Mapping[FileKind, Callable[[bytes, KnownKeys], Iterator[str]]]] =
     FileKind.CONTRADICTION: _contradiction,
     FileKind.BROKEN_PROMISE: _broken_promise,
     FileKind.MISSING_ENTRY: _missing_entry,
+    FileKind.TRACE: _trace,
 }

@@ -10,7 +10,7 @@ from protocol.errors import Code, KeyInvalid, Refusal
 from protocol.identifiers import generation_of
 from protocol.ledger.commands import CloseAccount, CreateLedger, OpenAccount
 from protocol.ledger.moment import Moment, occurred
-from protocol.ledger.postings import ledger_record, open_account
+from protocol.ledger.postings import ledger_record, standing_account
 from protocol.ledger.state import ACCOUNTS, LEDGER, ONLY, AccountRecord, AccountStatus, LedgerRecord
 from protocol.ledger.succession import apply_succession
 from protocol.ledger.view import Need, Overlay, View, need
@@ -90,8 +90,8 @@ def decide_close(_view: View, command: CloseAccount, moment: Moment) -> AccountC
 
 
 def apply_close(view: View, entry: AccountClosed) -> None:
-    """Close an account that is open, empty and not part of an undecided conversion."""
-    record = open_account(view, entry.account)
+    """Close an account, frozen or not, that is empty and not part of an undecided conversion."""
+    record = standing_account(view, entry.account)
     if record.conversions:
         raise Refusal(Code.ACCOUNT_BUSY, f"{entry.account} has {record.conversions} undecided conversions")
     if record.posted:

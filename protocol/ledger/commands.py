@@ -2,12 +2,18 @@
 
 from typing import TypeAlias
 
-import msgspec
-
 from protocol.agreement import RoleKey, SignedAgreement
 from protocol.entries import Predecessor
-from protocol.identifiers import Account, Alias, Asset, Digest, Id, Ledger, Network
+from protocol.identifiers import Account, Asset, Digest, Id, Ledger, Network
 from protocol.key_entries import SignedRotation
+from protocol.ledger.appeal_commands import AppealCommand
+from protocol.ledger.approval_commands import ApprovalCommand
+from protocol.ledger.command import Command
+from protocol.ledger.import_commands import ImportCommand
+from protocol.ledger.lot_commands import LotCommand
+from protocol.ledger.member_commands import AcceptLink, EraseAccount, IssueLink, MemberCommand, RevokeLink, TakeUnlink
+from protocol.ledger.program_commands import ProgramCommand
+from protocol.ledger.run_off_commands import RunOffCommand
 from protocol.messages import (
     Cancel,
     Close,
@@ -25,13 +31,7 @@ from protocol.messages import (
 from protocol.recovery_entries import SeenCheckpoint
 from protocol.statement import DisputedLine, Line, SignedStatement, StatementSignature
 
-
-class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """`id` is unique in the ledger; `request` is the keyed digest of what was asked, null for the node's own."""
-
-    id: Id
-    request: Digest | None = None
-    occurred_on: str | None = None
+__all__ = ["AcceptLink", "Command", "EraseAccount", "IssueLink", "RevokeLink", "TakeUnlink"]
 
 
 class CreateLedger(Command, frozen=True, kw_only=True):
@@ -122,22 +122,6 @@ class EnterAgreement(Command, frozen=True, kw_only=True):
 
     signed: SignedAgreement
     forced: bool = False
-
-
-class IssueLink(Command, frozen=True, kw_only=True):
-    """Let one partner know an account of ours by an alias."""
-
-    account: Account
-    partner: Ledger
-    alias: Alias
-
-
-class AcceptLink(Command, frozen=True, kw_only=True):
-    """Connect an account of ours with what a partner calls `alias`; the link's signature has been verified."""
-
-    account: Account
-    partner: Ledger
-    alias: Alias
 
 
 class OrderConversion(Command, frozen=True, kw_only=True):
@@ -382,10 +366,11 @@ class TakeLogKey(Command, frozen=True, kw_only=True):
 
 AnyCommand: TypeAlias = (
     CreateLedger | OpenAccount | CloseAccount | IssuePoints | RedeemPoints | TransferPoints | PlaceHold
-    | CaptureHold | ReleaseHold | AddPartner | EnterAgreement | IssueLink | AcceptLink | OrderConversion
+    | CaptureHold | ReleaseHold | AddPartner | EnterAgreement | MemberCommand | OrderConversion
     | CancelConversion | ForceRelease | EndAgreement | TakeEnd | DecidePrepare | DecideCancel | ConcludeFulfil
     | ConcludeReject | CloseWindow | ReceiveClose | DisputeLines | ReceiveDispute | ProposeStatement
     | AgreeStatement | MakePayment | ReceivePayment | ReturnPayment | ConfirmPayment | ReceiveReceipt
     | BeginRecovery | WaiveRecovery | Recover | EndRecovery | TakeSuccession | OverrideStart | SuspendPartner
-    | ResumePartner | RotateLogKey | TakeLogKey
+    | ImportCommand | RunOffCommand | ResumePartner | RotateLogKey | TakeLogKey | ApprovalCommand | ProgramCommand
+    | AppealCommand | LotCommand
 )  # fmt: skip

@@ -8,9 +8,12 @@ from protocol.conversion import SourceEvent, SourceState
 from protocol.entries import ConversionCaptured, ConversionForced, ConversionReleased, Posting
 from protocol.errors import Code, Refusal
 from protocol.identifiers import Account, Asset, Digest, Id, Ledger, partner_of
+from protocol.ledger import limiting
+from protocol.ledger.approvals import check_force_approved, needs_approval
 from protocol.ledger.commands import ConcludeFulfil, ConcludeReject, ForceRelease
 from protocol.ledger.exposure import give_back, needs_return
 from protocol.ledger.holds import consume, free
+from protocol.ledger.limiting import needs_reservation
 from protocol.ledger.moment import Moment, occurred
 from protocol.ledger.outgoing import known
 from protocol.ledger.postings import (
@@ -38,7 +41,8 @@ def needs_conclude(view: Overlay, command: ConcludeFulfil | ConcludeReject) -> I
 
 def needs_force(view: Overlay, command: ForceRelease) -> Iterator[Need]:
     """Name the conversion; once it is known, all that its end moves."""
-    return _needs(view, command.conversion)
+    yield needs_approval(command.id)
+    yield from _needs(view, command.conversion)
 
 
 def _needs(view: Overlay, conversion: Id) -> Iterator[Need]:
@@ -52,6 +56,7 @@ def _needs(view: Overlay, conversion: Id) -> Iterator[Need]:
         yield need_book(record.account)
     own, partner = ledger_record(view), partner_of(record.destination)
     yield from needs_return(record, own.ledger)
+    yield from needs_reservation(view, conversion)
     yield from needs_undo(record)
     money = [f"{kind}/{partner}" for kind in ("payable", "conversion_cost", "contingent", "loss")]
     points = structural_keys(own.points, f"converted_out/{partner}", FEES, ADJUSTMENT)
@@ -177,6 +182,8 @@ def _conclude(view: View, conversion: Id, before: OutgoingRecord, changed: Outgo
     """Leave `before` for `changed`: once the points are no longer on hold, the account is free of the conversion."""
     view.put(OUTGOING, conversion, changed)
     give_back(view, before, source=ledger_record(view).ledger, after=changed.state)
+    if before.state is SourceState.HELD and changed.state is not SourceState.CAPTURED:
+        limiting.give_back(view, conversion)
     if changed.state in {SourceState.RELEASED, SourceState.FORCED_CLEARED}:
         undo_refund(view, before)
     if before.state is not SourceState.HELD or not is_holder(changed.account):
@@ -227,7 +234,7 @@ def apply_released(view: View, entry: ConversionReleased) -> None:
     _check_answer(entry, record, entry.reject, answer)
     check_postings(entry.postings, release_postings(record))
     if record.state is SourceState.HELD and is_holder(record.account):
-        free(view, conversion, _hold(view, conversion))
+        free(view, conversion, _hold(view, conversion), entry)
     move_structural(view, entry.postings)
     changed = msgspec.structs.replace(record, state=after, concluded_seq=entry.seq, reason=entry.reason)
     _conclude(view, conversion, record, changed)
@@ -251,7 +258,8 @@ def apply_forced(view: View, entry: ConversionForced) -> None:
     conversion = Id(entry.conversion)
     record, after = known(view, conversion, SourceEvent.FORCE)
     check_postings(entry.postings, force_postings(record))
+    check_force_approved(view, entry)
     if is_holder(record.account):
-        free(view, conversion, _hold(view, conversion))
+        free(view, conversion, _hold(view, conversion), entry)
     move_structural(view, entry.postings)
     _conclude(view, conversion, record, msgspec.structs.replace(record, state=after, reason=entry.reason))

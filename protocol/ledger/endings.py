@@ -11,8 +11,9 @@ from protocol.fields import later
 from protocol.identifiers import Ledger
 from protocol.ledger.commands import EndAgreement, TakeEnd
 from protocol.ledger.moment import Moment, check_time, occurred
+from protocol.ledger.partners import living_partner
 from protocol.ledger.postings import ledger_record
-from protocol.ledger.state import AGREEMENTS, AgreementRecord
+from protocol.ledger.state import AGREEMENTS, PARTNERS, AgreementRecord
 from protocol.ledger.terms import agreement_record
 from protocol.ledger.view import Need, Overlay, View, need
 from protocol.limits import CLOCK_SKEW_SECONDS_MAX
@@ -21,9 +22,16 @@ from protocol.messages import End, body_digest, encode_body
 _DAY_SECONDS: Final = 86_400
 
 
-def needs_end(_view: Overlay, command: EndAgreement | TakeEnd) -> Iterator[Need]:
-    """Name the agreement."""
-    yield need(AGREEMENTS, command.agreement if isinstance(command, EndAgreement) else command.end.agreement)
+def needs_end(view: Overlay, command: EndAgreement | TakeEnd) -> Iterator[Need]:
+    """Name the agreement and its other party."""
+    if isinstance(command, TakeEnd):
+        yield need(AGREEMENTS, command.end.agreement)
+        yield need(PARTNERS, command.end.sender)
+        return
+    yield need(AGREEMENTS, command.agreement)
+    record = view.peek(AGREEMENTS, command.agreement)
+    if record is not None:
+        yield need(PARTNERS, record.partner)
 
 
 def decide_end(view: View, command: EndAgreement, moment: Moment) -> AgreementEnded:
@@ -68,6 +76,7 @@ def decide_take_end(_view: View, command: TakeEnd, moment: Moment) -> AgreementE
 def apply_ended(view: View, entry: AgreementEnded) -> None:
     """Let the agreement end, as long after the notice as it asks for."""
     record = agreement_record(view, entry.agreement, partner=entry.partner, network=entry.network)
+    living_partner(view, entry.partner)
     if entry.by == ledger_record(view).ledger:
         _check_own(entry)
     else:

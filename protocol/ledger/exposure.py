@@ -13,7 +13,8 @@ from protocol.agreement import Direction
 from protocol.conversion import SourceState
 from protocol.entries import ConversionCredited, ConversionHeld
 from protocol.errors import Code, Refusal
-from protocol.identifiers import Account, Ledger
+from protocol.identifiers import Account, Id, Ledger
+from protocol.ledger.limiting import Use, count, reserve
 from protocol.ledger.postings import is_holder
 from protocol.ledger.promotions import named_promotion, use_promotion
 from protocol.ledger.state import (
@@ -30,9 +31,20 @@ from protocol.ledger.state import (
 )
 from protocol.ledger.view import Need, View, need
 from protocol.messages import Prepare
+from protocol.program import CONVERT_IN, CONVERT_OUT
 
 _DAY: Final = slice(10)
 _YEAR: Final = slice(4)
+
+
+def use_out(account: Account, terms: Prepare | ConversionHeld) -> Use:
+    """Return what the program's own limits count of an order."""
+    return Use(activity=CONVERT_OUT, account=account, points=terms.source_points, partner=terms.destination)
+
+
+def use_in(account: Account, terms: Prepare | ConversionCredited) -> Use:
+    """Return what the program's own limits count of a credit."""
+    return Use(activity=CONVERT_IN, account=account, points=terms.destination_points, partner=terms.source)
 
 
 def needs_out(account: Account, partner: Ledger) -> Iterator[Need]:
@@ -74,6 +86,7 @@ def reserve_out(view: View, entry: ConversionHeld, direction: Direction) -> None
             at=entry.time,
             limits=(limits.out_points_per_day, limits.out_points_per_year),
         )
+        reserve(view, use_out(entry.account, entry), at=entry.time, key=Id(entry.conversion))
 
 
 def reserve_in(view: View, entry: ConversionCredited, direction: Direction, account: Account) -> None:
@@ -92,6 +105,7 @@ def reserve_in(view: View, entry: ConversionCredited, direction: Direction, acco
             at=entry.time,
             limits=(limits.in_points_per_day, limits.in_points_per_year),
         )
+        reserve(view, use_in(account, entry), at=entry.time)
 
 
 def count_out(view: View, prepare: Prepare, direction: Direction, account: Account) -> None:
@@ -114,6 +128,8 @@ def count_out(view: View, prepare: Prepare, direction: Direction, account: Accou
             at=prepare.created_at,
             limited=limited and is_holder(account),
         )
+        if is_holder(account):
+            count(view, use_out(account, prepare), at=prepare.created_at, key=prepare.id)
 
 
 def count_in(view: View, prepare: Prepare, direction: Direction, account: Account, *, at: str) -> None:
@@ -132,6 +148,8 @@ def count_in(view: View, prepare: Prepare, direction: Direction, account: Accoun
             at=at,
             limited=limited and is_holder(account),
         )
+        if is_holder(account):
+            count(view, use_in(account, prepare), at=at)
 
 
 def _count_promotion(view: View, prepare: Prepare, direction: Direction) -> None:

@@ -10,7 +10,11 @@ from protocol.errors import Code, Refusal
 from protocol.fields import later
 from protocol.identifiers import Account, Asset, Id, Ledger, partner_of
 from protocol.ledger.commands import DecideCancel, DecidePrepare
-from protocol.ledger.exposure import reserve_in
+from protocol.ledger.exposure import reserve_in, use_in
+from protocol.ledger.lifecycle import needs_survivor, peek_survivor, survivor_of
+from protocol.ledger.limiting import needs_use
+from protocol.ledger.links import issued_link, use_issued
+from protocol.ledger.lots import needs_clock, restart_clock
 from protocol.ledger.moment import Moment, check_recent, occurred
 from protocol.ledger.partners import active_partner, known_partner
 from protocol.ledger.postings import (
@@ -68,7 +72,11 @@ def needs_decide(view: Overlay, command: DecidePrepare | DecideCancel) -> Iterat
     link = view.peek(ISSUED_LINKS, (prepare.source, prepare.alias))
     if link is not None:
         yield need(ACCOUNTS, link.account)
-        yield need(MEMBER_USE, (link.account, prepare.source, IN))
+        yield from needs_survivor(view, link.account)
+        account = peek_survivor(view, link.account)
+        yield from needs_clock(view, account)
+        yield from needs_use(view, use_in(account, prepare))
+        yield need(MEMBER_USE, (account, prepare.source, IN))
 
 
 def decide_prepare(view: View, command: DecidePrepare, moment: Moment) -> ConversionCredited:
@@ -130,10 +138,7 @@ def prepare_received(entry: ConversionCredited, *, ledger: Ledger) -> Prepare:
 
 
 def _holder(view: View, command: DecidePrepare) -> Account:
-    link = view.get(ISSUED_LINKS, (command.prepare.source, command.prepare.alias))
-    if link is None:
-        raise Refusal(Code.LINK_UNKNOWN, "no account here is linked by this alias")
-    return link.account
+    return survivor_of(view, issued_link(view, command.prepare.source, command.prepare.alias).account)
 
 
 def credit_postings(terms: Prepare | ConversionCredited, account: Account, points: Asset) -> tuple[Posting, ...]:
@@ -186,13 +191,12 @@ def apply_credited(view: View, entry: ConversionCredited) -> None:
         check_terms(entry, agreement, direction, created_at=entry.created_at)
     if entry.expires_on != direction.expires_on(entry.occurred_on):
         raise Refusal(Code.EXPIRY_MISMATCH, "the points' last day is not that of the agreement")
-    link = view.get(ISSUED_LINKS, (entry.source, entry.alias))
-    if link is None:
-        raise Refusal(Code.LINK_UNKNOWN, "no account here is linked by this alias")
+    linked = use_issued(view, entry)
     if entry.refund_of is not None:
-        apply_refund_in(view, entry, agreement, link.account, original_id=Id(entry.refund_of))
+        apply_refund_in(view, entry, agreement, linked, original_id=Id(entry.refund_of))
+    account = survivor_of(view, linked)
     _count(view, entry)
-    check_postings(entry.postings, credit_postings(entry, link.account, own.points))
+    check_postings(entry.postings, credit_postings(entry, account, own.points))
     piece = Piece(
         seq=entry.seq,
         part=0,
@@ -201,10 +205,11 @@ def apply_credited(view: View, entry: ConversionCredited) -> None:
         expires_on=entry.expires_on,
         amount=entry.destination_points,
     )
-    credit_holder(view, link.account, (piece,))
+    restart_clock(view, account, on=entry.occurred_on)
+    credit_holder(view, account, (piece,))
     move_structural(view, entry.postings)
-    reserve_in(view, entry, direction, link.account)
-    view.put(INCOMING, (entry.network, entry.source, Id(entry.conversion)), _credited(decided, entry, link.account))
+    reserve_in(view, entry, direction, account)
+    view.put(INCOMING, (entry.network, entry.source, Id(entry.conversion)), _credited(decided, entry, account))
 
 
 def _credited(decided: IncomingRecord, entry: ConversionCredited, account: Account) -> IncomingRecord:

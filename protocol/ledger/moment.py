@@ -6,7 +6,9 @@ from functools import lru_cache
 from protocol.entries import Entry
 from protocol.errors import Code, Refusal
 from protocol.fields import days_later, parse_date, parse_time
-from protocol.ledger.commands import Command
+from protocol.ledger.command import Command
+from protocol.ledger.program_state import ProgramRecord
+from protocol.program import day_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,13 @@ def _day_after(text: str) -> str:
     return days_later(text, days=1)
 
 
-def check_occurred(entry: Entry) -> None:
-    """Refuse an entry dated after the day on which it is recorded, in the earliest time zone."""
-    if entry.occurred_on > _day_after(entry.time[:10]):
+def check_occurred(entry: Entry, program: ProgramRecord | None) -> None:
+    """Refuse an entry dated after the day on which it is recorded: in the program's time zone, or in the earliest."""
+    if program is not None and program.terms.offsets:
+        last = day_of(program.terms, entry.time)
+    else:
+        last = _day_after(entry.time[:10])
+    if entry.occurred_on > last:
         raise Refusal(Code.DATE_INVALID, f"{entry.occurred_on} lies in the future")
 
 

@@ -19,8 +19,10 @@ from protocol.entries import (
     PointsTransferred,
 )
 from protocol.errors import Code, IdentifierInvalid, Refusal
-from protocol.identifiers import Digest, Id, Ledger, parse_id, successor_of
+from protocol.identifiers import Account, Alias, Digest, Id, Ledger, parse_id, successor_of
+from protocol.import_entries import BalanceImported, ImportBegun, ImportFinished
 from protocol.key_entries import LogKeyRotated, PartnerLogKeyRotated
+from protocol.member_entries import LinkRevoked
 from protocol.messages import (
     Cancel,
     Close,
@@ -31,8 +33,13 @@ from protocol.messages import (
     Prepare,
     Reject,
     StatementSigned,
+    Unlink,
+    UnlinkReason,
 )
+from protocol.point_entries import PointsExpired
+from protocol.program_entries import ReviewOpened, TransferDeclined
 from protocol.recovery_entries import PartnerSucceeded, Recovered, RecoveryBegun, RecoveryEnded
+from protocol.run_off_entries import PartnerEnded
 from protocol.statement import statement_digest
 from protocol.window_entries import (
     DisputeReceived,
@@ -65,6 +72,26 @@ def partner_log_key_id(partner: Ledger, number: int) -> Id:
     return Id(f"partner_log_key/{partner}/{number}")
 
 
+def import_id(file: Digest) -> Id:
+    """Return the id of the entry that begins to take in a file of balances."""
+    return Id(f"import/{file}")
+
+
+def imported_id(file: Digest, row: int) -> Id:
+    """Return the id of the entry that takes in a row of a file of balances."""
+    return Id(f"imported/{file}/{row}")
+
+
+def import_finished_id(file: Digest) -> Id:
+    """Return the id of the entry by which all of a file of balances is in."""
+    return Id(f"import_finished/{file}")
+
+
+def partner_ended_id(partner: Ledger) -> Id:
+    """Return the id of the entry by which a partnership is over."""
+    return Id(f"partner_ended/{partner}")
+
+
 def agreement_id(digest: Digest) -> Id:
     """Return the id of the entry by which an agreement binds."""
     return Id(f"agreement/{digest}")
@@ -75,9 +102,29 @@ def ended_id(digest: Digest, by: Ledger) -> Id:
     return Id(f"ended/{digest}/{by}")
 
 
+def unlinked_id(issuer: Ledger, alias: Alias, *, by: Ledger, reason: UnlinkReason) -> Id:
+    """Return the id of the word that the side `by` gave of a link's end, for that reason."""
+    return Id(f"unlinked/{issuer}/{alias}/{by}/{reason}")
+
+
 def expired_id(hold: Id) -> Id:
     """Return the id of the entry that releases a hold because its time has passed."""
     return Id(f"expired/{hold}")
+
+
+def points_expired_id(account: Account, *, seq: int, part: int, as_of: str) -> Id:
+    """Return the id of the entry that posts lots of `account` as lost, the first of them by its number."""
+    return Id(f"lots_expired/{account}/{seq}/{part}/{as_of}")
+
+
+def lapsed_id(transfer: Id) -> Id:
+    """Return the id of the entry that gives a transfer back because nobody can accept it any more."""
+    return Id(f"lapsed/{transfer}")
+
+
+def review_id(order: Id) -> Id:
+    """Return the id of the entry, and of the hold, by which an order waits for review."""
+    return Id(f"review/{order}")
 
 
 def cancel_id(conversion: Id) -> Id:
@@ -144,8 +191,8 @@ def recovered_id(body: EntryBody, digest: Digest) -> Id:
             return cancel_id(body.id)
         case Fulfil() | Reject():
             return decision_id(body.key)
-        case End():
-            return ended_id(body.agreement, body.sender)
+        case End() | Unlink():
+            return _notice_id(body)
         case Close():
             return window_id(body.receiver, body.window)
         case StatementSigned():
@@ -155,6 +202,12 @@ def recovered_id(body: EntryBody, digest: Digest) -> Id:
             return proposal_id(statement_digest(body.signed.statement))
         case _:
             return Id(f"recovered/{digest}")
+
+
+def _notice_id(body: End | Unlink) -> Id:
+    if isinstance(body, Unlink):
+        return unlinked_id(body.issuer, body.alias, by=body.sender, reason=body.reason)
+    return ended_id(body.agreement, body.sender)
 
 
 def id_of(entry: AnyEntry, *, ledger: Ledger) -> Id | None:
@@ -172,6 +225,9 @@ def id_of(entry: AnyEntry, *, ledger: Ledger) -> Id | None:
             return ended_id(entry.agreement, entry.by)
         case HoldReleased(expired=True):
             return expired_id(entry.hold)
+        case PointsExpired():
+            first = entry.lots[0]
+            return points_expired_id(entry.account, seq=first.seq, part=first.part, as_of=entry.occurred_on)
         case _:
             return _conversion_id_of(entry, ledger) or _window_id_of(entry) or _recovery_id_of(entry)
 
@@ -230,6 +286,26 @@ def _key_id_of(entry: AnyEntry) -> Id | None:
             return log_key_id(entry.number)
         case PartnerLogKeyRotated():
             return partner_log_key_id(entry.partner, entry.number)
+        case LinkRevoked():
+            return unlinked_id(entry.issuer, entry.alias, by=entry.by, reason=entry.reason)
+        case PartnerEnded():
+            return partner_ended_id(entry.partner)
+        case ImportBegun():
+            return import_id(entry.file)
+        case BalanceImported():
+            return imported_id(entry.file, entry.row)
+        case ImportFinished():
+            return import_finished_id(entry.file)
+        case _:
+            return _program_id_of(entry)
+
+
+def _program_id_of(entry: AnyEntry) -> Id | None:
+    match entry:
+        case TransferDeclined(by="time"):
+            return lapsed_id(Id(entry.transfer))
+        case ReviewOpened():
+            return review_id(Id(entry.order_id))
         case _:
             return None
 

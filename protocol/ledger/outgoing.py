@@ -8,10 +8,13 @@ from protocol.agreement import Agreement
 from protocol.conversion import SOURCE_TRANSITIONS, SourceEvent, SourceState
 from protocol.entries import ConversionCancelRequested, ConversionHeld, Sealed, prepare_of
 from protocol.errors import Code, Refusal
-from protocol.identifiers import Account, Alias, Digest, Id, Ledger, Network
+from protocol.identifiers import Digest, Id, Network
 from protocol.ledger.commands import CancelConversion, OrderConversion
 from protocol.ledger.exposure import needs_out, reserve_out
 from protocol.ledger.holds import place
+from protocol.ledger.limiting import Use, needs_use
+from protocol.ledger.links import accepted_link, check_accepted
+from protocol.ledger.lots import restart_clock
 from protocol.ledger.moment import Moment, check_time, occurred
 from protocol.ledger.partners import active_partner
 from protocol.ledger.postings import ledger_record, open_account
@@ -30,6 +33,7 @@ from protocol.ledger.terms import (
 from protocol.ledger.view import Need, Overlay, View, need, need_book
 from protocol.messages import body_digest, encode_body
 from protocol.points import split_into_steps
+from protocol.program import CONVERT_OUT
 
 
 def needs_order(view: Overlay, command: OrderConversion) -> Iterator[Need]:
@@ -42,6 +46,9 @@ def needs_order(view: Overlay, command: OrderConversion) -> Iterator[Need]:
     yield need(HOLDS, command.id)
     yield from needs_out(command.account, command.destination)
     own = ledger_record(view).ledger
+    if command.refund_of is None:
+        use = Use(activity=CONVERT_OUT, account=command.account, points=command.amount, partner=command.destination)
+        yield from needs_use(view, use)
     if command.refund_of is not None:
         yield from needs_refund(view, command.destination, command.refund_of)
     elif command.agreement is not None:
@@ -72,7 +79,7 @@ def decide_order(view: View, command: OrderConversion, moment: Moment) -> Conver
         fee_points=direction.fee_points(split.steps) if command.refund_of is None else 0,
         value=split.steps * offer.terms.price,
         currency=agreement.currency,
-        alias=_alias(view, command.account, command.destination),
+        alias=accepted_link(view, command.account, command.destination).alias,
         accept_by=command.accept_by,
         destination=command.destination,
         account=command.account,
@@ -102,13 +109,6 @@ def _offer(view: View, command: OrderConversion, network: Network, *, at: str) -
     return digest, agreement, offer
 
 
-def _alias(view: View, account: Account, destination: Ledger) -> Alias:
-    link = view.get(ACCEPTED_LINKS, (account, destination))
-    if link is None:
-        raise Refusal(Code.LINK_UNKNOWN, f"{account} is not linked with an account of {destination}")
-    return link.alias
-
-
 def apply_held(view: View, sealed: Sealed, entry: ConversionHeld) -> None:
     """Hold the points that the agreement's steps and fee take, for the destination to decide."""
     own = ledger_record(view)
@@ -123,8 +123,7 @@ def apply_held(view: View, sealed: Sealed, entry: ConversionHeld) -> None:
         check_in_force(record, at=entry.time, grace=True)
         check_terms(entry, agreement, direction, created_at=entry.time)
     check_deadline(entry.accept_by, created_at=entry.time)
-    if entry.alias != _alias(view, entry.account, entry.destination):
-        raise Refusal(Code.LINK_UNKNOWN, "the alias is not the one the account is linked by")
+    check_accepted(view, entry)
     place(
         view,
         entry.id,
@@ -135,6 +134,7 @@ def apply_held(view: View, sealed: Sealed, entry: ConversionHeld) -> None:
         expires_at=None,
         conversion=True,
     )
+    restart_clock(view, entry.account, on=entry.occurred_on)
     reserve_out(view, entry, direction)
     _note(view, sealed, entry, after)
 

@@ -1,4 +1,4 @@
-"""Partners, agreements and account links: who may convert with whom, on what terms, under which alias."""
+"""Partners and agreements: who may convert with whom, on what terms."""
 
 from collections.abc import Iterator
 
@@ -11,27 +11,21 @@ from protocol.agreement import (
     round_trip_multiplies,
     verify_agreement,
 )
-from protocol.entries import AgreementEntered, LinkAccepted, LinkIssued, PartnerAdded
+from protocol.entries import AgreementEntered, PartnerAdded
 from protocol.errors import AgreementInvalid, Code, KeyInvalid, ProtocolError, Refusal
 from protocol.identifiers import Ledger, partner_of
-from protocol.ledger.commands import AcceptLink, AddPartner, EnterAgreement, IssueLink
+from protocol.ledger.approvals import check_agreement_approved, needs_approval
+from protocol.ledger.commands import AddPartner, EnterAgreement
 from protocol.ledger.moment import Moment, occurred
-from protocol.ledger.postings import ledger_record, open_account
+from protocol.ledger.postings import ledger_record
 from protocol.ledger.state import (
-    ACCEPTED_LINKS,
-    ACCOUNTS,
     AGREEMENTS,
-    ALIASES,
     CURRENT,
-    ISSUED_LINKS,
     LEDGER,
     ONLY,
     PARTNERS,
-    AcceptedLink,
     AgreementRecord,
-    AliasRecord,
     CurrentAgreement,
-    IssuedLink,
     PartnerRecord,
 )
 from protocol.ledger.terms import latest_agreements, needs_terms
@@ -82,9 +76,17 @@ def known_partner(view: View, ledger: Ledger) -> PartnerRecord:
     return record
 
 
+def living_partner(view: View, ledger: Ledger) -> PartnerRecord:
+    """Return a partner that has not ended to be one, or refuse."""
+    record = known_partner(view, ledger)
+    if record.ended_seq is not None:
+        raise Refusal(Code.PARTNER_ENDED, f"{ledger} is a partner no more since entry {record.ended_seq}")
+    return record
+
+
 def active_partner(view: View, ledger: Ledger) -> PartnerRecord:
     """Return a partner with which something new may begin, or refuse."""
-    record = known_partner(view, ledger)
+    record = living_partner(view, ledger)
     if record.suspended_seq is not None:
         raise Refusal(Code.PARTNER_SUSPENDED, f"{ledger} is suspended since entry {record.suspended_seq}")
     return record
@@ -100,6 +102,7 @@ def needs_agreement(view: Overlay, command: EnterAgreement) -> Iterator[Need]:
         return  # The rules refuse such a document before they read a row.
     yield need(PARTNERS, partner)
     yield need(AGREEMENTS, digest)
+    yield needs_approval(command.id)
     yield from needs_terms(view, partner, source=None)
 
 
@@ -129,6 +132,7 @@ def apply_agreement(view: View, entry: AgreementEntered) -> None:
         raise Refusal(Code.AGREEMENT_LAPSED, f"the agreement ended at {agreement.valid_until}")
     if round_trip_multiplies(agreement) and not entry.forced:
         raise Refusal(Code.AGREEMENT_LOOP, "converting there and back would make points")
+    check_agreement_approved(view, entry)
     _follow(view, entry, agreement, partner)
 
 
@@ -174,68 +178,3 @@ def _follow(view: View, entry: AgreementEntered, agreement: Agreement, partner: 
     )
     view.put(AGREEMENTS, digest, record)
     view.put(CURRENT, partner, CurrentAgreement(digest=digest, number=agreement.number))
-
-
-def needs_issue_link(_view: Overlay, command: IssueLink) -> Iterator[Need]:
-    """Name the account, the partner and the alias."""
-    yield need(ACCOUNTS, command.account)
-    yield need(PARTNERS, command.partner)
-    yield need(ISSUED_LINKS, (command.partner, command.alias))
-
-
-def decide_issue_link(_view: View, command: IssueLink, moment: Moment) -> LinkIssued:
-    """Propose an alias of an account for one partner."""
-    return LinkIssued(
-        id=command.id,
-        request=command.request,
-        occurred_on=occurred(command, moment),
-        account=command.account,
-        partner=command.partner,
-        alias=command.alias,
-    )
-
-
-def apply_issue_link(view: View, entry: LinkIssued) -> None:
-    """Let one partner know an open account by an alias that it has not seen."""
-    open_account(view, entry.account)
-    active_partner(view, entry.partner)
-    key = (entry.partner, entry.alias)
-    if view.get(ISSUED_LINKS, key) is not None:
-        raise Refusal(Code.LINK_EXISTS, "this alias is taken")
-    view.put(ISSUED_LINKS, key, IssuedLink(account=entry.account, issued_seq=entry.seq))
-
-
-def needs_accept_link(_view: Overlay, command: AcceptLink) -> Iterator[Need]:
-    """Name the account, the partner and the link that there may be."""
-    yield need(ACCOUNTS, command.account)
-    yield need(PARTNERS, command.partner)
-    yield need(ACCEPTED_LINKS, (command.account, command.partner))
-    yield need(ALIASES, (command.partner, command.alias))
-
-
-def decide_accept_link(_view: View, command: AcceptLink, moment: Moment) -> LinkAccepted:
-    """Propose to connect an account with a partner's alias."""
-    return LinkAccepted(
-        id=command.id,
-        request=command.request,
-        occurred_on=occurred(command, moment),
-        account=command.account,
-        partner=command.partner,
-        alias=command.alias,
-    )
-
-
-def apply_accept_link(view: View, entry: LinkAccepted) -> None:
-    """Connect an open account with one alias of a partner, which no other account has accepted.
-
-    A PREPARE names the alias alone, so one alias must lead back to one account.
-    """
-    open_account(view, entry.account)
-    active_partner(view, entry.partner)
-    key = (entry.account, entry.partner)
-    if view.get(ACCEPTED_LINKS, key) is not None:
-        raise Refusal(Code.LINK_EXISTS, f"{entry.account} is linked with {entry.partner} already")
-    if view.get(ALIASES, (entry.partner, entry.alias)) is not None:
-        raise Refusal(Code.LINK_EXISTS, "another account has accepted this alias")
-    view.put(ACCEPTED_LINKS, key, AcceptedLink(alias=entry.alias, accepted_seq=entry.seq))
-    view.put(ALIASES, (entry.partner, entry.alias), AliasRecord(account=entry.account))

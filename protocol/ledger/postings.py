@@ -8,6 +8,7 @@ import msgspec
 from protocol.entries import Posting
 from protocol.errors import Code, Refusal
 from protocol.identifiers import HOLDER_KINDS, Account, Asset
+from protocol.ledger.lots import lot_of, piece_of, spendable_lots
 from protocol.ledger.state import (
     ACCOUNTS,
     BALANCES,
@@ -17,7 +18,6 @@ from protocol.ledger.state import (
     AccountStatus,
     BalanceRecord,
     LedgerRecord,
-    Lot,
     Piece,
 )
 from protocol.ledger.view import View
@@ -41,12 +41,22 @@ def is_holder(account: Account) -> bool:
 
 
 def open_account(view: View, account: Account) -> AccountRecord:
-    """Return the holder's account, or refuse when it is unknown or closed."""
+    """Return the holder's account, or refuse when it is unknown, closed or frozen."""
+    record = standing_account(view, account)
+    if record.status is AccountStatus.FROZEN:
+        raise Refusal(Code.ACCOUNT_FROZEN, f"the account {account} is frozen")
+    return record
+
+
+def standing_account(view: View, account: Account) -> AccountRecord:
+    """Return the holder's account, frozen or not, or refuse when it is unknown, closed or merged."""
     record = view.get(ACCOUNTS, account)
     if record is None:
         raise Refusal(Code.ACCOUNT_UNKNOWN, f"there is no account {account}")
-    if record.status is not AccountStatus.OPEN:
-        raise Refusal(Code.ACCOUNT_CLOSED, f"the account {account} is closed")
+    if record.status is not AccountStatus.OPEN and record.status is not AccountStatus.FROZEN:
+        raise Refusal(Code.ACCOUNT_CLOSED, f"the account {account} is {record.status}")
+    if record.imported_seq is not None and record.imported_seq == ledger_record(view).importing_seq:
+        raise Refusal(Code.ACCOUNT_IMPORTING, f"the account {account} is in a file that is not imported yet")
     return record
 
 
@@ -80,50 +90,42 @@ def structural_keys(asset: Asset, *accounts: str) -> list[tuple[Account, Asset]]
 
 
 def credit_holder(view: View, account: Account, pieces: Sequence[Piece]) -> None:
-    """Add `pieces` to the holder's open lots and balance."""
-    record = open_account(view, account)
+    """Add `pieces`, none of which is of a lot that is there, to the lots and balance of a holder, frozen or not."""
+    record = standing_account(view, account)
     posted = record.posted + sum(piece.amount for piece in pieces)
     if posted > INTEGER_MAX:
         raise Refusal(Code.BALANCE_OVERFLOW, f"the balance of {account} would pass {INTEGER_MAX}")
     view.put(ACCOUNTS, account, msgspec.structs.replace(record, posted=posted))
     for piece in pieces:
-        view.put_lot(account, _lot(piece, piece.amount))
+        view.put_lot(account, lot_of(piece, piece.amount))
 
 
 def take_pieces(view: View, account: Account, amount: int, *, on: str) -> tuple[Piece, ...]:
     """Take `amount` points out of the holder's open lots, earliest expiry first, and return them as pieces.
 
-    Lots whose last day is before `on` are passed over. The caller settles the account's record.
+    Lots whose last day is before `on`, or that cannot be spent yet, are passed over. The caller settles the account's
+    record.
     """
     pieces: list[Piece] = []
     missing = amount
-    for lot in view.lots(account):
-        if lot.expires_on is not None and lot.expires_on < on:
-            continue
+    for lot in spendable_lots(view, account, on=on):
         taken = min(missing, lot.remaining)
         view.put_lot(account, msgspec.structs.replace(lot, remaining=lot.remaining - taken))
-        pieces.append(_piece(lot, taken))
+        pieces.append(piece_of(lot, taken))
         missing -= taken
         if not missing:
             return tuple(pieces)
     raise Refusal(Code.INSUFFICIENT_POINTS, f"{account} has {amount - missing} of the {amount} points needed")
 
 
-def debit_holder(view: View, account: Account, amount: int, *, on: str) -> tuple[Piece, ...]:
-    """Take `amount` available points off the holder's balance and lots."""
-    record = open_account(view, account)
+def debit_holder(view: View, account: Account, amount: int, *, on: str, even_frozen: bool = False) -> tuple[Piece, ...]:
+    """Take `amount` available points off the holder's balance and lots; `even_frozen` where the program does it."""
+    record = standing_account(view, account) if even_frozen else open_account(view, account)
     if record.available < amount:
         raise Refusal(Code.INSUFFICIENT_POINTS, f"{account} has {record.available} of the {amount} points needed")
     pieces = take_pieces(view, account, amount, on=on)
     view.put(ACCOUNTS, account, msgspec.structs.replace(record, posted=record.posted - amount))
     return pieces
-
-
-def return_pieces(view: View, account: Account, pieces: Sequence[Piece]) -> None:
-    """Put pieces that a hold took back into the lots they came from."""
-    open_lots = {(lot.seq, lot.part): lot.remaining for lot in view.lots(account)}
-    for piece in pieces:
-        view.put_lot(account, _lot(piece, piece.amount + open_lots.get((piece.seq, piece.part), 0)))
 
 
 def split_pieces(pieces: Sequence[Piece], amount: int) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
@@ -142,27 +144,8 @@ def split_pieces(pieces: Sequence[Piece], amount: int) -> tuple[tuple[Piece, ...
 
 
 def moved_pieces(pieces: Sequence[Piece], *, seq: int) -> tuple[Piece, ...]:
-    """Return `pieces` as the new lots of the entry `seq`: origin, day and expiry stay."""
+    """Return `pieces` as the new lots of the entry `seq`: origin, day and expiry stay.
+
+    Pieces that follow their account's clock are made to stand still before they leave it (`fixed_pieces`).
+    """
     return tuple(msgspec.structs.replace(piece, seq=seq, part=part) for part, piece in enumerate(pieces))
-
-
-def _lot(piece: Piece, remaining: int) -> Lot:
-    return Lot(
-        seq=piece.seq,
-        part=piece.part,
-        origin=piece.origin,
-        earned_on=piece.earned_on,
-        expires_on=piece.expires_on,
-        remaining=remaining,
-    )
-
-
-def _piece(lot: Lot, amount: int) -> Piece:
-    return Piece(
-        seq=lot.seq,
-        part=lot.part,
-        origin=lot.origin,
-        earned_on=lot.earned_on,
-        expires_on=lot.expires_on,
-        amount=amount,
-    )

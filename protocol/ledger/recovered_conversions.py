@@ -5,6 +5,7 @@ with it, points or a link, the program bears: it is posted to and from `adjustme
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 
@@ -14,10 +15,14 @@ from protocol.entries import Posting, transfer_postings
 from protocol.errors import Code, Refusal
 from protocol.identifiers import Account, Id, partner_of
 from protocol.ledger.endings import ended_at
-from protocol.ledger.exposure import count_in, count_out
+from protocol.ledger.exposure import count_in, count_out, use_in, use_out
 from protocol.ledger.holds import place
 from protocol.ledger.incoming import credit_postings
+from protocol.ledger.lifecycle import needs_survivor, peek_survivor, survivor_of
+from protocol.ledger.limiting import needs_use
 from protocol.ledger.lines import add_decided
+from protocol.ledger.links import count_use, end_link
+from protocol.ledger.lots import spendable_lots
 from protocol.ledger.outgoing import transition
 from protocol.ledger.postings import ADJUSTMENT, credit_holder, ledger_record, move_structural, structural_keys
 from protocol.ledger.promotions import named_terms
@@ -48,8 +53,10 @@ from protocol.ledger.state import (
 from protocol.ledger.terms import agreement_record, check_amounts
 from protocol.ledger.transactions import OWN
 from protocol.ledger.view import Need, Overlay, View, need, need_book
-from protocol.messages import Cancel, End, Fulfil, Prepare, Reject, body_digest, encode_body
+from protocol.messages import Cancel, End, Fulfil, Prepare, Reject, Unlink, body_digest, encode_body
 from protocol.recovery_entries import Recovered
+
+_STANDING: Final = {AccountStatus.OPEN, AccountStatus.FROZEN}
 
 
 def needs_prepare(view: Overlay, prepare: Prepare) -> Iterator[Need]:
@@ -69,6 +76,7 @@ def needs_prepare(view: Overlay, prepare: Prepare) -> Iterator[Need]:
     if accepted is not None:
         yield need(ACCOUNTS, accepted.account)
         yield need_book(accepted.account)
+        yield from needs_use(view, use_out(accepted.account, prepare))
         yield need(MEMBER_USE, (accepted.account, partner, OUT))
 
 
@@ -93,24 +101,27 @@ def needs_fulfil(view: Overlay, prepare: Prepare) -> Iterator[Need]:
     link = view.peek(ISSUED_LINKS, (partner, prepare.alias))
     if link is not None:
         yield need(ACCOUNTS, link.account)
-        yield need(MEMBER_USE, (link.account, partner, IN))
+        yield from needs_survivor(view, link.account)
+        account = peek_survivor(view, link.account)
+        yield from needs_use(view, use_in(account, prepare))
+        yield need(MEMBER_USE, (account, partner, IN))
 
 
 def ordering_account(view: View, prepare: Prepare) -> Account | None:
     """Return the account whose points our PREPARE moves, or None where it is not known any more."""
     accepted = view.get(ALIASES, (prepare.destination, prepare.alias))
-    return _open(view, accepted.account if accepted else None)
+    return _standing(view, accepted.account if accepted else None)
 
 
 def credited_account(view: View, prepare: Prepare) -> Account | None:
     """Return the account that our credit of `prepare` was for, or None where it is not known any more."""
     link = view.get(ISSUED_LINKS, (prepare.source, prepare.alias))
-    return _open(view, link.account if link else None)
+    return _standing(view, survivor_of(view, link.account) if link else None)
 
 
-def _open(view: View, account: Account | None) -> Account | None:
+def _standing(view: View, account: Account | None) -> Account | None:
     record = None if account is None else view.get(ACCOUNTS, account)
-    return account if record is not None and record.status is AccountStatus.OPEN else None
+    return account if record is not None and record.status in _STANDING else None
 
 
 def shortfall_of(view: View, prepare: Prepare, account: Account | None) -> int:
@@ -118,8 +129,7 @@ def shortfall_of(view: View, prepare: Prepare, account: Account | None) -> int:
     if account is None:
         return 0
     on = _day(prepare.created_at)
-    lots = (lot for lot in view.lots(account) if lot.expires_on is None or lot.expires_on >= on)
-    return max(0, _amount(prepare) - sum(lot.remaining for lot in lots))
+    return max(0, _amount(prepare) - sum(lot.remaining for lot in spendable_lots(view, account, on=on)))
 
 
 def word_postings(view: View, entry: Recovered) -> tuple[Posting, ...]:
@@ -217,7 +227,19 @@ def _hold(view: View, entry: Recovered, prepare: Prepare, account: Account) -> N
         seq=entry.seq,
         expires_at=None,
         conversion=True,
+        even_frozen=True,
     )
+
+
+def recover_unlink(view: View, entry: Recovered, unlink: Unlink) -> None:
+    """Let a link of ours be at its end again; one that was made in the gap is not known any more."""
+    known = (
+        view.get(ALIASES, (entry.partner, unlink.alias))
+        if unlink.issuer == entry.partner
+        else view.get(ISSUED_LINKS, (entry.partner, unlink.alias))
+    )
+    if known is not None:
+        end_link(view, entry.partner, unlink.issuer, unlink.alias, seq=entry.seq)
 
 
 def recover_cancel(view: View, entry: Recovered, cancel: Cancel) -> None:
@@ -256,6 +278,9 @@ def recover_fulfil(view: View, entry: Recovered, fulfil: Fulfil) -> None:
         original = captured_original(view, prepare.network, prepare.source, prepare.refund_of)
         steps = original.refunded_steps + prepare.steps
         view.put(OUTGOING, prepare.refund_of, msgspec.structs.replace(original, refunded_steps=steps))
+    link = view.get(ISSUED_LINKS, (prepare.source, prepare.alias))
+    if link is not None and prepare.refund_of is None:
+        count_use(view, (prepare.source, prepare.alias), link, prepare.destination_points)
     if entry.account is not None:
         _credit(view, entry, fulfil, entry.account)
     move_structural(view, entry.postings)

@@ -13,6 +13,7 @@ from protocol.entries import Posting
 from protocol.errors import Code, Refusal
 from protocol.identifiers import Digest, Ledger, generation_of
 from protocol.ledger.commands import Recover
+from protocol.ledger.links import needs_link
 from protocol.ledger.moment import Moment, occurred
 from protocol.ledger.names import recovered_id
 from protocol.ledger.partners import known_partner
@@ -28,6 +29,7 @@ from protocol.ledger.recovered_conversions import (
     recover_fulfil,
     recover_prepare,
     recover_reject,
+    recover_unlink,
     shortfall_of,
     word_postings,
 )
@@ -56,6 +58,7 @@ from protocol.messages import (
     Reject,
     StatementSigned,
     Succeeded,
+    Unlink,
     body_digest,
     encode_body,
     may_send,
@@ -108,6 +111,8 @@ def needs_recover(view: Overlay, command: Recover) -> Iterator[Need]:
             yield need(INCOMING, (body.network, body.source, body.id))
         case End():
             yield need(AGREEMENTS, body.agreement)
+        case Unlink():
+            yield from needs_link(view, command.partner, body.issuer, body.alias)
         case Succeeded():
             return
         case _:
@@ -198,6 +203,7 @@ _RECOVER: Final = cast(
         Fulfil: recover_fulfil,
         Reject: recover_reject,
         End: recover_end,
+        Unlink: recover_unlink,
         Close: recover_close,
         Dispute: recover_dispute,
         StatementSigned: recover_statement,

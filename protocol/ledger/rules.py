@@ -7,23 +7,42 @@ raises is the refusal.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, cast
 
-from protocol import entries, key_entries, recovery_entries
+from protocol import (
+    entries,
+    import_entries,
+    key_entries,
+    point_entries,
+    recovery_entries,
+    run_off_entries,
+)
 from protocol.entries import AnyEntry, ConversionHeld, Entry, Genesis, Sealed
 from protocol.errors import Code, Refusal
 from protocol.identifiers import Account, Id
 from protocol.ledger import (
     accounts,
+    adjustments,
+    appeals,
+    approvals,
     commands,
     concluding,
     endings,
+    expiring,
+    governing,
     holds,
+    import_commands,
+    importing,
     incoming,
     lines,
+    lot_commands,
+    members,
     outgoing,
     partners,
     payments,
     recovery,
+    reversals,
     rotation,
+    run_off,
+    run_off_commands,
     settling,
     succession,
     suspension,
@@ -33,10 +52,11 @@ from protocol.ledger.commands import AnyCommand, Command
 from protocol.ledger.moment import Moment, check_occurred
 from protocol.ledger.names import check_id
 from protocol.ledger.postings import is_holder, ledger_record
-from protocol.ledger.state import HEAD, HOLDS, IDS, LEDGER, ONLY, OUTGOING, Head, IdRecord
+from protocol.ledger.state import HEAD, HOLDS, IDS, LEDGER, ONLY, OUTGOING, PROGRAM, Head, IdRecord
 from protocol.ledger.succession import place_of
 from protocol.ledger.view import Need, Overlay, View, need
 from protocol.messages import Cancel
+from protocol.program_entries import ProgramEntry
 from protocol.window_entries import PaymentMade
 
 __all__ = ["apply", "decide", "holders_of", "needs", "place_of", "prior", "refusal_entry"]
@@ -60,8 +80,6 @@ _NEEDS: Final = cast(
         commands.EnterAgreement: partners.needs_agreement,
         commands.EndAgreement: endings.needs_end,
         commands.TakeEnd: endings.needs_end,
-        commands.IssueLink: partners.needs_issue_link,
-        commands.AcceptLink: partners.needs_accept_link,
         commands.OrderConversion: outgoing.needs_order,
         commands.CancelConversion: outgoing.needs_cancel,
         commands.ConcludeFulfil: concluding.needs_conclude,
@@ -79,7 +97,18 @@ _NEEDS: Final = cast(
         commands.RotateLogKey: rotation.needs_rotation,
         commands.TakeLogKey: rotation.needs_rotation,
         commands.Recover: recovery.needs_recover,
+        **governing.NEEDS,
+        import_commands.BeginImport: importing.needs_import,
+        import_commands.ImportBalance: importing.needs_balance,
+        import_commands.FinishImport: importing.needs_import,
+        run_off_commands.EndPartner: run_off.needs_end_partner,
+        lot_commands.ReversePoints: reversals.needs_reverse,
+        lot_commands.ExpireLots: expiring.needs_expire,
         **settling.NEEDS,
+        **appeals.NEEDS,
+        **approvals.NEEDS,
+        **adjustments.NEEDS,
+        **members.NEEDS,
     },
 )
 
@@ -99,8 +128,6 @@ _DECIDE: Final = cast(
         commands.EnterAgreement: partners.decide_agreement,
         commands.EndAgreement: endings.decide_end,
         commands.TakeEnd: endings.decide_take_end,
-        commands.IssueLink: partners.decide_issue_link,
-        commands.AcceptLink: partners.decide_accept_link,
         commands.OrderConversion: outgoing.decide_order,
         commands.CancelConversion: outgoing.decide_cancel,
         commands.ConcludeFulfil: concluding.decide_fulfil,
@@ -118,7 +145,18 @@ _DECIDE: Final = cast(
         commands.RotateLogKey: rotation.decide_rotate,
         commands.TakeLogKey: rotation.decide_take,
         commands.Recover: recovery.decide_recover,
+        **governing.DECIDE,
+        import_commands.BeginImport: importing.decide_begin,
+        import_commands.ImportBalance: importing.decide_balance,
+        import_commands.FinishImport: importing.decide_finish,
+        run_off_commands.EndPartner: run_off.decide_end_partner,
+        lot_commands.ReversePoints: reversals.decide_reverse,
+        lot_commands.ExpireLots: expiring.decide_expire,
         **settling.DECIDE,
+        **appeals.DECIDE,
+        **approvals.DECIDE,
+        **adjustments.DECIDE,
+        **members.DECIDE,
     },
 )
 
@@ -137,8 +175,6 @@ _APPLY: Final = cast(
         entries.PartnerAdded: partners.apply_partner,
         entries.AgreementEntered: partners.apply_agreement,
         entries.AgreementEnded: endings.apply_ended,
-        entries.LinkIssued: partners.apply_issue_link,
-        entries.LinkAccepted: partners.apply_accept_link,
         entries.ConversionCancelRequested: outgoing.apply_cancel,
         entries.ConversionCaptured: concluding.apply_captured,
         entries.ConversionReleased: concluding.apply_released,
@@ -155,18 +191,31 @@ _APPLY: Final = cast(
         key_entries.LogKeyRotated: rotation.apply_rotated,
         key_entries.PartnerLogKeyRotated: rotation.apply_taken,
         recovery_entries.Recovered: recovery.apply_recovered,
+        **governing.APPLY,
+        import_entries.ImportBegun: importing.apply_begin,
+        import_entries.BalanceImported: importing.apply_balance,
+        import_entries.ImportFinished: importing.apply_finish,
+        run_off_entries.PartnerEnded: run_off.apply_partner_ended,
+        point_entries.PointsReversed: reversals.apply_reverse,
+        point_entries.PointsExpired: expiring.apply_expire,
         **settling.APPLY,
+        **appeals.APPLY,
+        **approvals.APPLY,
+        **adjustments.APPLY,
+        **members.APPLY,
     },
 )
+
+ALWAYS: Final = (need(HEAD, ONLY), need(LEDGER, ONLY), need(PROGRAM, ONLY))
+"""The rows that every command reads."""
 
 
 def needs(view: Overlay, command: AnyCommand) -> Iterator[Need]:
     """Yield the rows that `command` reads, as far as the rows already loaded tell; ask again after loading.
 
-    The rows of `HEAD` and `LEDGER` come first, always: nothing else is read while a ledger has no genesis.
+    The rows of `ALWAYS` come first: nothing else is read while a ledger has no genesis.
     """
-    yield need(HEAD, ONLY)
-    yield need(LEDGER, ONLY)
+    yield from ALWAYS
     yield need(IDS, command.id)
     family = _NEEDS.get(type(command))
     if family is not None and view.peek(LEDGER, ONLY) is not None:
@@ -218,7 +267,7 @@ def apply(view: View, sealed: Sealed) -> None:
         raise Refusal(Code.CHAIN_BROKEN, f"the entry's time {entry.time} is not after {head.time}")
     if not head.size and not isinstance(entry, Genesis):
         raise Refusal(Code.LEDGER_MISSING, "the first entry must be genesis")
-    check_occurred(entry)
+    check_occurred(entry, view.get(PROGRAM, ONLY))
     succession.check_gate(view, entry)
     if view.get(IDS, entry.id) is not None:
         raise Refusal(Code.ID_REUSED, f"the id {entry.id} is taken")
@@ -237,6 +286,9 @@ def apply(view: View, sealed: Sealed) -> None:
 def holders_of(view: View, entry: AnyEntry) -> tuple[Account, ...]:
     """Return the holders whose history the applied `entry` belongs to, each once."""
     named = [posting.account for posting in getattr(entry, "postings", ()) if is_holder(posting.account)]
+    if type(entry) in governing.APPLY:
+        named += governing.parties(view, cast("ProgramEntry", entry))
+        return tuple(dict.fromkeys(named))
     match entry:
         case entries.HoldReleased():
             hold = view.get(HOLDS, Id(entry.hold))

@@ -1,8 +1,7 @@
 """What a ledger knows, as typed rows: every one a function of the log."""
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Generic, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -10,18 +9,26 @@ from protocol.agreement import RoleKey, SignedAgreement
 from protocol.conversion import DestinationState, SourceState
 from protocol.encoding import ZERO_DIGEST
 from protocol.identifiers import Account, Alias, Asset, Digest, Id, Ledger, Network
+from protocol.ledger.appeal_records import AppealRecord
+from protocol.ledger.approval_state import ACTIONS
+from protocol.ledger.import_state import IMPORTS
+from protocol.ledger.lot_state import NEVER, REVERSIBLE, Lot, Piece
+from protocol.ledger.program_state import PROGRAM, PROGRAM_TABLES
+from protocol.ledger.tables import Table
 from protocol.messages import Predecessor
 from protocol.settlement.states import WindowState
 from protocol.statement import DisputedLine, DisputeReason, SignedStatement, Totals
 
-NEVER: Final = "9999-12-31"
+__all__ = ["ACTIONS", "IMPORTS", "NEVER", "PROGRAM", "REVERSIBLE", "Lot", "Piece", "Table"]
 
 
 class AccountStatus(StrEnum):
     """Whether an account takes part."""
 
     OPEN = "open"
+    FROZEN = "frozen"
     CLOSED = "closed"
+    MERGED = "merged"
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +46,7 @@ class LedgerRecord(msgspec.Struct, frozen=True, kw_only=True):
     generation now written, the origin of checkpoints, whose first entry is `first_seq`; `predecessor` the one before.
     While `recovering` names partners, the successor waits for its words from them and nothing else moves.
     `log_keys` came after the log key in `keys`, in base64; the log has committed to `next_log_key`, a digest.
+    `importing_seq` is the entry that began an import which is not finished.
     """
 
     ledger: Ledger
@@ -52,6 +60,7 @@ class LedgerRecord(msgspec.Struct, frozen=True, kw_only=True):
     recovering: tuple[Ledger, ...] = ()
     log_keys: tuple[str, ...] = ()
     next_log_key: Digest = ZERO_DIGEST
+    importing_seq: int | None = None
 
 
 class IdRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,13 +71,19 @@ class IdRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A holder's account: `held` of its `posted` points are set aside; `conversions` are undecided."""
+    """A holder's account: `held` of its `posted` points are set aside; `conversions` are undecided.
+
+    `active_on` is the last day of activity, kept from when the first points came that follow the account's clock. An
+    account that a file of balances has opened names the entry that began the import.
+    """
 
     status: AccountStatus
     posted: int
     held: int
     conversions: int
     opened_seq: int
+    active_on: str | None = None
+    imported_seq: int | None = None
 
     @property
     def available(self) -> int:
@@ -79,33 +94,6 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
 class BalanceRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The balance of a structural or money account in one asset; credits are positive, size is unbounded."""
 
-    amount: int
-
-
-class Lot(msgspec.Struct, frozen=True, kw_only=True):
-    """Points of one origin, day and expiry; `remaining` are neither spent nor held."""
-
-    seq: int
-    part: int
-    origin: str
-    earned_on: str
-    expires_on: str | None
-    remaining: int
-
-    @property
-    def order(self) -> tuple[str, str, int, int]:
-        """Return the key by which lots are consumed: earliest expiry, then earliest earned."""
-        return (self.expires_on or NEVER, self.earned_on, self.seq, self.part)
-
-
-class Piece(msgspec.Struct, frozen=True, kw_only=True):
-    """Some points of one lot, taken out by a hold or on their way to another account."""
-
-    seq: int
-    part: int
-    origin: str
-    earned_on: str
-    expires_on: str | None
     amount: int
 
 
@@ -125,7 +113,7 @@ class PartnerRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A partner's ledger and the keys by which its words are known; `log` is its generation now written.
 
     `suspended_seq` is the entry since which nothing new begins with it; `log_keys` came after the log key in `keys`,
-    in base64, and the newest rotation has committed to `next_log_key`.
+    in base64, and the newest rotation has committed to `next_log_key`. Since `ended_seq` it is a partner no more.
     """
 
     network: Network
@@ -137,6 +125,7 @@ class PartnerRecord(msgspec.Struct, frozen=True, kw_only=True):
     suspended_seq: int | None = None
     log_keys: tuple[str, ...] = ()
     next_log_key: Digest | None = None
+    ended_seq: int | None = None
 
 
 class AgreementRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,17 +153,24 @@ class CurrentAgreement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IssuedLink(msgspec.Struct, frozen=True, kw_only=True):
-    """Which of our accounts a partner knows by an alias."""
+    """Which of our accounts a partner knows by an alias, how long and how often, and since which entry no more."""
 
     account: Account
     issued_seq: int
+    until: str | None = None
+    conversions_left: int | None = None
+    points_left: int | None = None
+    revoked_seq: int | None = None
 
 
 class AcceptedLink(msgspec.Struct, frozen=True, kw_only=True):
-    """The alias under which a partner knows the account that ours is linked to."""
+    """The alias under which a partner knows the account that ours is linked to, and since which entry no more."""
 
     alias: Alias
     accepted_seq: int
+    accepted_at: str
+    until: str | None = None
+    revoked_seq: int | None = None
 
 
 class AliasRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -352,18 +348,6 @@ Way: TypeAlias = Literal["out", "in"]
 OUT: Final[Way] = "out"
 IN: Final[Way] = "in"
 
-_K = TypeVar("_K")
-_R = TypeVar("_R")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Table(Generic[_K, _R]):
-    """A family of rows: `Table[key, record]`, named as the store names it."""
-
-    name: str
-    record: type[_R]
-
-
 HEAD: Final[Table[str, Head]] = Table("head", Head)
 LEDGER: Final[Table[str, LedgerRecord]] = Table("ledger", LedgerRecord)
 IDS: Final[Table[Id, IdRecord]] = Table("ids", IdRecord)
@@ -388,11 +372,13 @@ LINES: Final[Table[tuple[Ledger, Way, int], LineRecord]] = Table("settlement_lin
 WINDOW_TOTALS: Final[Table[tuple[Ledger, Way, int], WindowTotals]] = Table("window_totals", WindowTotals)
 WINDOWS: Final[Table[tuple[Ledger, int], WindowRecord]] = Table("windows", WindowRecord)
 STATEMENTS: Final[Table[tuple[Ledger, int], StatementRecord]] = Table("statements", StatementRecord)
+APPEALS: Final[Table[Id, AppealRecord]] = Table("appeals", AppealRecord)
 
 TABLES: Final[tuple[Table[object, object], ...]] = (  # type: ignore[assignment]
     HEAD, LEDGER, IDS, ACCOUNTS, BALANCES, LOTS, HOLDS, PARTNERS, AGREEMENTS, CURRENT, ISSUED_LINKS, ACCEPTED_LINKS,
     ALIASES, OUTGOING, INCOMING, COUNTERS, EXPOSURE, PROMOTION_USE, MEMBER_USE,
-    SETTLEMENTS, LINES, WINDOW_TOTALS, WINDOWS, STATEMENTS,
+    SETTLEMENTS, LINES, WINDOW_TOTALS, WINDOWS, STATEMENTS, IMPORTS, REVERSIBLE, ACTIONS, APPEALS,
+    *PROGRAM_TABLES,
 )  # fmt: skip
 
 ONLY: Final = "only"

@@ -31,6 +31,7 @@ from protocol.ledger.partners import known_partner
 from protocol.ledger.postings import ledger_record
 from protocol.ledger.state import HEAD, IDS, LEDGER, ONLY, PARTNERS, Head, LedgerRecord, PartnerRecord
 from protocol.ledger.view import Need, Overlay, View, need
+from protocol.member_entries import LinkRevoked
 from protocol.messages import Predecessor, body_digest, encode_body
 from protocol.recovery_entries import (
     PartnerSucceeded,
@@ -51,7 +52,7 @@ _ENTERED: Final = (
 _DECIDED: Final = (
     commands.CreateLedger, commands.BeginRecovery, commands.WaiveRecovery, commands.Recover, commands.EndRecovery,
     commands.TakeSuccession, commands.OverrideStart, commands.EnterAgreement, commands.ConcludeFulfil,
-    commands.ConcludeReject, commands.TakeEnd, commands.ReceiveClose, commands.ReceiveDispute,
+    commands.ConcludeReject, commands.TakeEnd, commands.TakeUnlink, commands.ReceiveClose, commands.ReceiveDispute,
     commands.ReceivePayment, commands.ReceiveReceipt,
 )  # fmt: skip
 
@@ -72,7 +73,7 @@ def check_gate(view: View, entry: AnyEntry) -> None:
     record = view.get(LEDGER, ONLY)
     if record is None or not record.recovering or isinstance(entry, _ENTERED):
         return
-    if isinstance(entry, entries.AgreementEnded) and entry.notice is not None:
+    if isinstance(entry, entries.AgreementEnded | LinkRevoked) and entry.notice is not None:
         return
     # To the first party an agreed statement is the partner's word; the second one would sign it.
     if isinstance(entry, windows.StatementAgreed) and record.ledger < entry.partner:

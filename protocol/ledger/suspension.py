@@ -12,7 +12,7 @@ from protocol.errors import Code, Refusal
 from protocol.key_entries import PartnerResumed, PartnerSuspended
 from protocol.ledger.commands import ResumePartner, SuspendPartner
 from protocol.ledger.moment import Moment, occurred
-from protocol.ledger.partners import known_partner
+from protocol.ledger.partners import known_partner, living_partner
 from protocol.ledger.state import PARTNERS, PartnerRecord
 from protocol.ledger.view import Need, Overlay, View, need
 
@@ -65,7 +65,7 @@ def apply_resumed(view: View, entry: PartnerResumed) -> None:
 
 
 def _of_network(view: View, entry: PartnerSuspended | PartnerResumed) -> PartnerRecord:
-    record = known_partner(view, entry.partner)
+    record = living_partner(view, entry.partner)
     if record.network != entry.network:
         raise Refusal(Code.PARTNER_MISMATCH, "the suspension is of another network")
     return record

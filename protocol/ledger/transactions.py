@@ -2,10 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 
-from protocol.entries import PointsIssued, PointsRedeemed, PointsTransferred, Posting, transfer_postings
+from protocol.entries import Entry, PointsIssued, PointsRedeemed, PointsTransferred, Posting, transfer_postings
 from protocol.errors import Code, Refusal
+from protocol.fields import days_later
 from protocol.identifiers import Account
 from protocol.ledger.commands import IssuePoints, RedeemPoints, TransferPoints
+from protocol.ledger.expiry import clock_of, fixed_last_day
+from protocol.ledger.limiting import Use, needs_use, reserve
+from protocol.ledger.lot_state import ReversibleRecord
+from protocol.ledger.lots import fixed_pieces, needs_clock, restart_clock, start_clock
 from protocol.ledger.moment import Moment, check_day, occurred
 from protocol.ledger.postings import (
     check_postings,
@@ -14,11 +19,14 @@ from protocol.ledger.postings import (
     ledger_record,
     move_structural,
     moved_pieces,
+    open_account,
     pair_amount,
 )
-from protocol.ledger.state import ACCOUNTS, BALANCES, Piece
+from protocol.ledger.programs import terms_of
+from protocol.ledger.state import ACCOUNTS, BALANCES, ONLY, PROGRAM, REVERSIBLE, Piece
 from protocol.ledger.view import Need, Overlay, View, need, need_book
 from protocol.points import check_amount
+from protocol.program import EARN, REDEEM, TRANSFER_IN, TRANSFER_OUT, ProgramTerms
 
 ISSUANCE = Account("issuance")
 REDEMPTION = Account("redemption")
@@ -30,6 +38,8 @@ def needs_issue(view: Overlay, command: IssuePoints) -> Iterator[Need]:
     """Name the holder and the issuance balance."""
     yield need(ACCOUNTS, command.account)
     yield need(BALANCES, (ISSUANCE, ledger_record(view).points))
+    yield from needs_clock(view, command.account)
+    yield from needs_use(view, Use(activity=EARN, account=command.account, points=command.amount))
 
 
 def decide_issue(view: View, command: IssuePoints, moment: Moment) -> PointsIssued:
@@ -37,27 +47,61 @@ def decide_issue(view: View, command: IssuePoints, moment: Moment) -> PointsIssu
     check_amount(command.amount)
     if command.expires_on is not None:
         check_day(command.expires_on)
-    points = ledger_record(view).points
+    points, terms = ledger_record(view).points, terms_of(view)
+    day = occurred(command, moment)
+    named = command.expires_on is not None
     return PointsIssued(
         id=command.id,
         request=command.request,
-        occurred_on=occurred(command, moment),
+        occurred_on=day,
         postings=transfer_postings(points, command.amount, debit=ISSUANCE, credit=command.account),
-        expires_on=command.expires_on,
+        expiry="named" if named else terms.expiry.kind,
+        expires_on=command.expires_on if named else fixed_last_day(terms.expiry, day),
+        spendable_on=spendable_day(terms, day),
         metadata=command.metadata,
     )
 
 
 def apply_issue(view: View, entry: PointsIssued) -> None:
-    """Credit a holder with one lot of our own."""
+    """Credit a holder with one lot of our own, for as long as the program's rule or the request says."""
     amount, (_, holder) = _checked(view, entry.postings, debit=ISSUANCE)
-    if entry.expires_on is not None and entry.expires_on < entry.occurred_on:
-        raise Refusal(Code.DATE_INVALID, "the points would expire before they are earned")
+    terms = terms_of(view)
+    _check_days(entry, terms)
     piece = Piece(
-        seq=entry.seq, part=0, origin=OWN, earned_on=entry.occurred_on, expires_on=entry.expires_on, amount=amount
+        seq=entry.seq,
+        part=0,
+        origin=OWN,
+        earned_on=entry.occurred_on,
+        expires_on=entry.expires_on,
+        amount=amount,
+        clock=clock_of(terms.expiry) if entry.expiry == "rolling" else None,
+        spendable_on=entry.spendable_on,
     )
+    reserve(view, Use(activity=EARN, account=holder, points=amount), at=entry.time)
+    restart_clock(view, holder, on=entry.occurred_on)
     credit_holder(view, holder, (piece,))
+    if piece.clock is not None:
+        start_clock(view, holder, on=entry.occurred_on)
+    view.put(REVERSIBLE, entry.seq, ReversibleRecord(kind="issue", account=holder, amount=amount, remaining=amount))
     move_structural(view, entry.postings)
+
+
+def spendable_day(terms: ProgramTerms, earned_on: str) -> str | None:
+    """Return the first day on which points of `earned_on` can be spent, or None where that is at once."""
+    return days_later(earned_on, days=terms.pending_days) if terms.pending_days else None
+
+
+def _check_days(entry: PointsIssued, terms: ProgramTerms) -> None:
+    if entry.expiry == "named":
+        ruled = entry.expires_on is not None
+    else:
+        expected = (terms.expiry.kind, fixed_last_day(terms.expiry, entry.occurred_on))
+        ruled = (entry.expiry, entry.expires_on) == expected
+    if not ruled or entry.spendable_on != spendable_day(terms, entry.occurred_on):
+        raise Refusal(Code.EXPIRY_MISMATCH, "the points' days are not those of the program's rule")
+    first = entry.spendable_on or entry.occurred_on
+    if entry.expires_on is not None and entry.expires_on < first:
+        raise Refusal(Code.DATE_INVALID, f"the points would expire before they can be spent, on {first}")
 
 
 def needs_redeem(view: Overlay, command: RedeemPoints) -> Iterator[Need]:
@@ -65,6 +109,7 @@ def needs_redeem(view: Overlay, command: RedeemPoints) -> Iterator[Need]:
     yield need(ACCOUNTS, command.account)
     yield need_book(command.account)
     yield need(BALANCES, (REDEMPTION, ledger_record(view).points))
+    yield from needs_use(view, Use(activity=REDEEM, account=command.account, points=command.amount))
 
 
 def decide_redeem(view: View, command: RedeemPoints, moment: Moment) -> PointsRedeemed:
@@ -83,15 +128,29 @@ def decide_redeem(view: View, command: RedeemPoints, moment: Moment) -> PointsRe
 def apply_redeem(view: View, entry: PointsRedeemed) -> None:
     """Debit a holder's available points, earliest expiry first."""
     amount, (holder, _) = _checked(view, entry.postings, credit=REDEMPTION)
-    debit_holder(view, holder, amount, on=entry.occurred_on)
+    reserve(view, Use(activity=REDEEM, account=holder, points=amount), at=entry.time)
+    pieces = debit_holder(view, holder, amount, on=entry.occurred_on)
+    note_redemption(view, entry, holder, pieces)
+    restart_clock(view, holder, on=entry.occurred_on)
     move_structural(view, entry.postings)
 
 
-def needs_transfer(_view: Overlay, command: TransferPoints) -> Iterator[Need]:
+def note_redemption(view: View, entry: Entry, account: Account, pieces: tuple[Piece, ...]) -> None:
+    """Note what `entry` has used up of `account`: what a reversal can return."""
+    amount = sum(piece.amount for piece in pieces)
+    record = ReversibleRecord(kind="redemption", account=account, amount=amount, remaining=amount, pieces=pieces)
+    view.put(REVERSIBLE, entry.seq, record)
+
+
+def needs_transfer(view: Overlay, command: TransferPoints) -> Iterator[Need]:
     """Name both holders and the lots of the one who gives."""
     yield need(ACCOUNTS, command.source)
     yield need(ACCOUNTS, command.destination)
     yield need_book(command.source)
+    yield from needs_clock(view, command.destination)
+    if view.peek(PROGRAM, ONLY) is not None:
+        yield from needs_use(view, Use(activity=TRANSFER_OUT, account=command.source, points=command.amount))
+        yield from needs_use(view, Use(activity=TRANSFER_IN, account=command.destination, points=command.amount))
 
 
 def decide_transfer(view: View, command: TransferPoints, moment: Moment) -> PointsTransferred:
@@ -112,8 +171,15 @@ def apply_transfer(view: View, entry: PointsTransferred) -> None:
     amount, (source, destination) = _checked(view, entry.postings)
     if source == destination:
         raise Refusal(Code.SAME_ACCOUNT, "points cannot be transferred to the account they are on")
+    if view.get(PROGRAM, ONLY) is not None:
+        reserve(view, Use(activity=TRANSFER_OUT, account=source, points=amount), at=entry.time)
+        reserve(view, Use(activity=TRANSFER_IN, account=destination, points=amount), at=entry.time)
     pieces = debit_holder(view, source, amount, on=entry.occurred_on)
-    credit_holder(view, destination, moved_pieces(pieces, seq=entry.seq))
+    giver = open_account(view, source)
+    moved = fixed_pieces(pieces, giver.active_on)
+    restart_clock(view, source, on=entry.occurred_on)
+    restart_clock(view, destination, on=entry.occurred_on)
+    credit_holder(view, destination, moved_pieces(moved, seq=entry.seq))
 
 
 def _checked(

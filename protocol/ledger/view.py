@@ -160,6 +160,15 @@ class Overlay:
                 lot = None if before is _ABSENT else cast("Lot | None", before)
                 self._shelve(cast("tuple[Account, int, int]", key), lot)
 
+    def changed_since(self, mark: int, table: Table[_K, _R]) -> Iterator[tuple[_K, _R | None, _R]]:
+        """Yield each row of `table` that was put since `mark`: its key, what it was, None for nothing, and is."""
+        seen: set[object] = set()
+        for changed, key, before in self._journal[mark:]:
+            if changed is table and key not in seen:
+                seen.add(key)
+                was = None if before is _ABSENT else cast("_R | None", before)
+                yield cast("_K", key), was, cast("_R", self._rows[changed][key])
+
     def take_changes(self) -> dict[tuple[Table[object, object], object], object]:
         """Return each changed row with its last content, and start anew: earlier savepoints are gone."""
         rows = self._rows

@@ -9,7 +9,7 @@ from protocol.entries import AnyEntry
 from protocol.entry import Posting
 from protocol.errors import Code, Refusal
 from protocol.identifiers import Account, Asset, Digest, Ledger, partner_of
-from protocol.ledger.partners import known_partner
+from protocol.ledger.partners import living_partner
 from protocol.ledger.postings import ledger_record, structural_keys
 from protocol.ledger.state import (
     AGREEMENTS,
@@ -86,8 +86,8 @@ def window_record(view: View, partner: Ledger, window: int) -> WindowRecord:
 
 
 def check_partner(view: View, entry: WindowEntry) -> PartnerRecord:
-    """Return the partner that an entry names, or refuse one that is unknown or of another network."""
-    partner = known_partner(view, entry.partner)
+    """Return the partner that an entry names, or refuse one that is unknown, ended or of another network."""
+    partner = living_partner(view, entry.partner)
     if partner.network != entry.network:
         raise Refusal(Code.PARTNER_MISMATCH, "the window is of another network")
     return partner

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from node.app.key_files import public_key
-from node.cli.api_client import read_token
+from node.client import read_token
 from node.peers.log_source import HttpSource
 from node.services.auditing import audit
 from node.services.publication import PUBLISHED_WITHIN_SECONDS

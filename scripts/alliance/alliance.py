@@ -2,7 +2,7 @@
 
 import hashlib
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
-from node.cli.api_client import NodeClient, read_token
 from node.cli.main import run
+from node.client import NodeClient, read_token
 from scripts.alliance.brands import BRANDS, CURRENCY, Brand
 from scripts.alliance.partnership import agree, introduce
 from scripts.alliance.process import HOST, AllianceFailed, NodeProcess, check_ports_free, find_free_ports
@@ -58,10 +58,12 @@ def running_alliance(
     ephemeral: bool = False,
     brands: Sequence[Brand] = BRANDS,
     database_urls: Mapping[Brand, str] = SQLITE,
+    prepare: Callable[[NodeProcess], None] = lambda _: None,
 ) -> Iterator[Alliance]:
     """Make what is missing under `directory`, run the nodes of `brands`, and stop them all at the end.
 
-    A node that is made keeps its ledger in the database that `database_urls` names for it, or in a file of its own.
+    A node that is made keeps its ledger in the database that `database_urls` names for it, or in a file of its own;
+    `prepare` is called with each node before it starts.
     Raises `AllianceFailed` where a port is taken or a node does not start.
     """
     directory.mkdir(parents=True, exist_ok=True)
@@ -70,6 +72,7 @@ def running_alliance(
     check_ports_free(node.port for node in nodes.values())
     for brand, node in nodes.items():
         _make(brand, node, database_urls.get(brand))
+        prepare(node)
     alliance = Alliance(directory, nodes)
     with ExitStack() as stack:
         # Every node is asked to stop before the first is waited for.

@@ -12,8 +12,8 @@ from itertools import cycle, islice
 from typing import Final
 from uuid import UUID
 
-from node.cli.answers import ConversionList, ConversionState
-from node.cli.api_client import Query, RequestRefused
+from node.client import Query, RequestRefused
+from node.client.answers import ConversionList, ConversionState
 from protocol.encoding import JsonValue
 from scripts.alliance.alliance import Alliance
 from scripts.alliance.brands import AURORA, BLUEBIRD, BRANDS, CEDAR, RATES, Brand, Rate, rate

@@ -6,8 +6,8 @@ from itertools import permutations
 
 import msgspec
 
-from node.cli.api_client import NodeClient
 from node.cli.request import JsonObject
+from node.client import NodeClient
 from protocol.encoding import JsonValue
 from scripts.alliance.brands import BRANDS, Brand
 

@@ -6,10 +6,10 @@ from typing import Final
 
 import msgspec
 
-from node.cli.answers import PartnerList
-from node.cli.api_client import NodeClient
 from node.cli.request import JsonObject
 from node.cli.terms import direction_terms
+from node.client import NodeClient
+from node.client.answers import PartnerList
 from protocol.documents import Introduction, open_invitation
 from protocol.encoding import JsonValue
 from protocol.points import Step

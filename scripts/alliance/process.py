@@ -75,6 +75,12 @@ class NodeProcess:
         """Return where the node listens."""
         return f"http://{HOST}:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """Return the id of the running process."""
+        assert self._process is not None, "the node runs"
+        return self._process.pid
+
     def token_file(self, role: str) -> Path:
         """Return the file that holds the token of `role`."""
         return self.directory / "tokens" / f"{role}.token"

@@ -14,9 +14,9 @@ from node.app.memory import settle
 from protocol.errors import TallystickError
 from scripts.alliance.process import AllianceFailed
 from scripts.alliance.progress import say
-from scripts.benchmark import audits, engine, over_http, yardsticks
+from scripts.benchmark import audits, engine, expiry, over_http, yardsticks
 from scripts.benchmark.figures import Figure, conditions_at
-from scripts.benchmark.places import Place, Server
+from scripts.benchmark.places import LOTS, Place, Server
 
 BENCHMARKS: Final[Mapping[str, Callable[[Place], Iterator[Figure]]]] = {
     "yardstick": yardsticks.measure,
@@ -24,6 +24,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[Place], Iterator[Figure]]]] = {
     over_http.TRANSFERS: over_http.measure_transfers,
     over_http.CONVERSIONS: over_http.measure_conversions,
     "audit": audits.measure,
+    expiry.NAME: expiry.measure,
 }
 _COLUMNS: Final = ("what", "store", "batch", "callers", "offered", "per second", "p50 ms", "p99 ms")
 
@@ -40,6 +41,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--only", action="append", choices=sorted(BENCHMARKS), help="measure this alone; may be repeated"
     )
+    parser.add_argument("--lots", type=int, default=LOTS, help="how many lots expire (default: %(default)s)")
     parser.add_argument("--dir", type=Path, help="where to keep the data: the disk that is measured")
     return parser.parse_args(arguments)
 
@@ -53,7 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir=base)))
             server = _server(stack)
             settle()
-            place = Place(folder=folder, server=server, conditions=conditions_at(folder), quick=options.quick)
+            place = Place(
+                folder=folder, server=server, conditions=conditions_at(folder), quick=options.quick, lots=options.lots
+            )
             _measure(place, options.only or list(BENCHMARKS), as_json=options.json)
     except (AllianceFailed, OSError) as error:
         print(f"scripts/bench: {error}", file=sys.stderr)

@@ -12,8 +12,8 @@ from uuid import UUID
 
 import msgspec
 
-from node.cli.api_client import read_token
 from node.cli.request import JsonObject
+from node.client import read_token
 from scripts.alliance.alliance import BACKEND, Alliance, running_alliance
 from scripts.alliance.brands import AURORA, BLUEBIRD, Brand, rate
 from scripts.alliance.members import Person, link, open_account

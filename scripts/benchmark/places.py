@@ -8,6 +8,7 @@ from scripts.benchmark.figures import Conditions
 
 SQLITE: Final = "sqlite"
 POSTGRESQL: Final = "postgresql"
+LOTS: Final = 100_000
 
 
 class Server(Protocol):
@@ -22,12 +23,13 @@ class Server(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a benchmark is given: an empty folder, the server if there is one, and whether to be `quick`."""
+    """What a benchmark is given: an empty folder, the server if there is one, whether to be `quick`, how many lots."""
 
     folder: Path
     server: Server | None
     conditions: Conditions
     quick: bool
+    lots: int = LOTS
 
     @property
     def stores(self) -> tuple[str, ...]:

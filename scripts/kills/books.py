@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
-from node.cli.answers import AccountList, AccountState, ConversionList, ConversionState
-from node.cli.api_client import NodeClient
+from node.client import NodeClient
+from node.client.answers import AccountList, AccountState, ConversionList, ConversionState
 from scripts.alliance.brands import Brand
 from scripts.kills.plan import Order, Plan
 from scripts.kills.storm import POINTS

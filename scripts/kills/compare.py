@@ -6,7 +6,7 @@ from itertools import chain
 
 import msgspec
 
-from node.cli.answers import ConversionState
+from node.client.answers import ConversionState
 from protocol.audit.findings import Verdict
 from protocol.audit.report import LogReport, Report
 from scripts.alliance.brands import Brand

@@ -11,8 +11,8 @@ from typing import Final
 import msgspec
 
 from node.app.key_files import public_key
-from node.cli.answers import ConversionList
-from node.cli.api_client import Query
+from node.client import Query
+from node.client.answers import ConversionList
 from node.services.publication import PUBLISHED_WITHIN_SECONDS
 from protocol.audit.report import Report
 from protocol.keys import Role

@@ -12,7 +12,7 @@ from typing import Final
 import httpx
 import msgspec
 
-from node.cli.api_client import NodeClient, NodeUnreachable, RequestRefused, read_token
+from node.client import NodeClient, NodeUnreachable, RequestRefused, read_token
 from protocol.encoding import JsonValue
 from scripts.alliance.alliance import OPERATOR, Alliance
 from scripts.alliance.brands import Brand

@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
-from node.cli.answers import StatementList, WindowList, WindowRow
-from node.cli.api_client import NodeClient
+from node.client import NodeClient
+from node.client.settlement_answers import StatementList, WindowList, WindowRow
 from protocol.statement import SignedStatement
 from scripts.alliance.brands import AURORA, BLUEBIRD, Brand
 from scripts.alliance.members import Clients

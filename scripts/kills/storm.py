@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from node.cli.api_client import NodeClient
+from node.client import NodeClient
 from protocol.encoding import JsonValue
 from protocol.fields import format_time
 from scripts.alliance.alliance import Alliance, stable_id

@@ -17,7 +17,7 @@ CHAIN_ENTRIES: Final = 9
 RICH: Final = "points_issued"
 """The kind of entry of which every field is published in every wrong form."""
 
-NULLABLE: Final = frozenset({"expires_on", "metadata", "request"})
+NULLABLE: Final = frozenset({"expires_on", "metadata", "request", "spendable_on"})
 """Its fields that may be null."""
 
 

@@ -10,8 +10,8 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from node.cli.answers import AccountList, ConversionList
-from node.cli.api_client import Problem
+from node.client import Problem
+from node.client.answers import AccountList, ConversionList
 from protocol.encoding import JsonValue
 from scripts.alliance.alliance import Alliance
 from scripts.alliance.brands import AURORA, BLUEBIRD, BRANDS, CEDAR, Brand, rate

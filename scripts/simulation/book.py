@@ -17,6 +17,7 @@ from protocol.ledger.postings import ADJUSTMENT, is_holder
 from protocol.ledger.state import ACCOUNTS, BALANCES, HEAD, HOLDS, LOTS, ONLY, Head
 from protocol.merkle import CompactRange, Hash
 from protocol.messages import Fulfil, Prepare, Reject
+from protocol.point_entries import PointsExpired, PointsReversed
 from scripts.simulation.invariants import Invariant, Violation
 from scripts.simulation.recovered import credited_again, held_again, is_borne
 from scripts.simulation.relations import Relations
@@ -319,6 +320,11 @@ def _points_made(entry: AnyEntry, outgoing: dict[Id, Held]) -> int:
             return entry.postings[1].amount
         case entries.PointsRedeemed() | entries.HoldCaptured():
             return -entry.postings[1].amount
+        case PointsReversed():
+            returned = entry.postings[1].amount
+            return returned if is_holder(entry.postings[1].account) else -returned
+        case PointsExpired():
+            return -sum(lot.amount for lot in entry.lots)
         case entries.ConversionCaptured():
             held = outgoing[Id(entry.conversion)]
             given = held.state is SourceState.FORCED or is_borne(held.entry.account)

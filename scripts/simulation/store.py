@@ -21,7 +21,6 @@ from node.store.rows import (
     PartnerCheckpoint,
     PartnerUrl,
     Proposal,
-    PutCredential,
     PutMetadata,
     PutProposal,
     PutSetting,
@@ -29,7 +28,6 @@ from node.store.rows import (
     ReceivedEnvelope,
     ReceivedMessage,
     Requeue,
-    RevokeCredential,
     SentBody,
     SentMessage,
     SignedCheckpoint,
@@ -37,6 +35,7 @@ from node.store.rows import (
     StoredPartnerCheckpoint,
     Write,
 )
+from node.store.rows_access import PutCredential, RevokeCredential
 from node.store.rows_accusations import Accusation, StoredAccusation
 from node.store.writer import StoreWriter
 from protocol.checkpoint import parse_checkpoint

@@ -61,7 +61,7 @@ class Brand:
         )
         self.vault.mkdir()
         (self.created.directory / "keys").rename(self.vault / "keys")
-        self._token = self.created.tokens[CallerRole.OPERATOR].read_text().strip()
+        self._token = self.created.tokens[CallerRole.ADMINISTRATOR].read_text().strip()
         self.written = 0
 
     @contextmanager

@@ -51,7 +51,7 @@ class Scene:
 
     def tallystick(self, *arguments: str) -> int:
         """Run a command of BLUEBIRD's operator."""
-        token = token_path(self.honest.directory, CallerRole.OPERATOR)
+        token = token_path(self.honest.directory, CallerRole.ADMINISTRATOR)
         return run([*arguments, "--node", self.honest.url, "--token-file", str(token)])
 
     def say(self, *bodies: Body, size: int | None = None, root: bytes = bytes(32)) -> list[Body]:

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from protocol.errors import Code
+from protocol.fields import days_later
 
 NEVER: Final = "9999-12-31"
 SOURCE_STEP: Final = 4
 DESTINATION_STEP: Final = 3
 FEE: Final = 1
 CREDIT_DAYS: Final = 3
+BACK_DAYS: Final = 14
 
 
 class Point(NamedTuple):
@@ -149,16 +151,23 @@ class Model:
             raise SaysNo(Code.HOLD_TOO_SMALL)
         held.points = sorted(held.points)[amount:]
         if final:
-            self.give_back(held)
+            self.give_back(held, day=now[:10])
 
     def release(self, hold: str, *, expired: bool, now: str) -> None:
         held = self.own_hold(hold)
         if expired and (held.expires_at is None or held.expires_at > now):
             raise SaysNo(Code.HOLD_NOT_EXPIRED)
-        self.give_back(held)
+        self.give_back(held, day=now[:10])
 
-    def give_back(self, held: Hold) -> None:
-        self.pockets[held.account].points += held.points
+    def give_back(self, held: Hold, *, day: str) -> None:
+        """Give points back; those whose last day has passed meanwhile can be spent for two weeks more."""
+        self.births += 1
+        late = list(dict.fromkeys(point for point in sorted(held.points) if point.last_day < day))
+        back = days_later(day, days=BACK_DAYS)
+        self.pockets[held.account].points += [
+            point._replace(last_day=back, born=self.births, rank=late.index(point)) if point in late else point
+            for point in held.points
+        ]
         held.points = []
 
     def order(self, conversion: str, account: str, amount: int, *, day: str, accept_by: str) -> None:
@@ -197,7 +206,7 @@ class Model:
         self.claimed += asked.steps
         return "credited"
 
-    def conclude(self, name: str, outcome: str) -> None:
+    def conclude(self, name: str, outcome: str, *, day: str) -> None:
         """Act on the destination's decision, once."""
         conversion, hold = self.outgoing[name], self.holds[name]
         if conversion.state != "held":
@@ -210,4 +219,4 @@ class Model:
             hold.points = []
         else:
             conversion.state = "released"
-            self.give_back(hold)
+            self.give_back(hold, day=day)

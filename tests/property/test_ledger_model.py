@@ -218,7 +218,8 @@ class Partners(RuleBasedStateMachine):
         source = 1 - side if asks else side
         name = next(one for one in self.models[source].outgoing if uuid(one) == body.id)
         if not asks:
-            self.models[side].conclude(name, "credited" if isinstance(body, Fulfil) else "refused")
+            outcome = "credited" if isinstance(body, Fulfil) else "refused"
+            self.models[side].conclude(name, outcome, day=self.today())
             return
         answer = self.ledgers[side].body(sealed)
         if self.decide(side, name, body) == "credited":

@@ -14,7 +14,7 @@ import msgspec
 from node.api.app import create_app
 from node.app.directory import Created, create_node_directory
 from node.app.open import PortOverrides, open_node
-from node.ports import TransportFailed, Witnesses
+from node.ports import HookFailed, Hooks, LinkReply, TransportFailed, Witnesses
 from node.services.credentials import CallerRole
 from node.services.node import Node
 from node.store.columns import METADATA
@@ -52,6 +52,23 @@ class NoTransport:
         raise TransportFailed("nobody is there")
 
 
+class NoLinks:
+    """Partners of whom none answers an exchange."""
+
+    def exchange(self, url: str, request: bytes) -> LinkReply:
+        raise TransportFailed("nobody is there")
+
+
+class NoHooks:
+    """Receivers of whom any may be named, and none takes anything."""
+
+    def check(self, url: str) -> None:
+        """Look nobody up."""
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+        raise HookFailed("nobody is there", reached=False)
+
+
 @dataclass
 class KeptPapers:
     """Takes every document, unless told to fail."""
@@ -78,7 +95,7 @@ class Api:
     runner: asyncio.Runner
     client: httpx.AsyncClient
 
-    def token(self, role: CallerRole = CallerRole.OPERATOR) -> str:
+    def token(self, role: CallerRole = CallerRole.ADMINISTRATOR) -> str:
         """Return the token that was made with the node."""
         return self.created.tokens[role].read_text().strip()
 
@@ -90,7 +107,7 @@ class Api:
         body: object = None,
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-        role: CallerRole | None = CallerRole.OPERATOR,
+        role: CallerRole | None = CallerRole.ADMINISTRATOR,
     ) -> httpx.Response:
         """Send a request and return its answer."""
         sent = {} if role is None else {"authorization": f"Bearer {self.token(role)}"}
@@ -99,11 +116,11 @@ class Api:
         request = self.client.request(method, path, content=content, headers={**sent, **(headers or {})})
         return self.runner.run(request)
 
-    def post(self, path: str, body: object, *, role: CallerRole = CallerRole.OPERATOR) -> httpx.Response:
+    def post(self, path: str, body: object, *, role: CallerRole = CallerRole.ADMINISTRATOR) -> httpx.Response:
         """Send a POST."""
         return self.call("POST", path, body=body, role=role)
 
-    def get(self, path: str, *, role: CallerRole = CallerRole.OPERATOR) -> httpx.Response:
+    def get(self, path: str, *, role: CallerRole = CallerRole.ADMINISTRATOR) -> httpx.Response:
         """Send a GET."""
         return self.call("GET", path, role=role)
 
@@ -134,6 +151,7 @@ def api_of(
     *,
     settings: Mapping[str, object] | None = None,
     witnesses: Witnesses | None = None,
+    hooks: Hooks | None = None,
 ) -> Iterator[Api]:
     """Lend the application of a new node of Aurora in `directory`, which must not exist yet."""
     clock, randomness, papers = FakeClock(), SeededRandomness("api"), KeptPapers()
@@ -149,7 +167,13 @@ def api_of(
         randomness=randomness,
     )
     ports = PortOverrides(
-        clock=clock, randomness=randomness, transport=NoTransport(), papers=papers, witnesses=witnesses
+        clock=clock,
+        randomness=randomness,
+        transport=NoTransport(),
+        papers=papers,
+        witnesses=witnesses,
+        hooks=hooks or NoHooks(),
+        links=NoLinks(),
     )
     with (
         open_node(directory, ports=ports) as opened,

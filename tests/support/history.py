@@ -3,12 +3,16 @@
 from functools import cache
 
 from protocol.agreement import Fee, MemberLimits
+from protocol.appeal_entries import AppealOutcome
 from protocol.entries import AnyEntry, Sealed
 from protocol.fields import later
 from protocol.identifiers import Account
 from protocol.ledger import commands, names
 from protocol.messages import Succeeded
 from protocol.points import Step
+from tests.support.appeals import appeal, rule, say
+from tests.support.approving import adjust_points
+from tests.support.departing import departed, import_balances
 from tests.support.documents import (
     COPPER,
     YESTERDAY,
@@ -19,7 +23,9 @@ from tests.support.documents import (
     signed_agreement,
     uuid,
 )
+from tests.support.governing import live_under_terms
 from tests.support.keys import resume, rotate, suspend, take_log_key
+from tests.support.leaving import forget_a_member
 from tests.support.ledger import (
     MemoryLedger,
     Pair,
@@ -34,6 +40,7 @@ from tests.support.ledger import (
     pair_of,
     receive,
 )
+from tests.support.lots import lose_and_return
 from tests.support.settled import settle_windows
 from tests.support.succession import begin, end, give_back, succeed, take_back, take_succession, waive
 
@@ -50,8 +57,14 @@ def history() -> Pair:
     there = direction(fee=FEE, member_limits=LIMITS, promotions=(march,))
     pair = pair_of(signed=signed_agreement(agreement(there=there)))
     _own_points(pair.source, pair.sender)
+    live_under_terms(pair.source)
     _conversions(pair)
+    for ledger in (pair.source, pair.destination):
+        import_balances(ledger)
     settle_windows(pair)
+    lose_and_return(pair.source)
+    adjust_points(pair.source, pair.sender)
+    forget_a_member(pair)
     return pair
 
 
@@ -87,7 +100,7 @@ def succession() -> tuple[MemoryLedger, MemoryLedger]:
 def examples() -> dict[str, Sealed]:
     """Return an entry of each kind by its tag, from one log or another."""
     pair = history()
-    ledgers = (*succession(), pair.source, pair.destination)
+    ledgers = (departed().source, *succession(), pair.source, pair.destination)
     found = {tag_of(sealed.entry): sealed for ledger in ledgers for sealed in ledger.sealed}
     return dict(sorted(found.items()))
 
@@ -115,6 +128,9 @@ def _own_points(ledger: MemoryLedger, account: Account) -> None:
     ledger.advance(seconds=60)
     expired = uuid("hold expire")
     ledger.execute(commands.ReleaseHold(id=names.expired_id(expired), hold=expired, expired=True))
+    appeal(ledger, account, about=uuid("redeem"))
+    say(ledger, asks=True)
+    rule(ledger, AppealOutcome.REJECTED)
     closing = open_holder(ledger, "eve")
     ledger.execute(commands.CloseAccount(id=uuid("close"), account=closing))
 

@@ -20,9 +20,11 @@ from protocol.fields import later
 from protocol.identifiers import Account, Alias, Asset, Digest, Id, Ledger, holder_account
 from protocol.ledger import commands, names, rules
 from protocol.ledger.moment import Moment
+from protocol.ledger.programs import terms_of
 from protocol.ledger.state import ACCOUNTS, HEAD, HOLDS, LOTS, ONLY, TABLES, AccountRecord, Head, HoldRecord, Lot
 from protocol.ledger.view import Overlay
-from protocol.messages import Body, Cancel, End, Fulfil, Prepare, Reject
+from protocol.messages import Body, Cancel, End, Fulfil, Prepare, Reject, Unlink
+from protocol.program import day_of
 from tests.support.documents import (
     AURORA,
     BLUEBIRD,
@@ -139,7 +141,7 @@ class MemoryLedger:
     def _moment(self) -> Moment:
         last = self.head.time
         time = max(self.wall, later(last, microseconds=1)) if last else self.wall
-        return Moment(time=time, today=time[:10])
+        return Moment(time=time, today=day_of(terms_of(self.state), time))
 
     def _place(self, draft: AnyEntry, moment: Moment) -> Sealed:
         nonce = self._random.randbytes(16).hex()
@@ -375,6 +377,9 @@ def command_of(body: Body) -> commands.AnyCommand:
         case End():
             identifier = names.ended_id(body.agreement, body.sender)
             return commands.TakeEnd(id=identifier, request=cited, end=body, digest=cited)
+        case Unlink():
+            identifier = names.unlinked_id(body.issuer, body.alias, by=body.sender, reason=body.reason)
+            return commands.TakeUnlink(id=identifier, request=cited, unlink=body, digest=cited)
         case _:
             raise AssertionError(f"no command answers a {type(body).__name__}")
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -122,10 +122,10 @@ def initialise(binaries: Path, directory: Path) -> None:
         raise ServerUnavailableError(f"initdb failed: {made.stderr}")
 
 
-def start(binaries: Path, directory: Path) -> subprocess.Popen[bytes]:
-    """Start the server as a child of this process."""
+def start(binaries: Path, directory: Path, more: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """Start the server as a child of this process, with `more` settings than the usual ones."""
     command = [*launcher(), str(binaries / "postgres"), "-D", str(directory / "data"), "-k", str(directory)]
-    settings = [word for setting in SETTINGS for word in ("-c", setting)]
+    settings = [word for setting in (*SETTINGS, *more) for word in ("-c", setting)]
     with (directory / "log").open("wb") as log:
         return subprocess.Popen(
             [*command, *settings],

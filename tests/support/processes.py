@@ -250,7 +250,7 @@ def _create(directory: Path, side: Side, port: int, *, witnesses: bool) -> Brand
     )
     keyring = read_keyring(made.directory)
     own = Side(ledger=side.ledger, points=side.points, signing_keys={role: keyring.key(role) for role in Role})
-    token = token_path(directory, CallerRole.OPERATOR).read_text().strip()
+    token = token_path(directory, CallerRole.ADMINISTRATOR).read_text().strip()
     # A connection to a node that is killed is of no further use, and plain HTTP needs no certificates.
     client = httpx.Client(
         base_url=f"http://{HOST}:{port}",

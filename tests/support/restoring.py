@@ -17,7 +17,7 @@ from uuid import UUID
 
 import msgspec
 
-from node.cli.api_client import NodeClient, NodeUnreachable, RequestRefused
+from node.client import NodeClient, NodeUnreachable, RequestRefused
 from node.workers.keep_state import read_state
 from protocol.encoding import JsonValue
 from scripts.alliance.alliance import AUDITOR, OPERATOR, Alliance, running_alliance

@@ -98,7 +98,7 @@ class Stage:
     def call(self, path: str, body: object, *, url: str = BRAND_URL) -> Json:
         """Return the answer to a POST that must succeed."""
         directory = (self.brand if url == BRAND_URL else self.sandbox).directory
-        token = token_path(directory, CallerRole.OPERATOR).read_text().strip()
+        token = token_path(directory, CallerRole.ADMINISTRATOR).read_text().strip()
         headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
         response = self.web.request(url, path, content=json.dumps(body).encode(), headers=headers)
         assert response.is_success, response.text

@@ -7,8 +7,12 @@ import msgspec
 
 from protocol import fields
 from protocol.agreement import KeyText, SignatureText
+from protocol.appeal_entries import AppealOutcome, AppealParty
+from protocol.import_entries import OriginField
 from protocol.keys import Role
+from protocol.point_entries import Expiry
 from protocol.points import Amount, Natural, Signed
+from protocol.program_entries import DeclinedBy
 
 NAMES: Final[dict[str, object]] = {
     "ledger": fields.LedgerField,
@@ -23,6 +27,7 @@ NAMES: Final[dict[str, object]] = {
     "date": fields.DateField,
     "reason": fields.ReasonField,
     "text": fields.TextField,
+    "origin": OriginField,
     "amount": Amount,
     "natural": Natural,
     "signed": Signed,
@@ -30,6 +35,10 @@ NAMES: Final[dict[str, object]] = {
     "signature": SignatureText,
     "`log`, `witness`, `channel` or `approval`": Role,
     "`https`, `answers` or `files`": Annotated[str, msgspec.Meta(pattern=r"^(?:https|answers|files)\Z")],
+    "`never`, `fixed`, `rolling` or `named`": Expiry,
+    "`recipient`, `sender` or `time`": DeclinedBy,
+    "`holder` or `program`": AppealParty,
+    "`upheld`, `rejected` or `withdrawn`": AppealOutcome,
     "body": msgspec.Raw,
 }
 

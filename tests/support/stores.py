@@ -15,6 +15,7 @@ from node.store.columns import METADATA
 from node.store.database import Database
 from node.store.rows import PutMetadata, ReceivedBody, ReceivedEnvelope, SentBody, Write
 from protocol.agreement import Agreement, MemberLimits
+from protocol.appeal_entries import AppealOutcome
 from protocol.audit.known import PartnerKeys
 from protocol.entries import body_of
 from protocol.envelope import encode_envelope
@@ -24,6 +25,8 @@ from protocol.ledger.view import Need, Overlay
 from protocol.limits import ENVELOPE_FRAMES_MAX
 from protocol.messages import conversion_of, decode_body, encode_body, kind_of
 from protocol.points import Step
+from tests.support.appeals import appeal, rule, say
+from tests.support.approving import adjust_points
 from tests.support.audits import Half, hand_over
 from tests.support.documents import (
     AURORA,
@@ -42,6 +45,7 @@ from tests.support.documents import (
     uuid,
 )
 from tests.support.evidence import EVERY_KIND
+from tests.support.governing import live_under_terms
 from tests.support.ledger import convert as convert_at_once
 from tests.support.ledger import pair_of
 from tests.support.nodes import ANN, Alliance, LocalNode, alliance, cancel, convert, make_alliance
@@ -129,6 +133,12 @@ def make_settled_store(path: Path) -> None:
     for name in ("one", "two"):
         convert_at_once(pair.source, pair.destination, pair.sender, 1_200, name=name)
     convert_at_once(pair.destination, pair.source, pair.receiver, 250, name="back")
+    live_under_terms(pair.source)
+    appeal(pair.source, pair.sender, about=uuid("one"))
+    say(pair.source, asks=True)
+    appeal(pair.source, pair.sender, name="another")
+    rule(pair.source, AppealOutcome.UPHELD, name="another")
+    adjust_points(pair.source, pair.sender)
     close_both(pair.source, pair.destination, 1)
     agree(pair.source, pair.destination, 1)
     settle(pair, 1)

@@ -9,7 +9,7 @@ from protocol.entries import Sealed, body_of, unseal
 from protocol.identifiers import Digest, Id, Ledger, successor_of
 from protocol.ledger import commands, names, rules, settling
 from protocol.ledger.recovery import recover_command
-from protocol.ledger.state import AGREEMENTS, IDS, LEDGER, LINES, ONLY, OUT, LedgerRecord
+from protocol.ledger.state import AGREEMENTS, ALIASES, IDS, ISSUED_LINKS, LEDGER, LINES, ONLY, OUT, LedgerRecord
 from protocol.merkle import Hash, root_of
 from protocol.messages import (
     Cancel,
@@ -20,6 +20,7 @@ from protocol.messages import (
     Reject,
     StatementSigned,
     Succeeded,
+    Unlink,
     receiver_of,
 )
 from protocol.recovery_entries import SeenCheckpoint
@@ -159,6 +160,13 @@ def give_back(lost: MemoryLedger, size: int, partner: MemoryLedger) -> list[Word
     return [word for _, word in sorted(found, key=lambda each: each[0])]
 
 
+def _is_linked(ledger: MemoryLedger, unlink: Unlink) -> bool:
+    key = (unlink.sender, unlink.alias)
+    if unlink.issuer == ledger.name:
+        return ledger.state.get(ISSUED_LINKS, key) is not None
+    return ledger.state.get(ALIASES, key) is not None
+
+
 def take_back(ledger: MemoryLedger, partner: MemoryLedger, words: Sequence[Word]) -> list[EntryBody]:
     """Let a successor take in what `partner` gives back, and return what it may decide only when all have done so."""
     waiting: list[EntryBody] = []
@@ -169,6 +177,8 @@ def take_back(ledger: MemoryLedger, partner: MemoryLedger, words: Sequence[Word]
             waiting.append(word.body)
         elif isinstance(word.body, Fulfil) and _concluded(ledger, word.body.id):
             continue  # The partner has refused, too, what it credited: the first word heard counts.
+        elif isinstance(word.body, Unlink) and not _is_linked(ledger, word.body):
+            continue  # The gap took the link with it: a node refuses the word, and goes on.
         else:
             ledger.execute(settling.command_for(word.body, word.digest) or command_of(word.body))
     return waiting

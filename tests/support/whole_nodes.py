@@ -21,7 +21,8 @@ from node.api.peer import PARCEL_TYPE
 from node.app.directory import STATE_NAME, Created, create_node_directory
 from node.app.open import OpenedNode, PortOverrides, open_node
 from node.peers.http import ENVELOPES_PATH
-from node.ports import TransportFailed
+from node.peers.links import LINKS_PATH
+from node.ports import LinkReply, TransportFailed
 from node.services.credentials import CallerRole
 from node.services.node import Node
 from node.workers.close_windows import CloseWindows
@@ -89,6 +90,19 @@ class Loopback:
         return response.content
 
 
+@dataclass(frozen=True)
+class LoopbackLinks:
+    """Exchanges codes for links between the applications of this process."""
+
+    network: Loopback
+
+    def exchange(self, url: str, request: bytes) -> LinkReply:
+        client = self.network.clients[httpx.URL(url).host]
+        asked = client.post(f"{url}{LINKS_PATH}", content=request, headers={"content-type": JSON})
+        response = self.network.loop.run(asked)
+        return LinkReply(status=response.status_code, body=response.content)
+
+
 @dataclass(kw_only=True)
 class WholeNode:
     """A brand's node as `serve` composes it, its workers included, and a client of its application."""
@@ -154,7 +168,7 @@ class WholeNode:
     def _call(
         self, method: str, path: str, *, content: bytes | None = None, params: Mapping[str, str | int] | None = None
     ) -> bytes:
-        token = self.created.tokens[CallerRole.OPERATOR].read_text().strip()
+        token = self.created.tokens[CallerRole.ADMINISTRATOR].read_text().strip()
         headers = {"authorization": f"Bearer {token}", "content-type": JSON}
         request = self.client.request(method, path, content=content, params=params, headers=headers)
         response = self.loop.run(request)
@@ -216,7 +230,14 @@ def street(
                 clock=clock,
                 randomness=randomness,
             )
-            ports = PortOverrides(clock=clock, randomness=randomness, transport=network, papers=network, logs=network)
+            ports = PortOverrides(
+                clock=clock,
+                randomness=randomness,
+                transport=network,
+                papers=network,
+                logs=network,
+                links=LoopbackLinks(network),
+            )
             opened = stack.enter_context(open_node(created.directory, ports=ports))
             transport = httpx.ASGITransport(create_app(opened.node))
             client = httpx.AsyncClient(transport=transport, base_url=f"https://{brand.program}", timeout=60)

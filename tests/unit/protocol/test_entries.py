@@ -44,10 +44,15 @@ EXAMPLES = examples()
 
 NULLABLE: dict[str, set[str]] = {
     "genesis": {"predecessor"},
-    "points_issued": {"expires_on", "metadata"},
+    "points_issued": {"expires_on", "spendable_on", "metadata"},
+    "points_reversed": {"metadata"},
     "points_redeemed": {"metadata"},
     "points_transferred": {"metadata"},
     "hold_placed": {"expires_at", "metadata"},
+    "appeal_opened": {"about", "metadata"},
+    "appeal_decided": {"metadata"},
+    "action_proposed": {"action.appeal", "action.expires_on", "metadata"},
+    "points_adjusted": {"appeal", "expires_on"},
     "agreement_entered": {
         "signed.agreement.supersedes",
         "signed.agreement.valid_until",
@@ -68,6 +73,9 @@ NULLABLE: dict[str, set[str]] = {
         "signed.agreement.directions.0.promotions.0.budget_points",
     },
     "agreement_ended": {"notice", "partner_entry"},
+    "balance_imported": {"expires_on"},
+    "partner_ended": {"statement", "partner_checkpoint"},
+    "link_revoked": {"notice", "partner_entry"},
     "conversion_held": {"promotion", "refund_of"},
     "conversion_captured": {"expires_on"},
     "conversion_released": {"cancel"},
@@ -75,6 +83,8 @@ NULLABLE: dict[str, set[str]] = {
     "conversion_refused": {"cancel"},
     "recovery_begun": {"seen"},
     "recovered": {"account", "prepare", "prepare.promotion", "prepare.refund_of", "body.expires_on"},
+    "program_set": {"terms.transfers.review_above", "terms.limits.0.partner", "terms.limits.1.partner"},
+    "transfer_offered": {"metadata"},
     "statement_proposed": {"signed.statement.payer", "signed.statement.previous"},
     "statement_agreed": {"signed.statement.payer", "signed.statement.previous"},
 }

@@ -22,9 +22,10 @@ from protocol.messages import (
 )
 from tests.support import documents
 from tests.support.documents import AURORA, BLUEBIRD, CONVERSION, COPPER, NETWORK, every_body, prepare
+from tests.support.leaving import unlink
 from tests.support.mutations import canonical, dotted, field_changes, liberties, nulled, parsed, paths, replaced
 
-BODIES = {type(body).__name__.lower(): body for body in every_body()}
+BODIES = {type(body).__name__.lower(): body for body in (*every_body(), unlink())}
 
 NULLABLE: dict[str, set[str]] = {
     "prepare": {"promotion", "refund_of"},
@@ -60,6 +61,8 @@ WRONG_VALUES: dict[str, list[str | int]] = {
     "expires_on": ["2026-02-29", "2026-3-1"],
     "given_at": ["2026-03-01"],
     "ends_at": ["2026-03-32T00:00:00.000000Z"],
+    "issuer": ["aurora.example"],
+    "revoked_at": ["2026-03-01"],
     "reason": ["", "Expired", "a" * 65, "two words"],
     "window": [0, INTEGER_MAX + 1],
     "dec_seq": [0, -1],

@@ -8,8 +8,8 @@ from typing import Final
 import msgspec
 import pytest
 
-from node.cli.answers import AccountState, ConversionState
-from node.cli.api_client import NodeUnreachable
+from node.client import NodeUnreachable
+from node.client.answers import AccountState, ConversionState
 from protocol.audit.figures import RollForward
 from protocol.audit.findings import Verdict
 from protocol.audit.matching import DirectionReport

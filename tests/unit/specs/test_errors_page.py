@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TypeAlias
 
+from node.services.refusals import NodeCode
 from protocol.errors import Code, CouldNotCheck, ProtocolError
 from tests.support.pages import Table, code, table
 
@@ -10,6 +11,7 @@ Coded: TypeAlias = ProtocolError | CouldNotCheck
 FORMATS = table("errors", "1. Formats")
 REFUSALS = table("errors", "2. Refusals")
 CHECKS = table("errors", "3. Could not check")
+OWN = table("errors", "4. The node's own")
 
 
 def codes(listing: Table) -> list[str]:
@@ -36,7 +38,11 @@ def test_what_could_not_be_checked_is_listed() -> None:
     assert codes(CHECKS) == [error.code for error in classes(CouldNotCheck)]
 
 
+def test_every_code_of_a_node_is_listed() -> None:
+    assert codes(OWN) == sorted(code.value for code in NodeCode)
+
+
 def test_every_code_has_a_meaning_and_a_remedy() -> None:
-    for row in (*FORMATS, *REFUSALS, *CHECKS):
+    for row in (*FORMATS, *REFUSALS, *CHECKS, *OWN):
         assert row["meaning"]
         assert row["what to do"]

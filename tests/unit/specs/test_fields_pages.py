@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from protocol import agreement, documents, envelope, messages
+from protocol import agreement, consent, documents, envelope, messages, program
 from protocol.points import Step
 from tests.support.pages import code, table, tables
 from tests.support.schemas import schema
@@ -38,7 +38,11 @@ PAPERS: dict[tuple[str, str], type[msgspec.Struct]] = {
     ("partners", "1. Introduction"): documents.Introduction,
     ("partners", "2. Invitation"): documents.Invitation,
     ("links", "1. AccountLink"): documents.AccountLink,
+    ("links", "LinkLimits"): documents.LinkLimits,
     ("links", "2. SignedLink"): documents.SignedLink,
+    ("links", "LinkTerms"): program.LinkTerms,
+    ("links", "LinkExchange"): consent.LinkExchange,
+    ("links", "SignedExchange"): consent.SignedExchange,
 }
 PAGES: dict[tuple[str, str], type[msgspec.Struct]] = {
     **{("agreement", heading): struct for heading, struct in AGREEMENT.items()},
@@ -52,6 +56,8 @@ MEANT = {
     ("note or null", "string or null"),
     ("list of Signature", "list of DsseSignature"),
     ("Sighting", "body"),
+    ("LinkLimits or absent", "LinkLimits or <class 'msgspec.UnsetType'>"),
+    ("UnlinkReason", "<enum 'UnlinkReason'>"),
 }
 """What a page says where the code's type says less, or has a longer name."""
 
@@ -65,6 +71,7 @@ BODIES: dict[str, type[msgspec.Struct]] = {
 }
 ALONE: dict[str, type[msgspec.Struct]] = {
     "end": messages.End,
+    "unlink": messages.Unlink,
     "hello": messages.Hello,
     "returned": messages.Returned,
     "returned_agreement": messages.ReturnedAgreement,

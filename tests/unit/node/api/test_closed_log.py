@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from node.services.api_keys import KeyRequest
 from node.services.credentials import CallerRole
 from node.services.log_access import CHARACTERS_MAX, VALID_SECONDS
 from protocol.fields import format_time
@@ -57,12 +58,19 @@ def test_strangers_and_programmes_learn_nothing(closed: Api, path: str) -> None:
 
 @pytest.mark.parametrize("path", CLOSED[:2])
 def test_auditors_and_partners_read_it_and_no_cache_shares_it(closed: Api, path: str) -> None:
-    for role in (CallerRole.AUDITOR, CallerRole.OPERATOR):
+    for role in (CallerRole.AUDITOR, CallerRole.ADMINISTRATOR):
         found = closed.get(path, role=role)
         assert found.status_code == 200
         assert found.headers["cache-control"].startswith("private, ")
     assert asked(closed, path, pass_of(closed)) == 200
     assert asked(closed, path, pass_of(closed).replace("Tallystick", "tallystick")) == 200
+
+
+def test_a_partners_own_systems_read_it_with_a_key_of_theirs(closed: Api) -> None:
+    request = KeyRequest(role=CallerRole.PARTNER, name="their monitor", partner=BLUEBIRD.ledger)
+    token = closed.node.credentials.make(request, by=None).result().token
+    assert asked(closed, CLOSED[0], f"Bearer {token}") == 200
+    assert asked(closed, "/v1/entries", f"Bearer {token}") == 403
 
 
 @pytest.mark.parametrize("path", [CLOSED[2], *EARLIER])

@@ -13,7 +13,7 @@ from tests.support.api import ANN, Api
 
 def scope_of(api: Api, path: str) -> Scope:
     headers = {
-        "authorization": f"Bearer {api.token(CallerRole.OPERATOR)}",
+        "authorization": f"Bearer {api.token(CallerRole.ADMINISTRATOR)}",
         "content-type": "application/json",
         "content-length": "100",
     }

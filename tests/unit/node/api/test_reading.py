@@ -40,8 +40,10 @@ def test_an_account_shows_its_lots_in_the_order_of_their_use(api: Api) -> None:
         "status": "open",
         "posted": 17,
         "held": 2,
+        "pending": 0,
         "available": 15,
         "next_expiry": {"date": "2026-06-30", "amount": 3},
+        "next_pending": None,
         "open_conversions": 0,
     }
 

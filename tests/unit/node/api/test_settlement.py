@@ -47,7 +47,7 @@ class Served:
         self._runner = runner
 
     def call(
-        self, method: str, path: str, body: object = None, *, role: CallerRole = CallerRole.OPERATOR
+        self, method: str, path: str, body: object = None, *, role: CallerRole = CallerRole.ADMINISTRATOR
     ) -> httpx.Response:
         headers = {"authorization": f"Bearer {self.tokens[role]}"}
         return self._runner.run(self.client.request(method, path, json=body, headers=headers))

@@ -15,8 +15,9 @@ import httpx
 import pytest
 
 from node.app.directory import Created, create_node_directory
+from node.app.listening import AddressUnavailable
 from node.app.open import open_node
-from node.app.serve import AddressUnavailable, NodeServer, serve
+from node.app.serve import NodeServer, serve
 from node.services.credentials import CallerRole
 from tests.support.documents import uuid
 
@@ -50,7 +51,7 @@ def process_of(created: Created) -> Iterator[tuple[subprocess.Popen[str], httpx.
         try:
             assert process.stdout is not None
             url = process.stdout.readline().strip()
-            token = created.tokens[CallerRole.OPERATOR].read_text().strip()
+            token = created.tokens[CallerRole.ADMINISTRATOR].read_text().strip()
             headers = {"authorization": f"Bearer {token}"}
             with httpx.Client(base_url=url, headers=headers, timeout=SECONDS_MAX) as client:
                 yield process, client

@@ -20,13 +20,11 @@ from tests.support.documents import NOW
 def test_the_first_time_is_the_wall_time_or_just_after_the_last_entry(last: str, first: str) -> None:
     times = EntryTimes(now=datetime.fromisoformat(NOW), last=last)
     assert times.peek() == first
-    assert times.today == first[:10]
 
 
 def test_a_zone_is_only_a_way_of_writing() -> None:
     times = EntryTimes(now=datetime.fromisoformat("2026-03-02T01:00:00+13:00"), last="")
     assert times.peek() == NOW
-    assert times.today == "2026-03-01"
 
 
 def test_each_entry_takes_its_own_microsecond() -> None:

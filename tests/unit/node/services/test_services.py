@@ -7,14 +7,16 @@ from itertools import count
 
 import pytest
 
-from node.services.accounts import next_expiry
+from node.services.accounts import next_expiry, next_pending
 from node.services.answers import encode_answer
-from node.services.credentials import CallerRole, adopt_token, issue_credential
+from node.services.credentials import CallerRole
 from node.services.metadata import METADATA_BYTES_MAX, metadata_digest, metadata_row, pack_metadata
 from node.services.refusals import NodeRefusal
 from node.services.request_digest import RequestDigests
 from node.services.requests import IssueRequest, RedeemRequest, TransactionRequest, digest_request
+from node.services.tokens import adopt_token, issue_credential
 from protocol.identifiers import Account
+from protocol.ledger.lots import DatedLot
 from protocol.ledger.state import Lot
 from tests.support.documents import NOW, uuid
 from tests.support.keyrings import SeededRandomness
@@ -94,12 +96,21 @@ def test_metadata_is_bounded() -> None:
         assert refused.value.code == "request_invalid"
 
 
-def lots(*places: tuple[str | None, int]) -> list[Lot]:
+def lots(*places: tuple[str | None, int], spendable_on: str | None = None) -> list[DatedLot]:
     numbers = count()
-    return [
-        Lot(seq=next(numbers), part=0, origin="own", earned_on="2026-01-01", expires_on=day, remaining=remaining)
+    found = [
+        Lot(
+            seq=next(numbers),
+            part=0,
+            origin="own",
+            earned_on="2026-01-01",
+            expires_on=day,
+            remaining=remaining,
+            spendable_on=spendable_on,
+        )
         for day, remaining in places
     ]
+    return [(lot.expires_on, lot) for lot in found]
 
 
 def test_the_next_expiry_is_the_first_day_that_can_still_lose_points() -> None:
@@ -111,6 +122,15 @@ def test_the_next_expiry_is_the_first_day_that_can_still_lose_points() -> None:
     )
     assert found is not None
     assert (found.date, found.amount) == ("2026-03-01", 6)
+
+
+def test_the_next_pending_points_are_those_of_the_first_day_to_come() -> None:
+    assert next_pending(lots((None, 5)), today="2026-03-01") is None
+    assert next_pending(lots((None, 5), spendable_on="2026-03-01"), today="2026-03-01") is None
+    pending = lots((None, 5), spendable_on="2026-03-09") + lots((None, 2), (None, 1), spendable_on="2026-03-02")
+    found = next_pending(pending, today="2026-03-01")
+    assert found is not None
+    assert (found.date, found.amount) == ("2026-03-02", 3)
 
 
 def test_an_answers_bytes_follow_its_fields() -> None:

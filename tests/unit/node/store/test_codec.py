@@ -11,10 +11,17 @@ from node.store.codec import codec_of
 from node.store.columns import METADATA, TableClass
 from node.store.dump import class_of, columns_of, expected_row, key_columns_of, tables_of
 from node.store.errors import StoreCorrupt
+from protocol.approval_entries import AgreementSigning, ConversionForcing, TermsSetting
 from protocol.conversion import DestinationState, SourceState
 from protocol.identifiers import Account, Id
 from protocol.ledger import state
+from protocol.ledger.appeal_records import AppealRecord, AppealState
+from protocol.ledger.approval_state import ActionRecord, ActionState
+from protocol.ledger.import_state import ImportRecord
+from protocol.ledger.lot_state import ReversibleRecord
+from protocol.ledger.program_state import LIMIT_USE, PROGRAM_TABLES, REVIEWS, LimitUse, ReviewRecord, ReviewState
 from protocol.ledger.state import TABLES, AccountRecord, AccountStatus, BalanceRecord, IdRecord, Lot, Table
+from protocol.program_entries import ConversionOrder
 from tests.support.documents import (
     ALIAS,
     AURORA,
@@ -27,7 +34,9 @@ from tests.support.documents import (
     USD,
     digest,
     signed_agreement,
+    uuid,
 )
+from tests.support.governing import TERMS
 from tests.support.history import history
 from tests.unit.node.store.recorder import ANN
 
@@ -70,6 +79,49 @@ def settled_rows() -> Iterator[tuple[Table[object, object], object, object]]:
     yield SETTLED[3], (BLUEBIRD.ledger, 2**53 - 1), state.WindowRecord()
 
 
+def governed_rows() -> Iterator[tuple[Table[object, object], object, object]]:
+    """Yield all rows of a program's terms that a ledger has in the end, and rows whose numbers are the largest."""
+    for family in cast("tuple[Table[object, object], ...]", PROGRAM_TABLES):
+        for key, record in history().source.state.rows(family):
+            yield family, key, record
+    most = LimitUse(day=TODAY, day_points=2**60, day_count=1, year="2026", year_points=10**30, year_count=2**53 - 1)
+    yield cast("Table[object, object]", LIMIT_USE), (BLUEBIRD.ledger, "convert_out"), most
+    order = ConversionOrder(destination=BLUEBIRD.ledger, amount=400, agreement=None)
+    waiting = ReviewRecord(
+        state=ReviewState.OPEN,
+        account=ANN,
+        screen="velocity",
+        digest=digest("screen"),
+        points=400,
+        order=order,
+        opened_at=NOW,
+        opened_seq=9,
+    )
+    yield cast("Table[object, object]", REVIEWS), CONVERSION, waiting
+
+
+def proposed_rows() -> Iterator[tuple[Table[object, object], object, object]]:
+    """Yield acts of every kind that two people answer for."""
+    family = cast("Table[object, object]", state.ACTIONS)
+    yield from ((family, key, record) for key, record in history().source.state.rows(state.ACTIONS))
+    actions = (
+        AgreementSigning(agreement=signed_agreement().agreement, forced=True),
+        ConversionForcing(conversion=CONVERSION, reason="partner_gone"),
+        TermsSetting(terms=TERMS, reason="order"),
+    )
+    for action in actions:
+        record = ActionRecord(
+            action=action,
+            state=ActionState.PROPOSED,
+            proposal=CONVERSION,
+            proposed_by="0a1b2c3d",
+            proposed_at=NOW,
+            proposed_seq=9,
+            expires_at=SOON,
+        )
+        yield family, CONVERSION, record
+
+
 SAMPLES: list[tuple[Table[object, object], object, object]] = [
     (cast("Table[object, object]", family), key, record)
     for family, key, record in (
@@ -96,6 +148,26 @@ SAMPLES: list[tuple[Table[object, object], object, object]] = [
         (state.BALANCES, (Account("issuance"), AURORA.points), BalanceRecord(amount=-(10**40))),
         (state.BALANCES, (Account("payable/bluebird.example/main"), USD), BalanceRecord(amount=0)),
         (state.LOTS, (ANN, 4, 1), Lot(seq=4, part=1, origin="own", earned_on=TODAY, expires_on=None, remaining=1)),
+        (
+            state.LOTS,
+            (ANN, 6, 0),
+            Lot(
+                seq=6,
+                part=0,
+                origin="own",
+                earned_on=TODAY,
+                expires_on=None,
+                remaining=2,
+                clock="24-month",
+                spendable_on=TODAY,
+            ),
+        ),
+        (state.REVERSIBLE, 4, ReversibleRecord(kind="issue", account=ANN, amount=9, remaining=0)),
+        (
+            state.REVERSIBLE,
+            5,
+            ReversibleRecord(kind="redemption", account=ANN, amount=2**53 - 1, remaining=2**53 - 1, pieces=(PIECE,)),
+        ),
         (state.LOTS, (ANN, 5, 0), Lot(seq=5, part=0, origin="x", earned_on=TODAY, expires_on=TODAY, remaining=9)),
         (
             state.HOLDS,
@@ -138,7 +210,11 @@ SAMPLES: list[tuple[Table[object, object], object, object]] = [
         ),
         (state.CURRENT, BLUEBIRD.ledger, state.CurrentAgreement(digest=digest("agreement"), number=4)),
         (state.ISSUED_LINKS, (BLUEBIRD.ledger, ALIAS), state.IssuedLink(account=ANN, issued_seq=5)),
-        (state.ACCEPTED_LINKS, (ANN, BLUEBIRD.ledger), state.AcceptedLink(alias=ALIAS, accepted_seq=6)),
+        (
+            state.ACCEPTED_LINKS,
+            (ANN, BLUEBIRD.ledger),
+            state.AcceptedLink(alias=ALIAS, accepted_seq=6, accepted_at=NOW),
+        ),
         (state.ALIASES, (BLUEBIRD.ledger, ALIAS), state.AliasRecord(account=ANN)),
         (state.OUTGOING, CONVERSION, OUTGOING),
         (
@@ -185,6 +261,43 @@ SAMPLES: list[tuple[Table[object, object], object, object]] = [
         ),
         (state.COUNTERS, BLUEBIRD.ledger, state.DecisionCounter(window=2, dec_seq=3)),
         *settled_rows(),
+        (
+            state.IMPORTS,
+            digest("file"),
+            ImportRecord(rows=2**53 - 1, points=2**53 - 1, day=TODAY, begun_seq=3, rows_done=1, points_done=0),
+        ),
+        *governed_rows(),
+        *proposed_rows(),
+        (
+            state.APPEALS,
+            CONVERSION,
+            AppealRecord(
+                account=ANN,
+                state=AppealState.UPHELD,
+                reason="points_missing",
+                about=CONVERSION,
+                deadline=TODAY,
+                opened_at=NOW,
+                opened_seq=4,
+                entries=(4, 2**53 - 1),
+                decided_seq=2**53 - 1,
+                adjustment=uuid("adjustment"),
+            ),
+        ),
+        (
+            state.APPEALS,
+            CONVERSION,
+            AppealRecord(
+                account=ANN,
+                state=AppealState.OPEN,
+                reason="other",
+                about=None,
+                deadline=TODAY,
+                opened_at=NOW,
+                opened_seq=4,
+                entries=(4,),
+            ),
+        ),
     )
 ]
 

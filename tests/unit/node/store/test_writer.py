@@ -38,6 +38,13 @@ def run_sql(url: str, statement: str) -> None:
         connection.execute(text(statement))
 
 
+OF_MEMBERS = (
+    "actions", "appeals", "imports", "limit_use", "merges", "program", "reservations", "reversible", "reviews",
+    "transfer_pairs", "transfers",
+)  # fmt: skip
+"""Tables that only the first of the two logs fills: what its members do, under its program's terms."""
+
+
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize("step", [1, 7, 1_000])
 def test_the_store_holds_the_state_that_the_log_leads_to(
@@ -45,7 +52,8 @@ def test_the_store_holds_the_state_that_the_log_leads_to(
 ) -> None:
     side, sealed = whole_logs()[which]
     state = write_log(writer, sealed, side=side, step=step).state
-    assert {family.name for family in TABLES} - rows_of(state).keys() <= {"promotion_use"}
+    empty = {family.name for family in TABLES} - rows_of(state).keys()
+    assert empty <= ({"promotion_use", *OF_MEMBERS} if which else {"promotion_use"})
     with database.snapshot() as snapshot:
         for family in TABLES:
             rows = [expected_row(family, key, record) for key, record in state.rows(family)]

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from node.services import expiry
+from node.workers import expire_points
 from node.workers.expire_holds import ExpireHolds
+from node.workers.expire_points import ExpirePoints
 from node.workers.keep_state import KeepState, StateFileInvalid, read_state, write_state
 from node.workers.runner import Runner
-from protocol.errors import TallystickError
+from protocol.errors import Code, Refusal, TallystickError
 from tests.support.api import ANN, Api, api_of, open_accounts, request_id
 
 
@@ -67,6 +70,75 @@ def test_a_store_that_fails_does_not_stop_the_worker(api: Api, monkeypatch: pyte
             ExpireHolds(api.node.points).step()
     ExpireHolds(api.node.points).step()
     assert api.read(path)["state"] == "closed"
+
+
+def expiring(api: Api, name: str, expires_on: str) -> None:
+    body = {"id": request_id(name), "type": "issue", "account": ANN, "amount": 5, "expires_on": expires_on}
+    api.done("/v1/transactions", body)
+
+
+def posted(api: Api) -> object:
+    return api.read(f"/v1/accounts/{ANN}")["posted"]
+
+
+def test_points_expire_once_a_day_a_little_at_a_time(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expiry, "STEP_LOTS_MAX", 1)
+    monkeypatch.setattr(expire_points, "STEPS_MAX", 2)
+    pauses: list[float] = []
+    worker = ExpirePoints(api.node.expiry, api.clock, sleep=pauses.append)
+    for number in range(3):
+        expiring(api, f"points {number}", "2026-03-01")
+    worker.step()
+    assert posted(api) == 10_015
+    expiring(api, "tomorrow's", "2026-03-02")
+    api.clock.advance(86_400)
+    worker.step()
+    assert posted(api) == 10_010
+    worker.step()
+    worker.step()
+    assert posted(api) == 10_005
+    assert pauses
+    before = api.rows()
+    worker.step()
+    assert api.rows() == before
+    api.clock.advance(86_400)
+    worker.step()
+    assert posted(api) == 10_000
+
+
+def test_a_slow_commit_is_followed_by_a_smaller_one(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    run = api.node.expiry.run
+
+    def slow(as_of: str | None, after: str | None, *, lots_max: int) -> expiry.ExpiryStep:
+        asked.append(lots_max)
+        api.clock.advance(1.0 if len(asked) < 5 else 0.0)
+        return run(as_of, after, lots_max=lots_max)
+
+    for number in range(70):
+        expiring(api, f"points {number}", "2026-03-01")
+    api.clock.advance(86_400)
+    monkeypatch.setattr(api.node.expiry, "run", slow)
+    pauses: list[float] = []
+    ExpirePoints(api.node.expiry, api.clock, sleep=pauses.append).step()
+    assert asked == [32, 16, 8, 4, 4, 8]
+    assert pauses == [1.0, 1.0, 1.0, 1.0, expire_points.PAUSE_SECONDS]
+    assert posted(api) == 10_000
+
+
+def test_what_cannot_be_posted_now_is_posted_later(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_day: str, _after: str | None, *, lots_max: int) -> None:
+        raise Refusal(Code.RECOVERING, "not now")
+
+    expiring(api, "points", "2026-03-01")
+    api.clock.advance(86_400)
+    worker = ExpirePoints(api.node.expiry, api.clock)
+    with monkeypatch.context() as patched:
+        patched.setattr(api.node.expiry, "run", refuse)
+        worker.step()
+    assert posted(api) == 10_005
+    worker.step()
+    assert posted(api) == 10_000
 
 
 def test_the_state_file_follows_the_newest_checkpoint(api: Api, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from functools import cache
 
 import pytest
 
+from protocol.approval_entries import ConversionForcing
 from protocol.audit.days import DayBook, day_of
 from protocol.audit.findings import Findings
 from protocol.audit.log import LogAudit, audit_log
@@ -23,6 +24,7 @@ from protocol.ledger.view import Overlay
 from protocol.merkle import leaf_hash, root_of, verify_inclusion
 from protocol.points import Step
 from tests.support import history
+from tests.support.approving import AGENT, MANAGER, adjust, adjustment, want
 from tests.support.audits import Alliance, MemorySource, alliance, busy_alliance, files_of, verifier_of
 from tests.support.documents import (
     AURORA,
@@ -33,6 +35,7 @@ from tests.support.documents import (
     log_key,
     promotion,
     signed_agreement,
+    uuid,
 )
 from tests.support.keys import rotate, take_log_key
 from tests.support.ledger import (
@@ -40,10 +43,12 @@ from tests.support.ledger import (
     add_partner,
     convert,
     enter,
+    force,
     issue,
     link,
     new_ledger,
     open_holder,
+    order,
     pair_of,
 )
 from tests.support.settled_logs import agreed, paid, reconciled, say, settled_alliance
@@ -237,6 +242,26 @@ def test_the_registers_say_who_and_why() -> None:
     ]
     assert {row.kind for row in found[Register.ADJUSTMENTS]} >= {"statement_agreed"}
     assert all(row.seq == pair.source.sealed[row.seq].entry.seq for listed in found.values() for row in listed)
+
+
+def test_the_register_of_adjustments_names_both_people() -> None:
+    ledger = new_ledger(AURORA)
+    account = open_holder(ledger, "ann")
+    want(ledger, adjustment(account, 50))
+    adjust(ledger)
+    (row,) = rows(ledger, Register.ADJUSTMENTS)
+    assert (row.amount, row.asset, row.why) == ("-50", AURORA.points, "goodwill")
+    assert row.who == f"proposed by {AGENT}, approved by {MANAGER}"
+
+
+def test_the_register_of_forced_acts_names_both_people_where_there_were_two() -> None:
+    pair = pair_of()
+    order(pair.source, pair.destination.name, pair.sender, 400)
+    action = ConversionForcing(conversion=uuid("conversion"), reason="partner_gone")
+    want(pair.source, action, entry=uuid("force conversion"))
+    force(pair.source)
+    (row,) = rows(pair.source, Register.FORCED)
+    assert row.who == f"proposed by {AGENT}, approved by {MANAGER}"
 
 
 def test_the_registers_of_a_successor_tell_what_was_lost_and_given_back() -> None:

@@ -64,14 +64,15 @@ def test_a_release_returns_the_pieces_to_their_lots() -> None:
     assert (ledger.hold(HOLD).remaining, ledger.hold(HOLD).pieces) == (0, ())
 
 
-def test_a_release_may_return_points_that_expired_meanwhile() -> None:
+def test_a_release_returns_points_whose_day_has_passed_for_a_while() -> None:
     ledger = with_points((10, "2026-03-01"))
-    place(ledger, 10)
+    place(ledger, 6)
     ledger.advance(days=1)
     release(ledger)
-    assert ledger.lots(ANN) == [("2026-03-01", 10)]
+    assert ledger.lots(ANN) == [("2026-03-01", 4), ("2026-03-16", 6)]
     with refused(Code.INSUFFICIENT_POINTS, ledger):
-        place(ledger, 1, name="again")
+        place(ledger, 7, name="again")
+    place(ledger, 6, name="again")
 
 
 def test_captures_in_part_leave_the_rest_on_hold() -> None:

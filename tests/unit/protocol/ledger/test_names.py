@@ -11,7 +11,15 @@ from tests.support.ledger import new_ledger, refused
 
 CHOSEN = {
     "account_closed",
+    "account_erased",
     "account_opened",
+    "action_approved",
+    "action_proposed",
+    "action_refused",
+    "points_adjusted",
+    "appeal_decided",
+    "appeal_message",
+    "appeal_opened",
     "conversion_forced",
     "hold_captured",
     "hold_placed",
@@ -23,11 +31,20 @@ CHOSEN = {
     "link_issued",
     "points_issued",
     "points_redeemed",
+    "points_reversed",
+    "account_frozen",
+    "account_merged",
+    "account_unfrozen",
     "partner_resumed",
     "partner_suspended",
     "points_transferred",
+    "program_set",
     "recovery_waived",
+    "review_closed",
     "start_overridden",
+    "transfer_accepted",
+    "transfer_declined",
+    "transfer_offered",
 }
 
 

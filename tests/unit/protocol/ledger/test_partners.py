@@ -279,7 +279,9 @@ def test_links_connect_accounts_by_alias() -> None:
     ledger.execute(commands.IssueLink(id=uuid("issue"), account=ann, partner=BLUEBIRD.ledger, alias=ALIAS))
     ledger.execute(commands.AcceptLink(id=uuid("accept"), account=ann, partner=BLUEBIRD.ledger, alias=ALIAS))
     assert ledger.state.get(ISSUED_LINKS, (BLUEBIRD.ledger, ALIAS)) == IssuedLink(account=ann, issued_seq=3)
-    assert ledger.state.get(ACCEPTED_LINKS, (ann, BLUEBIRD.ledger)) == AcceptedLink(alias=ALIAS, accepted_seq=4)
+    assert ledger.state.get(ACCEPTED_LINKS, (ann, BLUEBIRD.ledger)) == AcceptedLink(
+        alias=ALIAS, accepted_seq=4, accepted_at=ledger.sealed[4].entry.time
+    )
 
 
 def test_link_exists_for_an_alias_that_is_taken_or_an_account_that_is_linked() -> None:

@@ -13,7 +13,7 @@ from protocol.errors import Code, Refusal
 from protocol.identifiers import Account, Id
 from protocol.ledger import commands, rules
 from protocol.ledger.moment import Moment
-from protocol.ledger.state import HEAD, IDS, LEDGER, ONLY, TABLES, Head, IdRecord
+from protocol.ledger.state import HEAD, IDS, LEDGER, ONLY, PROGRAM, TABLES, Head, IdRecord
 from protocol.ledger.view import Need, NotLoaded, Overlay, need
 from tests.support.documents import AURORA, BLUEBIRD, COPPER, NOW, Side, digest, prepare, signed_agreement, uuid
 from tests.support.history import examples, history
@@ -168,15 +168,15 @@ def test_an_agreement_that_cannot_be_read_is_refused_without_naming_a_row(
     command = commands.EnterAgreement(id=Id(f"agreement/{digest('x')}"), signed=signed)
     view = Overlay(complete=False)
     view.load(LEDGER, ONLY, ledger.state.get(LEDGER, ONLY))
-    assert len(list(rules.needs(view, command))) == 3
+    assert len(list(rules.needs(view, command))) == 4
     with refused(code, ledger):
         ledger.execute(command)
 
 
-def test_needs_come_first_for_head_ledger_and_id() -> None:
+def test_needs_come_first_for_head_ledger_terms_and_id() -> None:
     view = Overlay(complete=False)
     named = list(rules.needs(view, opening()))
-    assert named == [need(HEAD, ONLY), need(LEDGER, ONLY), need(IDS, uuid("open ann"))]
+    assert named == [need(HEAD, ONLY), need(LEDGER, ONLY), need(PROGRAM, ONLY), need(IDS, uuid("open ann"))]
 
 
 def test_a_row_that_is_not_named_fails_loudly() -> None:

@@ -7,7 +7,7 @@ from protocol.identifiers import Account, Asset
 from protocol.ledger import commands
 from protocol.ledger.state import BALANCES, Lot
 from protocol.limits import INTEGER_MAX
-from tests.support.documents import AURORA, USD, uuid
+from tests.support.documents import AURORA, TODAY, USD, uuid
 from tests.support.history import examples
 from tests.support.ledger import MemoryLedger, holder, issue, new_ledger, open_holder, refused
 
@@ -198,4 +198,5 @@ def test_postings_invalid_unless_they_are_those_of_the_kind() -> None:
     for sealed in examples().values():
         for postings in wrong.get(type(sealed.entry), []):
             with refused(Code.POSTINGS_INVALID, ledger):
-                ledger.judge(msgspec.structs.replace(sealed.entry, id=uuid("wrong"), postings=postings))
+                on = {"id": uuid("wrong"), "occurred_on": TODAY, "postings": postings}
+                ledger.judge(msgspec.structs.replace(sealed.entry, **on))

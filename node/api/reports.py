@@ -1,0 +1,51 @@
+"""`/v1/journal.csv` and `/v1/reconciliation.csv`: files for the books, and for a partner's."""
+
+from typing import Annotated, Final, TypeAlias
+
+from fastapi import Query
+from starlette.responses import Response, StreamingResponse
+
+from node.api.fields import DayText, LedgerText
+from node.api.routes import READS, NodeDependency, answers_bytes, requires, router
+from node.services.credentials import Scope
+from node.services.journal import Per
+from protocol.errors import Code
+from protocol.identifiers import Ledger
+
+ROUTER: Final = router("reports", "/v1")
+CSV: Final = "text/csv"
+
+FirstDay: TypeAlias = Annotated[DayText, Query(alias="from", description="The first day of recording, in UTC.")]
+LastDay: TypeAlias = Annotated[DayText, Query(alias="to", description="The last day.")]
+
+
+@ROUTER.get(
+    "/journal.csv",
+    dependencies=[requires(Scope.REPORTS_READ)],
+    responses=answers_bytes(
+        CSV, *READS, Code.DATE_INVALID, description="Debits and credits by account, origin and asset, as CSV."
+    ),
+)
+def journal(node: NodeDependency, first_day: FirstDay, last_day: LastDay, per: Per = "entry") -> Response:
+    """Write the accounting journal of the days, a line for each account of each entry, or of each day."""
+    return StreamingResponse(node.journal.csv(first_day=first_day, last_day=last_day, per=per), media_type=CSV)
+
+
+@ROUTER.get(
+    "/reconciliation.csv",
+    dependencies=[requires(Scope.SETTLEMENT_READ)],
+    responses=answers_bytes(
+        CSV,
+        *READS,
+        Code.DATE_INVALID,
+        Code.PARTNER_UNKNOWN,
+        description="The day's conversions with the partner both ways, with control totals.",
+    ),
+)
+def reconciliation(
+    node: NodeDependency,
+    partner: Annotated[LedgerText, Query()],
+    day: Annotated[DayText, Query(alias="date", description="The day of the decisions, in UTC.")],
+) -> Response:
+    """Write the daily file of a partner, to be compared with the one that the partner writes."""
+    return Response(node.reconciling.daily(Ledger(partner), day), media_type=CSV)

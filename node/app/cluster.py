@@ -1,0 +1,155 @@
+"""Several processes on one PostgreSQL store: one writes and speaks with partners, the others answer reads and stand by.
+
+Each process tries to become the one that writes whenever that is free. One that is silent for too long is deposed: its
+session is ended at the database, and its term is over. What it then still tries to commit is refused, so a process
+that was stopped and wakes up again finds that it no longer writes, and stands by.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from node.app.at_work import at_work
+from node.app.directory import database_url
+from node.app.listening import Listener
+from node.app.memory import settle
+from node.app.open import OpenedNode, PortOverrides, open_node, open_standby
+from node.app.serve import app_of, wake_all
+from node.app.standby import Standby, Switch
+from node.config import ConfigInvalid, load_config
+from node.store.database import Database
+from node.store.errors import StoreBusy, StoreFailed
+from node.store.leading import Leading
+from node.telemetry import configure_logging
+
+BEAT_SECONDS: Final = 0.5
+SILENT_SECONDS_MAX: Final = 3.0
+"""A writer that has said nothing for so long is deposed."""
+
+LOST_BEATS_MAX: Final = 4
+"""Beats that may fail before a process gives up writing by itself."""
+
+_LOG: Final = structlog.get_logger()
+
+
+class Cluster:
+    """One process of several: it stands by, writes while it can, and answers all the time."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        settings: Mapping[str, object] | None,
+        ports: PortOverrides | None,
+        standby: OpenedNode,
+        leading: Leading,
+        shared: bool = False,
+    ) -> None:
+        """Take the socket, `shared` with others or not; `standby` answers reads while another process writes."""
+        self._directory, self._settings, self._ports = directory, settings, ports
+        self._leading = leading
+        self._writer_url: str | None = None
+        self._stopping = threading.Event()
+        self._opened: OpenedNode | None = None
+        self._standby = Standby(app_of(standby), lambda: self._writer_url)
+        self._switch = Switch(self._standby)
+        self._listener = Listener(standby.config, self._switch, shared=shared, on_stop=self._wake)
+        self._url = standby.config.cluster_url or self._listener.own_url
+
+    def run(self, on_ready: Callable[[str], None] | None = None) -> None:
+        """Answer until SIGTERM or SIGINT; call `on_ready` with the URL at first."""
+        manager = threading.Thread(target=self._manage, name="cluster", daemon=True)
+        manager.start()
+        try:
+            self._listener.run(on_ready)
+        finally:
+            self._stopping.set()
+            manager.join()
+
+    def _wake(self) -> None:
+        self._stopping.set()
+        opened = self._opened
+        if opened is not None:
+            wake_all(opened)
+
+    def _manage(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with open_node(self._directory, settings=self._settings, ports=self._ports) as opened:
+                    self._lead(opened)
+            except StoreBusy:
+                self._look()
+            except Exception as failure:  # noqa: BLE001 - reads are answered on, and it is tried again
+                _LOG.error("cannot_write", exc_info=failure)
+            self._stopping.wait(BEAT_SECONDS)
+
+    def _lead(self, opened: OpenedNode) -> None:
+        """Write, until another process does or the database is out of reach."""
+        _LOG.info("writing", term=opened.term, url=self._url)
+        self._leading.beat(term=opened.term, url=self._url)
+        with at_work(opened):
+            self._opened, self._switch.app = opened, app_of(opened)
+            self._standby.give_up()
+            try:
+                lost = 0
+                while lost < LOST_BEATS_MAX and not self._stopping.wait(BEAT_SECONDS):
+                    lost = self._beat(opened.term, lost)
+            finally:
+                self._opened = None
+                if not self._stopping.is_set():
+                    # Those who wait here ask again, and reach the process that writes now.
+                    self._switch.app = self._standby
+                    wake_all(opened)
+        _LOG.info("not_writing", term=opened.term)
+
+    def _beat(self, term: int, lost: int) -> int:
+        """Say that this process writes; return how many such words in a row have been lost, or `LOST_BEATS_MAX`."""
+        try:
+            return 0 if self._leading.beat(term=term, url=self._url) else LOST_BEATS_MAX
+        except StoreFailed as failure:
+            _LOG.warning("beat_lost", reason=str(failure))
+            return lost + 1
+
+    def _look(self) -> None:
+        """Learn who writes, and depose a process that has been silent for too long."""
+        try:
+            leader = self._leading.leader()
+            url = None if leader is None or leader.url == self._url else leader.url
+            if url != self._writer_url:
+                self._writer_url = url
+                self._standby.give_up()
+            if leader is not None and leader.silent_seconds > SILENT_SECONDS_MAX:
+                _LOG.warning("deposing", url=leader.url, silent_seconds=leader.silent_seconds)
+                self._leading.depose()
+        except StoreFailed as failure:
+            _LOG.warning("writer_unknown", reason=str(failure))
+
+
+def serve_one_of_several(
+    directory: Path,
+    *,
+    settings: Mapping[str, object] | None = None,
+    ports: PortOverrides | None = None,
+    shared: bool = False,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve the node in `directory` as one of several processes on its PostgreSQL store, with `shared` on one address.
+
+    Raises `ConfigInvalid` for a node on SQLite, whose store one process has for itself, and what `open_node` raises.
+    """
+    config = load_config(directory, settings)
+    url = database_url(directory, config)
+    if url.startswith("sqlite"):
+        raise ConfigInvalid("several processes need a store on PostgreSQL: tallystick copy-store")
+    if config.tls_certificate:
+        raise ConfigInvalid("several processes speak HTTP among themselves: let a proxy in front of them take TLS")
+    configure_logging(level=config.log_level, form=config.log_format)
+    with Database.open(url) as database, open_standby(directory, settings=settings, ports=ports) as standby:
+        cluster = Cluster(
+            directory, settings=settings, ports=ports, standby=standby, leading=Leading(database), shared=shared
+        )
+        settle()
+        cluster.run(on_ready)

@@ -1,0 +1,134 @@
+"""Answering on a socket: uvicorn, told when to stop and nothing else."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+from node.app.tls_protocol import TlsProtocol
+from node.config import NodeConfig
+from protocol.errors import TallystickError
+
+BACKLOG: Final = 1_024
+KEEP_ALIVE_SECONDS: Final = 30
+LOOPBACK: Final = "127.0.0.1"
+_LOG: Final = structlog.get_logger()
+
+
+class AddressUnavailable(TallystickError):
+    """The node cannot listen where it is told to."""
+
+    code = "address_unavailable"
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling, which ends the process by the signal even after a clean stop."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.on_ready: Callable[[], None] = lambda: None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer, then say so."""
+        await super().startup(sockets)
+        self.on_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the caller."""
+        yield
+
+
+class Listener:
+    """An application that answers on a socket. `run` returns after `stop`, which any thread may call."""
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        app: ASGIApp,
+        *,
+        tls: ssl.SSLContext | None = None,
+        shared: bool = False,
+        on_stop: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Take the socket, or raise `AddressUnavailable`; `on_stop` is called when there is to be an end.
+
+        A `shared` address is one that other processes listen on, too; this one then has another one for itself.
+        """
+        self._config = config
+        self._sockets = [_listen(config.host, config.port, shared=shared)]
+        if shared:
+            self._sockets.append(_listen(LOOPBACK, 0))
+        self._scheme = "http" if tls is None else "https"
+        self._server = _Server(_settings(config, app, tls))
+        self._on_stop = on_stop
+        self.port: int = self._sockets[0].getsockname()[1]
+
+    @property
+    def url(self) -> str:
+        """Return where the application can be reached on this machine."""
+        return f"{self._scheme}://{self._config.host}:{self.port}"
+
+    @property
+    def own_url(self) -> str:
+        """Return where this very process can be reached on this machine."""
+        return f"http://{LOOPBACK}:{self._sockets[1].getsockname()[1]}" if len(self._sockets) > 1 else self.url
+
+    def run(self, on_ready: Callable[[str], None] | None = None) -> None:
+        """Answer requests until `stop`; call `on_ready` with the URL at first."""
+        with asyncio.Runner(loop_factory=self._server.config.get_loop_factory()) as loop:
+            loop.run(self._serve(on_ready))
+
+    def stop(self) -> None:
+        """Finish the requests that are under way and take no more."""
+        self._server.should_exit = True
+        self._on_stop()
+
+    async def _serve(self, on_ready: Callable[[str], None] | None) -> None:
+        def ready() -> None:
+            _LOG.info("listening", url=self.url)
+            if on_ready is not None:
+                on_ready(self.url)
+
+        self._handle_signals()
+        self._server.on_ready = ready
+        await self._server.serve(sockets=self._sockets)
+        _LOG.info("stopped")
+
+    def _handle_signals(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, self.stop)
+
+
+def _settings(config: NodeConfig, app: ASGIApp, tls: ssl.SSLContext | None) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="auto",
+        http="auto" if tls is None else TlsProtocol,
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=config.stop_within_seconds,
+    )
+
+
+def _listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=shared)
+    except (OSError, ValueError) as error:
+        raise AddressUnavailable(f"cannot listen on {host}:{port}: {error}") from error

@@ -1,0 +1,22 @@
+"""Requests over TLS, with what the connection says of the caller's certificate beside them.
+
+uvicorn tells an application nothing of it; the extension `tls` of ASGI names the place where it belongs.
+"""
+
+from typing import cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_SUBJECT = "subject"
+
+
+class TlsProtocol(HttpToolsProtocol):
+    """HTTP/1.1 over TLS, where a caller may show a certificate that the server's own authority has signed."""
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        shown = cast("dict[str, object] | None", self.transport.get_extra_info("peercert"))
+        name = str(shown[_SUBJECT]) if shown else None
+        extensions = cast("dict[str, object]", self.scope.setdefault("extensions", {}))
+        extensions["tls"] = {"client_cert_name": name}

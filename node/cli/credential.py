@@ -1,0 +1,110 @@
+"""`tallystick credential`: issue, list, rotate and revoke API keys."""
+
+from pathlib import Path
+from typing import Annotated, Final, TypeAlias
+
+import typer
+
+from node.app.files import write_private
+from node.cli.access_answers import IssuedKeyState, KeyRows
+from node.cli.files import FileUnreadable
+from node.cli.options import JsonOption, NodeOption, TokenOption, connect
+from node.cli.output import print_json, print_line, print_table
+from node.client import Reply
+
+app: Final = typer.Typer(no_args_is_help=True, help="Issue, list, rotate and revoke API keys.")
+_PATH: Final = "/v1/credentials"
+
+CredentialArgument: TypeAlias = Annotated[
+    str, typer.Argument(metavar="CREDENTIAL", help="The 8 digits of the credential, as `credential list` shows them.")
+]
+OutOption: TypeAlias = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write the token here, for its owner alone to read.")
+]
+
+
+def _shown(reply: Reply, out: Path | None, *, as_json: bool, said: str) -> None:
+    made = reply.read(IssuedKeyState)
+    if as_json:
+        print_json(reply.data)
+    elif out is None:
+        print_line(made.token)
+    else:
+        try:
+            write_private(out, made.token + "\n")
+        except OSError as error:
+            raise FileUnreadable(f"{out} cannot be written: {error.strerror}") from error
+        until = f"; the key before it holds until {made.old_until}" if made.old_until else ""
+        print_line(f"{said} {made.id} ({made.role}, {made.name}): {out}{until}")
+
+
+@app.command()
+def issue(
+    role: Annotated[
+        str,
+        typer.Argument(metavar="ROLE", help="viewer, support, manager, administrator, backend, auditor or partner."),
+    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose it is, as `credential list` will show it.")],
+    *,
+    expires_at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When it ends by itself (2026-01-31T12:00:00Z).")
+    ] = None,
+    partner: Annotated[
+        str | None, typer.Option(metavar="PARTNER", help="The partner that a key of that role is for.")
+    ] = None,
+    per_minute: Annotated[int | None, typer.Option(metavar="N", help="Requests a minute, if not as its role.")] = None,
+    out: OutOption = None,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """Issue a key; its token is shown this once."""
+    with connect(node, token_file) as client:
+        ledger = None if partner is None else client.partner(partner).ledger
+        body = {"role": role, "name": name, "expires_at": expires_at, "partner": ledger, "per_minute": per_minute}
+        reply = client.post(_PATH, body)
+    _shown(reply, out, as_json=as_json, said="issued")
+
+
+@app.command("list")
+def list_keys(*, as_json: JsonOption = False, node: NodeOption, token_file: TokenOption) -> None:
+    """List every key that was ever issued."""
+    with connect(node, token_file) as client:
+        reply = client.get(_PATH)
+    if as_json:
+        print_json(reply.data)
+        return
+    rows = [
+        (row.id, row.role, row.name, row.state, row.created_at[:19], row.expires_at and row.expires_at[:19])
+        for row in reply.read(KeyRows).credentials
+    ]
+    print_table(("credential", "role", "name", "state", "issued at", "ends at"), rows)
+
+
+@app.command()
+def rotate(
+    credential: CredentialArgument,
+    *,
+    overlap_hours: Annotated[int, typer.Option(min=0, max=720, metavar="N", help="How long the old key holds.")] = 24,
+    out: OutOption = None,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """Make a new key of a credential, while the old one holds a little longer."""
+    with connect(node, token_file) as client:
+        reply = client.post(f"{_PATH}/{credential}/rotate", {"overlap_hours": overlap_hours})
+    _shown(reply, out, as_json=as_json, said="rotated")
+
+
+@app.command()
+def revoke(
+    credential: CredentialArgument, *, as_json: JsonOption = False, node: NodeOption, token_file: TokenOption
+) -> None:
+    """End a credential at once, with all its keys."""
+    with connect(node, token_file) as client:
+        reply = client.post(f"{_PATH}/{credential}/revoke", {})
+    if as_json:
+        print_json(reply.data)
+    else:
+        print_line(f"revoked {credential}")

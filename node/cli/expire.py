@@ -1,0 +1,116 @@
+"""`tallystick expire`: post points whose last day has passed, or only tell what would be posted."""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated, Final
+
+import msgspec
+import typer
+
+from node.cli.options import JsonOption, NodeOption, TokenOption, connect
+from node.cli.output import print_json, print_line, print_table
+from node.cli.request import JsonObject
+from node.client import NodeClient
+
+PAUSE_SECONDS: Final = 0.02
+"""How long others' writes have the node's writer to themselves after each page."""
+
+_PATH: Final = "/v1/expiry"
+_PROGRESS_PAGES: Final = 50
+
+
+class _Month(msgspec.Struct, frozen=True, kw_only=True):
+    month: str
+    lots: int
+    points: int
+
+
+class _Page(msgspec.Struct, frozen=True, kw_only=True):
+    as_of: str
+    entries: int
+    lots: int
+    points: int
+    months: tuple[_Month, ...]
+    refused: int
+    next: str | None
+
+
+class _Totals:
+    """The pages of a run, summed."""
+
+    def __init__(self) -> None:
+        self.as_of = ""
+        self.sums: Counter[str] = Counter()
+        self.lots: Counter[str] = Counter()
+        self.points: Counter[str] = Counter()
+
+    def add(self, page: _Page) -> None:
+        self.as_of = page.as_of
+        self.sums.update({"entries": page.entries, "refused": page.refused, "lots": page.lots, "points": page.points})
+        for each in page.months:
+            self.lots[each.month] += each.lots
+            self.points[each.month] += each.points
+
+    def document(self, *, dry_run: bool) -> JsonObject:
+        return {
+            "as_of": self.as_of,
+            "dry_run": dry_run,
+            **{name: self.sums[name] for name in ("entries", "lots", "points", "refused")},
+            "months": [
+                {"month": month, "lots": lots, "points": self.points[month]}
+                for month, lots in sorted(self.lots.items())
+            ],
+        }
+
+
+def expire(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be posted.")] = False,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Post what expired before that day; today if left out.")
+    ] = None,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """Post points whose last day has passed to breakage. Whatever interrupts it, the same command goes on."""
+    totals = _Totals()
+    with connect(node, token_file) as client:
+        for number, page in enumerate(_pages(client, as_of, dry_run=dry_run), start=1):
+            totals.add(page)
+            if not as_json and not number % _PROGRESS_PAGES:
+                sys.stderr.write(f"{totals.sums['lots']:,} lots, {totals.sums['points']:,} points\n")
+    if as_json:
+        print_json(msgspec.json.encode(totals.document(dry_run=dry_run)))
+        return
+    _print(totals, dry_run=dry_run)
+
+
+def _pages(client: NodeClient, as_of: str | None, *, dry_run: bool) -> Iterator[_Page]:
+    after: str | None = None
+    while True:
+        if dry_run:
+            query = {name: value for name, value in (("as_of", as_of), ("after", after)) if value is not None}
+            page = client.get(_PATH, query).read(_Page)
+        else:
+            page = client.post(_PATH, {"as_of": as_of, "after": after}).read(_Page)
+        yield page
+        if page.next is None:
+            return
+        # A run that goes on past midnight stays with the day that it began on.
+        after, as_of = page.next, page.as_of
+        if not dry_run:
+            time.sleep(PAUSE_SECONDS)
+
+
+def _print(totals: _Totals, *, dry_run: bool) -> None:
+    done = "would be posted" if dry_run else "posted"
+    if totals.lots:
+        rows = [(month, lots, totals.points[month]) for month, lots in sorted(totals.lots.items())]
+        print_table(("month", "lots", "points"), rows)
+    sums = totals.sums
+    print_line(f"{done} as of {totals.as_of}: {sums['points']:,} points in {sums['lots']:,} lots")
+    if sums["refused"]:
+        print_line(f"passed over: {sums['refused']:,} accounts that are not open")

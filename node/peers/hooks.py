@@ -1,0 +1,142 @@
+"""Webhooks over HTTP: one POST carries an event to an address that was looked up, judged, and is then connected to.
+
+A name is resolved here and not by the client, so that what was judged is what is connected to; no proxy is asked, and
+no redirection is followed.
+"""
+
+import ipaddress
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final, TypeAlias
+
+import httpx
+
+from node.peers.connections import LIMITS
+from node.ports import HookFailed
+
+URL_CHARACTERS_MAX: Final = 1_024
+ANSWER_BYTES_MAX: Final = 65_536
+"""How much of an answer is read; only its status says anything."""
+
+ANSWER_SECONDS: Final = 15.0
+CLIENTS_MAX: Final = 64
+TIMEOUT: Final = httpx.Timeout(10.0, connect=5.0)
+_HEADERS: Final = {"accept-encoding": "identity", "user-agent": "tallystick"}
+_PORTS: Final = 65_536
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_UNREACHED: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+Resolve: TypeAlias = Callable[[str, int], list[str]]
+"""Returns the addresses of a host and port, or raises `OSError`."""
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """Return the addresses that the system knows for `host`."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(each[4][0]) for each in found))
+
+
+def is_public(text: str) -> bool:
+    """Return whether an address is one of the open internet, also if it stands inside another one."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    inner = _embedded(address)
+    if inner is not None and not is_public(str(inner)):
+        return False
+    return address.is_global and not address.is_multicast
+
+
+def _embedded(address: IPv4Address | IPv6Address) -> IPv4Address | None:
+    """Return the IPv4 address to which packets for an IPv6 address may be carried on."""
+    if isinstance(address, IPv4Address):
+        return None
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+
+
+class HttpHooks:
+    """Posts events; safe to use from several threads. With `private`, also to private addresses and without TLS."""
+
+    def __init__(self, *, private: bool = False, resolver: Resolve = resolve, timeout: httpx.Timeout = TIMEOUT) -> None:
+        """Open nothing yet."""
+        self._timeout = timeout
+        self._private = private
+        self._resolve = resolver
+        self._lock = threading.Lock()
+        self._clients: dict[str, httpx.Client] = {}
+
+    def check(self, url: str) -> None:
+        """Raise `HookFailed` for a URL to which nothing may be sent."""
+        self._address(self._parsed(url))
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Return once whoever listens at `url` has taken `body`, or raise `HookFailed`."""
+        wanted = self._parsed(url)
+        address = self._address(wanted)
+        sent = {**headers, "host": wanted.netloc.decode("ascii")}
+        extensions = {"sni_hostname": wanted.raw_host.decode("ascii")} if wanted.scheme == "https" else {}
+        client = self._client(f"{wanted.scheme}://{wanted.netloc.decode('ascii')}")
+        target = wanted.copy_with(host=address)
+        try:
+            with client.stream("POST", target, content=body, headers=sent, extensions=extensions) as response:
+                _pass_over(response)
+        except _UNREACHED as error:
+            raise HookFailed(f"{type(error).__name__}: {error}", reached=False) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise HookFailed(f"{type(error).__name__}: {error}", reached=True) from error
+        if not response.is_success:
+            raise HookFailed(f"it answered {response.status_code}", reached=True)
+
+    def close(self) -> None:
+        """Close all connections; a later use opens new ones."""
+        with self._lock:
+            clients, self._clients = self._clients, {}
+        for client in clients.values():
+            client.close()
+
+    def _parsed(self, url: str) -> httpx.URL:
+        try:
+            wanted = httpx.URL(url)
+        except httpx.InvalidURL as error:
+            raise HookFailed(f"it is no URL: {error}", reached=False) from error
+        if wanted.scheme not in (("https", "http") if self._private else ("https",)):
+            raise HookFailed("only https is spoken with the open internet", reached=False)
+        named = wanted.host and (wanted.port or 1) in range(1, _PORTS)
+        if not named or wanted.userinfo or wanted.fragment or len(url) > URL_CHARACTERS_MAX:
+            raise HookFailed("it must name a host, and neither a user nor a fragment", reached=False)
+        return wanted
+
+    def _address(self, wanted: httpx.URL) -> str:
+        port = wanted.port or (443 if wanted.scheme == "https" else 80)
+        try:
+            found = self._resolve(wanted.raw_host.decode("ascii"), port)
+        except (OSError, UnicodeError) as error:
+            raise HookFailed(f"{wanted.host} has no address: {error}", reached=False) from error
+        if not found:
+            raise HookFailed(f"{wanted.host} has no address", reached=False)
+        if not self._private and not all(map(is_public, found)):
+            raise HookFailed(f"{wanted.host} is not on the open internet (webhooks_private allows it)", reached=False)
+        return found[0]
+
+    def _client(self, origin: str) -> httpx.Client:
+        # A connection is kept for one origin: another host at the same address has another certificate.
+        with self._lock:
+            if origin not in self._clients:
+                if len(self._clients) >= CLIENTS_MAX:
+                    self._clients.pop(next(iter(self._clients)))
+                self._clients[origin] = httpx.Client(
+                    timeout=self._timeout, limits=LIMITS, headers=_HEADERS, follow_redirects=False, trust_env=False
+                )
+            return self._clients[origin]
+
+
+def _pass_over(response: httpx.Response) -> None:
+    """Read an answer to its end, so that its connection can be used again, or give up on both."""
+    end, size = time.monotonic() + ANSWER_SECONDS, 0
+    for chunk in response.iter_raw():
+        size += len(chunk)
+        if size > ANSWER_BYTES_MAX or time.monotonic() > end:
+            return

@@ -1,0 +1,40 @@
+"""Consents exchanged for links over HTTP: one POST, whose answer is the link or why there is none."""
+
+import ssl
+from typing import Final
+
+import httpx
+
+from node.peers.connections import verify_with
+from node.ports import LinkReply, TransportFailed
+
+LINKS_PATH: Final = "/peer/v1/links"
+ANSWER_BYTES_MAX: Final = 16_384
+_TIMEOUT: Final = httpx.Timeout(10.0, connect=5.0)
+_HEADERS: Final = {"content-type": "application/json", "accept-encoding": "identity"}
+
+
+class HttpLinks:
+    """Exchanges codes with partners; safe to use from several threads. A member waits, so the time is short."""
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        """Prepare; a connection is made for each exchange."""
+        self._verify = verify_with(tls)
+
+    def exchange(self, url: str, request: bytes) -> LinkReply:
+        """Return what the partner at `url` answers, or raise `TransportFailed`."""
+        address = url.rstrip("/") + LINKS_PATH
+        try:
+            response = httpx.post(
+                address,
+                content=request,
+                headers=_HEADERS,
+                timeout=_TIMEOUT,
+                follow_redirects=False,
+                verify=self._verify,
+            )
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise TransportFailed(type(error).__name__) from error
+        if len(response.content) > ANSWER_BYTES_MAX:
+            raise TransportFailed("the partner's answer is too large")
+        return LinkReply(status=response.status_code, body=response.content)

@@ -1,0 +1,1 @@
+"""Writes the catalogue of codes that the program carries, out of the page that lists them."""

@@ -1,0 +1,1 @@
+"""A tour of what brands, members, support and auditors do, played over real node processes."""

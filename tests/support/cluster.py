@@ -1,0 +1,143 @@
+"""Node processes that share one PostgreSQL store, and callers that write through them."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, Self
+
+import httpx
+
+from node.app.directory import Created, token_path
+from node.services.credentials import CallerRole
+from node.services.fsck import fsck
+from node.store.database import Database
+from protocol.audit.findings import Verdict
+from protocol.identifiers import Account, Id
+from protocol.ledger.state import ACCOUNTS
+from scripts.alliance.process import HOST, ROOT, find_free_ports
+from tests.support.crashing_node import poll
+from tests.support.documents import uuid
+
+ANN: Final = Account(f"member/{uuid('ann')}")
+
+
+class Process:
+    """A node's process, at a port of its own."""
+
+    def __init__(self, created: Created, name: str) -> None:
+        (self.port,) = find_free_ports(1)
+        self._log = (created.directory / f"{name}.log").open("wb")
+        command = [sys.executable, "-m", "node.cli.main", "serve", str(created.directory), "--standby"]
+        self.popen = subprocess.Popen(
+            [*command, "--port", str(self.port)], cwd=ROOT, stdout=self._log, stderr=self._log, env=dict(os.environ)
+        )
+        self.path = created.directory / f"{name}.log"
+        token = token_path(created.directory, CallerRole.BACKEND).read_text().strip()
+        self.client = httpx.Client(
+            base_url=f"http://{HOST}:{self.port}", headers={"authorization": f"Bearer {token}"}, timeout=20
+        )
+
+    def says(self, event: str) -> bool | None:
+        """Return True once the process has logged `event`."""
+        return f'"event": "{event}"' in self.path.read_text() or None
+
+    def times(self, event: str) -> int:
+        """Return how often the process has logged `event`."""
+        return self.path.read_text().count(f'"event": "{event}"')
+
+    def stop(self) -> None:
+        """End the process, whatever state it is in."""
+        self.popen.kill()
+        self.popen.wait()
+        self.client.close()
+        self._log.close()
+
+
+@contextmanager
+def running(created: Created, name: str) -> Iterator[Process]:
+    process = Process(created, name)
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
+def ready(process: Process) -> bool | None:
+    try:
+        return process.client.get("/livez").is_success or None
+    except httpx.TransportError:
+        return None
+
+
+def open_ann(process: Process) -> None:
+    def opened() -> bool | None:
+        body = {"id": uuid("ann"), "kind": "member"}
+        return process.client.post("/v1/accounts", json=body).is_success or None
+
+    poll(opened, "an account to be opened by the process that stands by")
+
+
+def issue(process: Process, number: int) -> Id | None:
+    """Issue a point; return the transaction's id once that is acknowledged, else None."""
+    name = uuid(f"issue {number}")
+    body = {"id": name, "type": "issue", "account": ANN, "amount": 1}
+    try:
+        return name if process.client.post("/v1/transactions", json=body).is_success else None
+    except httpx.TransportError:
+        return None
+
+
+class Writers:
+    """Threads that write through one process, each its own numbers, each repeating what was not answered."""
+
+    def __init__(self, process: Process, *, threads: int = 4) -> None:
+        self.acknowledged: list[Id] = []
+        self._process = process
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._write, args=(each,)) for each in range(threads)]
+        for each in self._threads:
+            each.start()
+
+    def _write(self, thread: int) -> None:
+        number = thread * 1_000_000
+        while not self._stop.is_set():
+            if (name := issue(self._process, number)) is not None:
+                self.acknowledged.append(name)
+                number += 1
+
+    def reach(self, count: int) -> None:
+        """Return once so many writes have been acknowledged."""
+        poll(lambda: len(self.acknowledged) >= count or None, f"{count} writes to be acknowledged")
+
+    def __enter__(self) -> Self:
+        """Write."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Write no more."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Write no more."""
+        self._stop.set()
+        for each in self._threads:
+            each.join()
+
+
+def check(created: Created, acknowledged: list[Id]) -> None:
+    """Hold that every acknowledged write stands in the log once, and that the store is whole."""
+    assert created.config.database_url
+    with Database.open(created.config.database_url) as database:
+        report = fsck(database)
+        assert report.verdict is Verdict.HELD, report.lines()
+        reader = database.reader()
+        missing = [each for each in acknowledged if reader.entry_seq_of_id(each) is None]
+        record = reader.record(ACCOUNTS, ANN)
+        entries = [data for data in reader.entries_from(0, 100_000) if b'"kind":"points_issued"' in data]
+    assert missing == []
+    assert len(acknowledged) == len(set(acknowledged))
+    assert record is not None
+    assert record.posted == len(entries) >= len(acknowledged)
