@@ -109,13 +109,13 @@ def test_it_runs_until_it_is_stopped_and_starts_again(tmp_path: Path) -> None:
         assert said.count("convert member/") == 3
         assert all(is_listening(base + offset) for offset in range(3))
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=90) == 0
     assert all_silent(base, within=0.0)
     with started(tmp_path, base) as process:
         said = read_until(process, "Ctrl-C stops all three")
         assert "become partners" not in said
         process.terminate()
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=90) == 0
     assert all_silent(base, within=0.0)
 
 

@@ -104,7 +104,9 @@ def test_a_link_is_signed_for_one_partner_and_names_no_account(api: Api) -> None
     assert (signed.link.alias, signed.link.issued_at) == (answer["alias"], answer["time"])
     assert uuid("emma") not in str(document)
     listed = api.read(f"/v1/links?account={emma}")
-    assert listed == {"links": [{"direction": "issued", "partner": BLUEBIRD.ledger, "alias": answer["alias"]}]}
+    unlimited = {"until": None, "conversions_left": None, "points_left": None, "cooling_off_until": None}
+    link = {"direction": "issued", "partner": BLUEBIRD.ledger, "alias": answer["alias"], "state": "active", **unlimited}
+    assert listed == {"links": [link]}
     assert msgspec.convert(document, SignedLink) == signed
 
 
