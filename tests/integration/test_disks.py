@@ -22,7 +22,7 @@ from tests.support.faulty_disk import ANN, STORE, begin, issue
 
 pytestmark = pytest.mark.integration
 
-SIZE: Final = "1200k"
+SIZE: Final = "2200k"
 ISSUES_MAX: Final = 500
 
 

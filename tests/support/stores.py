@@ -28,6 +28,7 @@ from protocol.points import Step
 from tests.support.appeals import appeal, rule, say
 from tests.support.approving import adjust_points
 from tests.support.audits import Half, hand_over
+from tests.support.departing import import_balances
 from tests.support.documents import (
     AURORA,
     BACK,
@@ -133,6 +134,7 @@ def make_settled_store(path: Path) -> None:
     for name in ("one", "two"):
         convert_at_once(pair.source, pair.destination, pair.sender, 1_200, name=name)
     convert_at_once(pair.destination, pair.source, pair.receiver, 250, name="back")
+    import_balances(pair.source)
     live_under_terms(pair.source)
     appeal(pair.source, pair.sender, about=uuid("one"))
     say(pair.source, asks=True)

@@ -42,7 +42,8 @@ class Served:
         )
         node = Node(reader=local.reader, writer=local.writer, ports=ports, url=local.url)
         self.ledger = local.ledger
-        self.tokens = {role: node.credentials.issue(role, name=str(role)).result() for role in CallerRole}
+        roles = [role for role in CallerRole if role not in {CallerRole.MEMBER, CallerRole.PARTNER}]
+        self.tokens = {role: node.credentials.issue(role, name=str(role)).result() for role in roles}
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(create_app(node)), base_url="http://node")
         self._runner = runner
 
