@@ -19,6 +19,7 @@ from typing import Final
 from node.app.directory import STATE_NAME, database_url
 from node.app.key_files import stored_keys
 from node.app.open import public_key_of
+from node.app.tls import check_certificate
 from node.config import NodeConfig, load_config, parse_witness
 from node.peers.logs import HttpLogs
 from node.ports import TransportFailed
@@ -73,6 +74,7 @@ def examine(directory: Path, *, offline: bool = False) -> Iterator[Check]:
     yield from _guarded("disk", lambda: _disk(directory))
     yield from _guarded("flush", lambda: _flush(directory))
     yield _open_files()
+    yield from _guarded("certificates", lambda: _certificates(directory, config))
     yield from _guarded("database", lambda: _database(directory, config, offline=offline))
     if not offline:
         yield from _guarded("node", lambda: _node(config))
@@ -237,8 +239,18 @@ def _asked(name: str, logs: HttpLogs, url: str, advice: str, *, path: str = "liv
     return Check(name=name, health=Health.GOOD, found=f"{url} answers")
 
 
+def _certificates(directory: Path, config: NodeConfig) -> Iterator[Check]:
+    for name in sorted({config.tls_certificate, config.partner_certificate} - {""}):
+        view = check_certificate(directory / name, now=datetime.now(UTC))
+        findings = (*view.problems, *view.warnings)
+        health = Health.BAD if view.problems else Health.WORRY if view.warnings else Health.GOOD
+        advice = "make or get another one in time: tallystick tls" if findings else None
+        yield Check(name=f"certificate {name}", health=health, found=", ".join(findings) or "holds", advice=advice)
+
+
 def _node(config: NodeConfig) -> Iterator[Check]:
-    if not config.port:
+    if not config.port or config.tls_certificate:
+        # Whoever asks over TLS asks by the name in the certificate.
         return
     url = f"http://{config.host}:{config.port}"
     with closing(HttpLogs()) as logs:

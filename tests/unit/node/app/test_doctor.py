@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from node.app.directory import Created, create_node_directory, database_url
 from node.app.doctor import Check, Health, examine
 from node.app.moving import move_store
 from node.app.open import open_node
+from node.app.tls import make_certificate
 from node.config import load_config
 from node.services.requests import OpenAccountRequest
 from node.store.database import Database
@@ -138,6 +140,18 @@ def test_partners_witnesses_and_the_node_itself_are_asked(here: Path, monkeypatc
     assert gone["witness witness.example"].health is Health.BAD
     statuses["127.0.0.1"] = 200
     assert found(here, offline=False)["node"].found.endswith("is ready")
+
+
+def test_certificates_that_end_are_told(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, days in (("old", 1), ("soon", 10), ("new", 300)):
+        begun = datetime.now(UTC) - timedelta(days=2 if name == "old" else 0)
+        made = make_certificate(
+            here / name, authority=tmp_path / "authority", names=("a.example",), now=begun, days=days
+        )
+        monkeypatch.setenv("TALLYSTICK_TLS_CERTIFICATE", f"{name}/{made.certificate.name}")
+        monkeypatch.setenv("TALLYSTICK_TLS_KEY", f"{name}/tls.key")
+        check = found(here, offline=False)[f"certificate {name}/{made.certificate.name}"]
+        assert check.health is {"old": Health.BAD, "soon": Health.WORRY, "new": Health.GOOD}[name], check
 
 
 def test_what_a_database_says_of_itself(created: Created) -> None:
