@@ -38,7 +38,7 @@ RECOVERING_POLL_SECONDS: Final = 1.0
 _DONE_WHEN_APPLIED: Final = frozenset(
     {
         "fulfil", "reject", "error", "query", "end", "succeeded",
-        "close", "lines", "dispute", "statement", "payment", "receipt",
+        "close", "lines", "dispute", "statement", "payment", "receipt", "unlink",
     }
 )  # fmt: skip
 """Bodies that want no answer, or whose answer the partner has kept for us in the transaction that applied them."""
