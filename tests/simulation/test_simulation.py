@@ -10,9 +10,16 @@ from typing import get_args
 import pytest
 
 from node.engine.desk import CommitDesk
+from protocol.appeal_entries import AppealEntry
+from protocol.approval_entries import ApprovalEntry
 from protocol.entries import AnyEntry
+from protocol.import_entries import ImportEntry
 from protocol.key_entries import KeyEntry
+from protocol.member_entries import AccountErased, LinkRevoked
+from protocol.point_entries import PointsExpired, PointsReversed
+from protocol.program_entries import ProgramEntry
 from protocol.recovery_entries import RecoveryWaived
+from protocol.run_off_entries import PartnerEnded
 from scripts.simulation import __main__ as command
 from scripts.simulation.campaign import run_seed, shortest
 from scripts.simulation.invariants import Invariant, Violation
@@ -25,8 +32,14 @@ GROUP = 5
 MUTATED_SEEDS_MAX = 300
 MET_WITHIN_SEEDS = 100
 QUICK = Settings(steps=120)
-NOT_SIMULATED = {RecoveryWaived, *get_args(KeyEntry)}
-"""Kinds of entries that few seeds have, and those that no operator here makes: keys and suspensions."""
+OF_ONE_PROGRAM = {
+    *get_args(AppealEntry), *get_args(ApprovalEntry), *get_args(ImportEntry), *get_args(ProgramEntry),
+    AccountErased, LinkRevoked, PartnerEnded, PointsExpired, PointsReversed,
+}  # fmt: skip
+"""Kinds of entries by which a program lives by itself, or parts: the simulated nodes do nothing of it."""
+
+NOT_SIMULATED = {RecoveryWaived, *get_args(KeyEntry), *OF_ONE_PROGRAM}
+"""Kinds of entries that few seeds have, and those that nobody here makes: keys and suspensions, and a program's own."""
 
 
 def failure(outcome: Outcome) -> str:

@@ -10,7 +10,7 @@ from protocol.keys import Role
 from protocol.note import format_note, parse_note
 from tests.support.audits import MemorySource, busy_alliance, checkpoint_of, files_of, verifier_of
 from tests.support.documents import AURORA, BLUEBIRD, COPPER
-from tests.support.ledger import new_ledger, open_holder
+from tests.support.ledger import issue, new_ledger, open_holder
 
 
 def test_the_report_of_two_logs_that_hold() -> None:
@@ -103,6 +103,13 @@ def test_what_is_zero_is_left_out_of_the_roll_forward() -> None:
     open_holder(ledger, "ann")
     report = make_report([audit_log(MemorySource(files_of(AURORA, [sealed.data for sealed in ledger.sealed])))])
     assert "  AUR: 0 at the start = 0; holders have 0" in report.lines()
+
+
+def test_the_months_in_which_points_are_lost_are_told() -> None:
+    ledger = new_ledger(AURORA)
+    issue(ledger, open_holder(ledger, "ann"), 5, expires_on="2026-05-31")
+    report = make_report([audit_log(MemorySource(files_of(AURORA, [sealed.data for sealed in ledger.sealed])))])
+    assert "  last days: 2026-05 5" in report.lines()
 
 
 @pytest.mark.parametrize(
