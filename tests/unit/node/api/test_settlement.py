@@ -42,8 +42,10 @@ class Served:
         )
         node = Node(reader=local.reader, writer=local.writer, ports=ports, url=local.url)
         self.ledger = local.ledger
-        roles = [role for role in CallerRole if role not in {CallerRole.MEMBER, CallerRole.PARTNER}]
-        self.tokens = {role: node.credentials.issue(role, name=str(role)).result() for role in roles}
+        roles: list[CallerRole] = [each for each in CallerRole if each not in {CallerRole.MEMBER, CallerRole.PARTNER}]
+        self.tokens: dict[CallerRole, str] = {
+            role: node.credentials.issue(role, name=str(role)).result() for role in roles
+        }
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(create_app(node)), base_url="http://node")
         self._runner = runner
 
