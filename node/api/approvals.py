@@ -1,5 +1,6 @@
 """`/v1/approvals`: what one person proposes and another approves."""
 
+from abc import ABC, abstractmethod
 from http import HTTPStatus
 from typing import Annotated, Final, Literal, TypeAlias
 
@@ -42,7 +43,7 @@ _DECIDE: Final = [requires(Scope.APPROVALS_DECIDE)]
 ProposalPath: TypeAlias = Annotated[IdText, Path()]
 
 
-class _Action(Body):
+class _Action(Body, ABC):
     """What is proposed: the id of the entry by which it will be done, where that is free, and who may propose it."""
 
     @property
@@ -51,13 +52,13 @@ class _Action(Body):
         return None
 
     @property
+    @abstractmethod
     def scope(self) -> Scope:
         """Return what whoever proposes this must be allowed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def action(self) -> Proposed:
         """Return what is proposed."""
-        raise NotImplementedError
 
 
 class _Named(_Action):

@@ -4,18 +4,18 @@ What people write is kept in erasable rows beside the ledger; the entries keep a
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Final, Literal, TypeAlias, cast
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 from node.services.answers import EntryAnswer, Pending
 from node.services.context import Context
 from node.services.metadata import metadata_row, pack_metadata
+from node.services.requests import digest_request
 from node.store.rows import PutMetadata
 from protocol.appeal_entries import AppealDecided, AppealMessage, AppealOpened, AppealOutcome, AppealParty
 from protocol.approval_entries import PointsAdjusted
-from protocol.encoding import JsonValue
 from protocol.entries import unseal
 from protocol.errors import Code, Refusal
 from protocol.fields import days_later, format_time
@@ -140,7 +140,7 @@ class AppealsService:
         deadline = request.deadline or days_later(self._today, days=self._days)
         command = OpenAppeal(
             id=request.id,
-            request=self._digest(request),
+            request=digest_request(self._context.digests, request),
             account=request.account,
             reason=request.reason,
             deadline=deadline,
@@ -157,7 +157,7 @@ class AppealsService:
         assert row is not None, "a message has a text"
         command = SayToAppeal(
             id=request.id,
-            request=self._digest(request),
+            request=digest_request(self._context.digests, request),
             appeal=request.appeal,
             by=request.by,
             asks=request.asks,
@@ -171,7 +171,7 @@ class AppealsService:
         row = self._row(request.text)
         command = DecideAppeal(
             id=request.id,
-            request=self._digest(request),
+            request=digest_request(self._context.digests, request),
             appeal=request.appeal,
             outcome=request.outcome,
             reason=request.reason,
@@ -229,9 +229,6 @@ class AppealsService:
 
     def _row(self, text: str | None) -> PutMetadata | None:
         return metadata_row(None if text is None else pack_metadata({"text": text}), self._context.randomness)
-
-    def _digest(self, request: OpenAppealRequest | SayRequest | DecideRequest) -> Digest:
-        return self._context.digests.digest(type(request).__name__, cast("dict[str, JsonValue]", asdict(request)))
 
     def _execute(self, command: AppealCommand, row: PutMetadata | None) -> Pending[EntryAnswer]:
         return self._context.execute(command, [] if row is None else [row])

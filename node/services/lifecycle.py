@@ -1,12 +1,11 @@
 """Accounts between opening and closing: frozen, open again, merged into another."""
 
-from dataclasses import asdict, dataclass
-from typing import cast
+from dataclasses import dataclass
 
 from node.services.answers import EntryAnswer, Pending
 from node.services.context import Context
-from protocol.encoding import JsonValue
-from protocol.identifiers import Account, Digest, Id
+from node.services.requests import digest_request
+from protocol.identifiers import Account, Id
 from protocol.ledger.program_commands import FreezeAccount, MergeAccount, UnfreezeAccount
 
 
@@ -47,14 +46,20 @@ class LifecycleService:
     def freeze(self, request: FreezeRequest) -> Pending[EntryAnswer]:
         """Let the holder begin nothing that takes points."""
         command = FreezeAccount(
-            id=request.id, request=self._digest(request), account=request.account, reason=request.reason
+            id=request.id,
+            request=digest_request(self._context.digests, request),
+            account=request.account,
+            reason=request.reason,
         )
         return self._context.execute(command)
 
     def unfreeze(self, request: UnfreezeRequest) -> Pending[EntryAnswer]:
         """Open a frozen account again."""
         command = UnfreezeAccount(
-            id=request.id, request=self._digest(request), account=request.account, reason=request.reason
+            id=request.id,
+            request=digest_request(self._context.digests, request),
+            account=request.account,
+            reason=request.reason,
         )
         return self._context.execute(command)
 
@@ -62,12 +67,9 @@ class LifecycleService:
         """Let one account's points go to another, which stands for it from then on."""
         command = MergeAccount(
             id=request.id,
-            request=self._digest(request),
+            request=digest_request(self._context.digests, request),
             account=request.account,
             survivor=request.survivor,
             reason=request.reason,
         )
         return self._context.execute(command)
-
-    def _digest(self, request: FreezeRequest | UnfreezeRequest | MergeRequest) -> Digest:
-        return self._context.digests.digest(type(request).__name__, cast("dict[str, JsonValue]", asdict(request)))

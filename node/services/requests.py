@@ -6,12 +6,15 @@ here is drawn or read off a clock.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Final, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
 from node.services.request_digest import RequestDigests
 from protocol.agreement import InFlightLimits, MemberLimits, Promotion
 from protocol.encoding import JsonValue
 from protocol.identifiers import Account, Alias, Digest, Id, Ledger
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 NO_MEMBER_LIMITS: Final = MemberLimits(
     out_points_per_day=None, out_points_per_year=None, in_points_per_day=None, in_points_per_year=None
@@ -320,31 +323,7 @@ class ConfirmationRequest:
     statement: Digest
 
 
-DigestedRequest: TypeAlias = (
-    OpenAccountRequest
-    | CloseAccountRequest
-    | TransactionRequest
-    | PlaceHoldRequest
-    | CaptureHoldRequest
-    | ReleaseHoldRequest
-    | IssueLinkRequest
-    | AcceptLinkRequest
-    | RedeemCodeRequest
-    | RevokeLinkRequest
-    | EraseRequest
-    | OrderRequest
-    | CancelRequest
-    | ForceReleaseRequest
-    | EndRequest
-    | PartnerRequest
-    | DisputeRequest
-    | PaymentRequest
-    | ReturnRequest
-    | ConfirmationRequest
-)
-
-
-def digest_request(digests: RequestDigests, request: DigestedRequest) -> Digest:
+def digest_request(digests: RequestDigests, request: "DataclassInstance") -> Digest:
     """Return the keyed digest of all that `request` says.
 
     A field that requests have got later counts where it says something: one of before is recognised as the same.

@@ -4,6 +4,7 @@ A screen runs in the very commit that would carry an order out, on what was comm
 it in the same commit. Only its verdict and a salted digest enter the log; what it saw lies in an erasable row.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
@@ -71,7 +72,7 @@ class Verdict:
     seen: dict[str, object]
 
 
-class ScreenedWork:
+class ScreenedWork(ABC):
     """An order that is carried out, or put up for review by a screen."""
 
     def __init__(self, reader: StoreReader, randomness: Randomness, asked: Asked) -> None:
@@ -79,13 +80,13 @@ class ScreenedWork:
         self._randomness = randomness
         self._asked = asked
 
+    @abstractmethod
     def command(self, desk: Desk | None) -> AnyCommand:
         """Return the command of the order; without a desk, one that reads the same rows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def points(self, desk: Desk) -> int:
         """Return how many points wait while the order is under review."""
-        raise NotImplementedError
 
     def too_large(self, _desk: Desk) -> bool:
         """Return whether the terms want a person to look at an order of this size."""

@@ -1,22 +1,22 @@
 """Transfers between members: offered by one, then accepted or declined by the other, or lapsed."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Literal, cast
+from dataclasses import dataclass
+from typing import Literal
 
 from node.engine.work import Answer, Desk
 from node.ports import Randomness
 from node.services.answers import EntryAnswer, Pending
 from node.services.context import Context, WriteWork
 from node.services.metadata import metadata_row
+from node.services.requests import digest_request
 from node.services.screening import NO_CLIENT, TRACE_DAYS_MAX, Asked, ClientData, ScreenedWork
 from node.store.reader import StoreReader
 from node.store.rows import PutMetadata
 from node.store.rows_program import DropTrace
-from protocol.encoding import JsonValue
 from protocol.errors import Code, Refusal
 from protocol.fields import later
-from protocol.identifiers import Account, Digest, Id
+from protocol.identifiers import Account, Id
 from protocol.ledger.names import lapsed_id
 from protocol.ledger.program_commands import AcceptTransfer, DeclineTransfer, OfferTransfer
 from protocol.ledger.program_state import TRANSFERS, TransferRecord, TransferState
@@ -137,7 +137,7 @@ class TransfersService:
             id=request.id,
             account=request.account,
             activity="transfer",
-            request=self._digest(request),
+            request=digest_request(self._context.digests, request),
             order=TransferOrder(recipient=request.to, amount=request.amount),
             client=client,
         )
@@ -150,14 +150,18 @@ class TransfersService:
         record = self._known(request.transfer, request.account)
         if request.account not in {None, record.recipient}:
             raise _unknown(request.transfer)
-        command = AcceptTransfer(id=request.id, request=self._digest(request), transfer=request.transfer)
+        command = AcceptTransfer(
+            id=request.id, request=digest_request(self._context.digests, request), transfer=request.transfer
+        )
         return self._context.execute(command)
 
     def decline(self, request: DeclineRequest) -> Pending[EntryAnswer]:
         """Give the points back to the sender; raise `transfer_unknown` for whoever is neither side."""
         record = self._known(request.transfer, request.account)
         by = request.by or ("sender" if request.account == record.account else "recipient")
-        command = DeclineTransfer(id=request.id, request=self._digest(request), transfer=request.transfer, by=by)
+        command = DeclineTransfer(
+            id=request.id, request=digest_request(self._context.digests, request), transfer=request.transfer, by=by
+        )
         return self._context.execute(command)
 
     def show(self, transfer: Id, *, account: Account | None = None) -> TransferView:
@@ -196,9 +200,6 @@ class TransfersService:
 
     def _first(self, answers: Sequence[Answer]) -> EntryAnswer:
         return self._context.render_first(answers)
-
-    def _digest(self, request: OfferRequest | AcceptRequest | DeclineRequest) -> Digest:
-        return self._context.digests.digest(type(request).__name__, cast("dict[str, JsonValue]", asdict(request)))
 
 
 def _unknown(transfer: Id) -> Refusal:

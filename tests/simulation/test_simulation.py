@@ -180,7 +180,8 @@ def test_what_a_service_calls_a_bug_ends_the_seed(monkeypatch: pytest.MonkeyPatc
     def execute(self: CommitDesk, command: object) -> None:
         raise KeyError(str(command)[:1])
 
+    begun = Simulation(1, QUICK)
     monkeypatch.setattr(CommitDesk, "execute", execute)
-    outcome = Simulation(1, QUICK).run()
+    outcome = begun.run()
     assert isinstance(outcome.violation, Violation)
     assert outcome.violation.invariant is Invariant.BUG

@@ -27,6 +27,10 @@ def balance(api: Api, account: str) -> tuple[object, object]:
     return view["posted"], view["held"]
 
 
+def give_bob_points(api: Api, name: str) -> None:
+    api.done("/v1/transactions", {"type": "issue", "id": request_id(name), "account": BOB, "amount": 100})
+
+
 def test_a_transfer_is_offered_and_accepted(api: Api) -> None:
     posted, _ = balance(api, ANN)
     first = api.done(TRANSFERS, offer("gift", metadata={"note": "happy birthday"}))
@@ -132,6 +136,7 @@ def test_accounts_are_merged(api: Api) -> None:
 def test_what_a_screen_holds_up_a_person_decides(api: Api) -> None:
     screen = {"name": "device", "activity": "any", "window_minutes": 60, "most": 1}
     terms(api, "screens", screens=[screen])
+    give_bob_points(api, "to spend")
     client = {"address": "203.0.113.7", "device": "one phone", "agent": "test"}
     first = api.post(TRANSFERS, offer("first", client=client))
     assert first.status_code == 201
@@ -195,6 +200,7 @@ def test_a_large_transfer_waits_for_a_person(api: Api) -> None:
 
 def test_a_window_that_has_passed_counts_no_more(api: Api) -> None:
     terms(api, "window", screens=[{"name": "address", "activity": "transfer", "window_minutes": 10, "most": 1}])
+    give_bob_points(api, "to send back")
     api.clock.advance(3_600)
     told = {"client": {"address": "203.0.113.77"}}
     back = {"account": BOB, "to": ANN, "amount": 1, **told}
