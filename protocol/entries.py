@@ -4,7 +4,6 @@ Every entry carries the same head and its kind's own fields, all always present.
 `prev` is the leaf hash of the entry before, and the leaf hash covers it.
 """
 
-from dataclasses import dataclass
 from typing import Annotated, Final, TypeAlias, TypeVar
 
 import msgspec
@@ -14,7 +13,7 @@ from protocol.agreement import RoleKey, SignedAgreement
 from protocol.appeal_entries import AppealEntry
 from protocol.approval_entries import ApprovalEntry
 from protocol.encoding import Codec
-from protocol.entry import Entry, Posting, Postings, PostingsOrNone, transfer_postings
+from protocol.entry import Entry, Posting, Postings, PostingsOrNone, check_grammar, transfer_postings
 from protocol.errors import EntryInvalid
 from protocol.fields import (
     AliasField,
@@ -36,6 +35,7 @@ from protocol.limits import CURRENCIES_MAX, ENTRY_BYTES_MAX
 from protocol.member_entries import LinkAccepted, LinkIssued, MemberEntry, member_body_of
 from protocol.merkle import leaf_hash
 from protocol.messages import Cancel, End, EntryBody, EntryReference, Fulfil, Predecessor, Prepare, Reject
+from protocol.plain_entries import is_plain
 from protocol.point_entries import (
     AccountClosed,
     AccountOpened,
@@ -205,8 +205,7 @@ _CODEC: Final = Codec[AnyEntry](msgspec.json.Decoder(AnyEntry), error=EntryInval
 _E = TypeVar("_E", bound=Entry)
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(msgspec.Struct, frozen=True, gc=False):
     """An entry with its canonical bytes and its leaf hash in hex."""
 
     entry: AnyEntry
@@ -226,7 +225,11 @@ def encode_entry(entry: AnyEntry) -> bytes:
 
 def decode_entry(data: bytes) -> AnyEntry:
     """Return the entry in `data`, or raise `EntryInvalid`."""
-    return _CODEC.decode(data)
+    if is_plain(data):
+        return _CODEC.read_back(data)
+    entry = _CODEC.decode(data)
+    check_grammar(entry)
+    return entry
 
 
 def stamp(draft: _E, *, seq: int, prev: Digest, time: str, nonce: str) -> _E:
@@ -238,12 +241,15 @@ def seal(entry: AnyEntry) -> Sealed:
     """Return `entry` with its bytes and leaf hash (RFC 6962 §2.1), or raise `EntryInvalid`."""
     # Types here promise less than the format, so the bytes are read back: no log may hold what nobody can decode.
     data = _CODEC.encode(entry)
-    return Sealed(_CODEC.read_back(data), data, Digest(leaf_hash(data).hex()))
+    if not is_plain(data):
+        entry = _CODEC.read_back(data)
+        check_grammar(entry)
+    return Sealed(entry, data, Digest(leaf_hash(data).hex()))
 
 
 def unseal(data: bytes) -> Sealed:
     """Return the entry that `data` holds with its leaf hash computed anew, or raise `EntryInvalid`."""
-    return Sealed(_CODEC.decode(data), data, Digest(leaf_hash(data).hex()))
+    return Sealed(decode_entry(data), data, Digest(leaf_hash(data).hex()))
 
 
 def prepare_of(sealed: Sealed, entry: ConversionHeld, *, ledger: Ledger) -> Prepare:

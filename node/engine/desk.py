@@ -32,10 +32,12 @@ from protocol.ledger.state import HEAD, IDS, LEDGER, ONLY, PROGRAM, Head, Table
 from protocol.ledger.succession import place_of
 from protocol.ledger.view import Overlay, View
 from protocol.messages import body_digest, conversion_of, encode_body, kind_of, receiver_of
-from protocol.program import DEFAULT_TERMS, day_of
+from protocol.program import day_of
 from protocol.recovery_entries import RecoveryBegun, RecoveryEnded, RecoveryWaived
 
+_DAY: Final = len("2026-01-31")
 _NONCE_BYTES: Final = 16
+_NONCE_DIGITS: Final = 2 * _NONCE_BYTES
 _NONCES_AT_ONCE: Final = 256
 _SILENT: Final = (PointsIssued, PointsRedeemed, PointsTransferred)
 """Most entries are of these kinds, and none of them is told to a partner."""
@@ -70,7 +72,7 @@ class CommitDesk:
         self._overlay = overlay
         self._store = store
         self._randomness = randomness
-        self._nonces = b""
+        self._nonces: list[str] = []
         self._times = EntryTimes(now=now, last=self._head().time)
         self.sealed: list[Sealed] = []
         self.history: list[tuple[Account, int]] = []
@@ -127,7 +129,7 @@ class CommitDesk:
         self._gate.check(command)
         mark = self.mark()
         try:
-            time = self.time
+            time = self._times.peek()
             sealed = self._judge(command, Moment(time, self._day_of(time)), mark)
         except Exception:
             self.undo(mark)
@@ -147,7 +149,7 @@ class CommitDesk:
 
     def _day_of(self, time: str) -> str:
         program = self._overlay.peek(PROGRAM, ONLY)
-        return day_of(DEFAULT_TERMS if program is None else program.terms, time)
+        return time[:_DAY] if program is None else day_of(program.terms, time)
 
     def _head(self) -> Head:
         return self._overlay.get(HEAD, ONLY) or Head()
@@ -175,9 +177,10 @@ class CommitDesk:
     def _accept(self, sealed: Sealed) -> None:
         self._times.advance()
         self.sealed.append(sealed)
-        for holder in rules.holders_of(self._overlay, sealed.entry):
-            self.history.append((holder, sealed.entry.seq))
-        if isinstance(sealed.entry, _SILENT):
+        entry = sealed.entry
+        for holder in rules.holders_of(self._overlay, entry):
+            self.history.append((holder, entry.seq))
+        if isinstance(entry, _SILENT):
             return
         ledger = self._overlay.get(LEDGER, ONLY)
         said = self._said_by(sealed)
@@ -213,6 +216,6 @@ class CommitDesk:
 
     def _nonce(self) -> str:
         if not self._nonces:
-            self._nonces = self._randomness.token(_NONCE_BYTES * _NONCES_AT_ONCE)
-        nonce, self._nonces = self._nonces[:_NONCE_BYTES], self._nonces[_NONCE_BYTES:]
-        return nonce.hex()
+            drawn = self._randomness.token(_NONCE_BYTES * _NONCES_AT_ONCE).hex()
+            self._nonces = [drawn[at : at + _NONCE_DIGITS] for at in reversed(range(0, len(drawn), _NONCE_DIGITS))]
+        return self._nonces.pop()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 from time import perf_counter
-from typing import Final
+from typing import Final, cast
 
 import structlog
 
@@ -27,10 +27,16 @@ from protocol.identifiers import Digest, Ledger, generation_of
 from protocol.keys import PublicKey
 from protocol.ledger import rules
 from protocol.ledger.rotation import log_keys
-from protocol.ledger.state import LEDGER, ONLY
+from protocol.ledger.state import IDS, INCOMING, LEDGER, LINES, ONLY, REVERSIBLE, Table
 from protocol.ledger.view import Need, Overlay
 from protocol.merkle import Hash
 from protocol.tiles import TileBuilder, TileId
+
+ROWS_KEPT_MAX: Final = 200_000
+"""How many rows stay in memory from commit to commit, at about 400 bytes each; beyond, all are loaded again."""
+
+_FLEETING: Final = cast("tuple[Table[object, object], ...]", (IDS, REVERSIBLE, LINES, INCOMING))
+"""The tables that grow with the log, and whose rows are seldom asked for twice."""
 
 _ROUNDS_MAX: Final = 8
 _STAGES: Final = ("load", "run", "write")
@@ -53,7 +59,11 @@ class Committed:
 
 
 class Engine:
-    """Owns the store's writer and the growing tree; `gate` says whether entries may be written now."""
+    """Owns the store's writer and the growing tree; `gate` says whether entries may be written now.
+
+    The rows that commits have loaded and changed stay in memory: nobody else writes them as long as this writer's term
+    lasts, and after a commit that failed they are forgotten.
+    """
 
     def __init__(self, store: StoreWriter, *, keyring: Keyring, randomness: Randomness, faults: Faults) -> None:
         """Continue where the store's last checkpoint ends."""
@@ -67,6 +77,7 @@ class Engine:
     def resume(self) -> None:
         """Take the end of the log from the store: at the start, and after a commit whose fate is unknown."""
         self._sound = False
+        self._rows = Overlay(complete=False)
         head = self._store.head()
         self._generation, self._first_seq, self._size = head.generation, head.first_seq, head.size
         self._number = head.checkpoint_number
@@ -91,7 +102,7 @@ class Engine:
         """
         if not self._sound:
             self.resume()
-        overlay = Overlay(complete=False)
+        overlay = self._rows
         results: list[object] = [None] * len(works)
         times = [perf_counter()]
         failed = self._load(works, overlay, results)
@@ -103,6 +114,8 @@ class Engine:
         times.append(perf_counter())
         if desk.sealed or desk.writes:
             self._write(desk, overlay)
+            if len(overlay) > ROWS_KEPT_MAX:
+                self._rows = Overlay(complete=False)
         times.append(perf_counter())
         seconds = dict(zip(_STAGES, (after - before for before, after in pairwise(times)), strict=True))
         return results, Committed(
@@ -163,6 +176,7 @@ class Engine:
             self._number = record.checkpoint.number
             self._note = record.checkpoint.note
             self._keyring.committed(self._note)
+        overlay.forget(_FLEETING, record.changes)
         self._sound = True
         self._faults.reach("commit.after")
 

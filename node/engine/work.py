@@ -1,23 +1,23 @@
 """What the writer is given: works, and the desk at which a work runs inside the commit."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
+
+import msgspec
 
 from node.store.rows import Write
 from protocol.entries import Sealed
 from protocol.ledger import rules
 from protocol.ledger.commands import AnyCommand
-from protocol.ledger.state import Table
-from protocol.ledger.view import Need, Overlay, View
+from protocol.ledger.state import IDS, Table
+from protocol.ledger.view import Need, Overlay, View, need
 
 _T_co = TypeVar("_T_co", covariant=True)
 _K = TypeVar("_K")
 _R = TypeVar("_R")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """The entry that answers a command; `repeated` when it was written by an earlier one with the same id."""
 
     sealed: Sealed
@@ -68,18 +68,43 @@ class Work(Protocol[_T_co]):
         """Do the work; what it raises undoes it and becomes its result."""
 
 
+class Asking:
+    """What many commands read, asked for round by round: one whose rows are all there is not asked again."""
+
+    def __init__(self, commands: Sequence[AnyCommand]) -> None:
+        """Ask for all of `commands` first."""
+        self._commands = commands
+        self._left = commands
+        self._view: Overlay | None = None
+
+    def needs(self, view: Overlay) -> Iterator[Need]:
+        """Yield what is missing in `view`, as far as the loaded rows tell."""
+        if view is not self._view:
+            self._view, self._left = view, self._commands
+            yield from rules.ALWAYS
+        left = []
+        for command in self._left:
+            # Whether its own id is taken changes nothing of what else a command reads.
+            yield need(IDS, command.id)
+            missing = view.missing(rules.further_needs(view, command))
+            if missing:
+                left.append(command)
+                yield from missing
+        self._left = left
+
+
 class CommandWork:
     """Commands executed together, all or none, with rows to write beside their entries."""
 
     def __init__(self, commands: Sequence[AnyCommand], *, writes: Sequence[Write] = ()) -> None:
         """Execute `commands` in order; stage `writes` unless every command is a repeat."""
         self._commands = commands
+        self._asking = Asking(commands)
         self._writes = writes
 
     def needs(self, view: Overlay) -> Iterator[Need]:
         """Yield what every command reads."""
-        for command in self._commands:
-            yield from rules.needs(view, command)
+        return self._asking.needs(view)
 
     def run(self, desk: Desk) -> list[Answer]:
         """Return one answer a command, in order."""

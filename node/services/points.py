@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from node.engine.work import Answer, Desk
+from node.engine.work import Answer, Asking, Desk
 from node.services.answers import EntryAnswer, IssuedAnswer, MovedAnswer, Pending, ReversedAnswer
 from node.services.context import Context
 from node.services.metadata import metadata_row
@@ -24,7 +24,6 @@ from node.services.requests import (
 from node.store.rows import PutMetadata
 from protocol.errors import Refusal, TallystickError
 from protocol.identifiers import Digest, Id
-from protocol.ledger import rules
 from protocol.ledger.commands import (
     AnyCommand,
     CaptureHold,
@@ -64,12 +63,12 @@ class BatchWork:
 
     def __init__(self, items: Sequence[BatchItem], *, atomic: bool) -> None:
         self._items = items
+        self._asking = Asking([item.command for item in items])
         self._atomic = atomic
 
     def needs(self, view: Overlay) -> Iterator[Need]:
         """Yield what every command reads."""
-        for item in self._items:
-            yield from rules.needs(view, item.command)
+        return self._asking.needs(view)
 
     def run(self, desk: Desk) -> list[Answer | Refusal]:
         """Return an answer or a refusal for each item, in order."""

@@ -122,11 +122,11 @@ class QuotesService:
     def _loaded(self, command: OrderConversion) -> Overlay:
         view, reader = Overlay(complete=False), self._context.reader
         while wanted := view.missing(rules.needs(view, command)):
-            for each in wanted:
-                if each.table is None:
-                    view.load_book(cast("Account", each.key), reader.lots(cast("Account", each.key)))
+            for table, key in wanted:
+                if table is None:
+                    view.load_book(cast("Account", key), reader.lots(cast("Account", key)))
                 else:
-                    view.load(each.table, each.key, reader.record(each.table, each.key))
+                    view.load(table, key, reader.record(table, key))
         return view
 
 

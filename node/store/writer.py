@@ -96,10 +96,11 @@ class StoreWriter:
         for each in needs:
             if overlay.is_loaded(each):
                 continue
-            if each.table is None:
-                books[cast("Account", each.key)] = None
+            table, key = each
+            if table is None:
+                books[cast("Account", key)] = None
             else:
-                wanted.setdefault(each.table, {})[each.key] = None
+                wanted.setdefault(table, {})[key] = None
         for family, keys in wanted.items():
             self._load_rows(family, keys, overlay)
         if books:

@@ -1,6 +1,7 @@
 """The lines of settlement: each credited conversion enters its window as it happens, at both ledgers."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import msgspec
 
@@ -8,7 +9,7 @@ from protocol.agreement import agreement_digest
 from protocol.entries import AgreementEntered, ConversionCaptured, ConversionCredited, Sealed, fulfil_of
 from protocol.errors import AgreementInvalid, Code, Refusal
 from protocol.identifiers import Digest, Ledger
-from protocol.ledger.commands import AnyCommand, ConcludeFulfil, DecidePrepare, EnterAgreement
+from protocol.ledger.commands import ConcludeFulfil, DecidePrepare, EnterAgreement
 from protocol.ledger.postings import ledger_record
 from protocol.ledger.state import (
     COUNTERS,
@@ -29,11 +30,16 @@ from protocol.merkle import CompactRange, Hash, leaf_hash
 from protocol.messages import body_digest, encode_body
 from protocol.statement import Line
 
+ENTERING: Final = (EnterAgreement, DecidePrepare, ConcludeFulfil)
+"""The commands whose entries add to a window, or open one."""
+
+_NOTED: Final = frozenset((AgreementEntered, ConversionCredited, ConversionCaptured))
+
 _AHEAD_FACTOR = 16
 """How much further a look ahead for waiting lines goes each time: a long row is found in few rounds."""
 
 
-def needs_line(view: Overlay, command: AnyCommand) -> Iterator[Need]:
+def needs_line(view: Overlay, command: EnterAgreement | DecidePrepare | ConcludeFulfil) -> Iterator[Need]:
     """Name what the entry of `command` adds to a window, or opens."""
     match command:
         case EnterAgreement():
@@ -50,8 +56,6 @@ def needs_line(view: Overlay, command: AnyCommand) -> Iterator[Need]:
         case ConcludeFulfil():
             fulfil = command.fulfil
             yield from needs_entered(view, fulfil.destination, window=fulfil.window, dec_seq=fulfil.dec_seq)
-        case _:
-            return
 
 
 def needs_entered(view: Overlay, partner: Ledger, *, window: int, dec_seq: int) -> Iterator[Need]:
@@ -76,15 +80,15 @@ def _needs_totals(partner: Ledger, window: int) -> Iterator[Need]:
 
 def note(view: View, sealed: Sealed) -> None:
     """Add the line of an applied entry to its window; the first agreement with a partner opens the first window."""
-    match sealed.entry:
-        case AgreementEntered() as entry:
-            _begin(view, entry)
-        case ConversionCredited() as entry:
-            _credited(view, sealed, entry)
-        case ConversionCaptured() as entry:
-            _captured(view, entry)
-        case _:
-            pass
+    entry = sealed.entry
+    if type(entry) not in _NOTED:
+        return
+    if isinstance(entry, ConversionCredited):
+        _credited(view, sealed, entry)
+    elif isinstance(entry, ConversionCaptured):
+        _captured(view, entry)
+    elif isinstance(entry, AgreementEntered):
+        _begin(view, entry)
 
 
 def _begin(view: View, entry: AgreementEntered) -> None:

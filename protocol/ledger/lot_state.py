@@ -11,7 +11,7 @@ from protocol.ledger.tables import Table
 NEVER: Final = "9999-12-31"
 
 
-class Lot(msgspec.Struct, frozen=True, kw_only=True):
+class Lot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Points of one origin, day and expiry; `remaining` are neither spent nor held.
 
     They can be spent from `spendable_on` on, or at once, up to and including `expires_on`; where they follow the
@@ -33,7 +33,7 @@ class Lot(msgspec.Struct, frozen=True, kw_only=True):
         return (self.expires_on or NEVER, self.earned_on, self.seq, self.part)
 
 
-class Piece(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Piece(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Some points of one lot, taken out by a hold or a redemption, or on their way to another account."""
 
     seq: int
@@ -46,7 +46,7 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     spendable_on: str | None = None
 
 
-class ReversibleRecord(msgspec.Struct, frozen=True, kw_only=True):
+class ReversibleRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a reversal of an entry can still return: `remaining` of its `amount`.
 
     Of a redemption, `pieces` are those points, in the order in which they were taken. Of an issue, what has expired of

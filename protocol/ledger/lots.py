@@ -56,7 +56,14 @@ def dated_lots(view: View, account: Account) -> list[DatedLot]:
 
 def spendable_lots(view: View, account: Account, *, on: str) -> Iterator[Lot]:
     """Yield the open lots of `account` that can be spent on the day `on`, in the order in which they are consumed."""
-    for last, lot in dated_lots(view, account):
+    record = view.get(ACCOUNTS, account)
+    if record is None or record.active_on is None:
+        # No lot follows a clock that never started: they are in order as they come, and a debit reads the first.
+        for lot in view.lots(account):
+            if (lot.expires_on is None and lot.spendable_on is None) or can_be_spent(lot, lot.expires_on, on=on):
+                yield lot
+        return
+    for last, lot in in_order(view.lots(account), record.active_on):
         if can_be_spent(lot, last, on=on):
             yield lot
 
@@ -124,7 +131,7 @@ def _still_good(piece: Piece, record: AccountRecord, *, today: str) -> Piece:
 
 def fixed_pieces(pieces: Sequence[Piece], active_on: str | None) -> tuple[Piece, ...]:
     """Return `pieces` of an account as they leave it: those that follow its clock keep the last day that they have."""
-    if not any(piece.clock for piece in pieces):
+    if active_on is None or not any(piece.clock for piece in pieces):
         return tuple(pieces)
     return tuple(
         msgspec.structs.replace(piece, clock=None, expires_on=last_day_of(piece, active_on)) for piece in pieces

@@ -23,6 +23,10 @@ from protocol.ledger.state import (
 from protocol.ledger.view import View
 from protocol.limits import INTEGER_MAX
 
+# A member of an enumeration costs more to look up than what is done with it here, several times an entry.
+_OPEN: Final = AccountStatus.OPEN
+_FROZEN: Final = AccountStatus.FROZEN
+
 ADJUSTMENT: Final = Account("adjustment")
 """What stands in for an account whose points are not there, or that is not known any more: the program's own."""
 
@@ -43,7 +47,7 @@ def is_holder(account: Account) -> bool:
 def open_account(view: View, account: Account) -> AccountRecord:
     """Return the holder's account, or refuse when it is unknown, closed or frozen."""
     record = standing_account(view, account)
-    if record.status is AccountStatus.FROZEN:
+    if record.status is _FROZEN:
         raise Refusal(Code.ACCOUNT_FROZEN, f"the account {account} is frozen")
     return record
 
@@ -53,7 +57,7 @@ def standing_account(view: View, account: Account) -> AccountRecord:
     record = view.get(ACCOUNTS, account)
     if record is None:
         raise Refusal(Code.ACCOUNT_UNKNOWN, f"there is no account {account}")
-    if record.status is not AccountStatus.OPEN and record.status is not AccountStatus.FROZEN:
+    if record.status is not _OPEN and record.status is not _FROZEN:
         raise Refusal(Code.ACCOUNT_CLOSED, f"the account {account} is {record.status}")
     if record.imported_seq is not None and record.imported_seq == ledger_record(view).importing_seq:
         raise Refusal(Code.ACCOUNT_IMPORTING, f"the account {account} is in a file that is not imported yet")
@@ -63,7 +67,12 @@ def standing_account(view: View, account: Account) -> AccountRecord:
 def check_postings(found: Sequence[Posting], expected: Sequence[Posting]) -> None:
     """Refuse postings that are not exactly what the entry's kind and fields demand."""
     if tuple(found) != tuple(expected):
-        raise Refusal(Code.POSTINGS_INVALID, "the postings are not those that this kind of entry makes")
+        raise postings_invalid()
+
+
+def postings_invalid() -> Refusal:
+    """Return the refusal of postings that are not those of their entry."""
+    return Refusal(Code.POSTINGS_INVALID, "the postings are not those that this kind of entry makes")
 
 
 def pair_amount(postings: Sequence[Posting]) -> int:
@@ -92,7 +101,9 @@ def structural_keys(asset: Asset, *accounts: str) -> list[tuple[Account, Asset]]
 def credit_holder(view: View, account: Account, pieces: Sequence[Piece]) -> None:
     """Add `pieces`, none of which is of a lot that is there, to the lots and balance of a holder, frozen or not."""
     record = standing_account(view, account)
-    posted = record.posted + sum(piece.amount for piece in pieces)
+    posted = record.posted
+    for piece in pieces:
+        posted += piece.amount
     if posted > INTEGER_MAX:
         raise Refusal(Code.BALANCE_OVERFLOW, f"the balance of {account} would pass {INTEGER_MAX}")
     view.put(ACCOUNTS, account, msgspec.structs.replace(record, posted=posted))
@@ -109,8 +120,9 @@ def take_pieces(view: View, account: Account, amount: int, *, on: str) -> tuple[
     pieces: list[Piece] = []
     missing = amount
     for lot in spendable_lots(view, account, on=on):
-        taken = min(missing, lot.remaining)
-        view.put_lot(account, msgspec.structs.replace(lot, remaining=lot.remaining - taken))
+        remaining = lot.remaining
+        taken = min(missing, remaining)
+        view.put_lot(account, msgspec.structs.replace(lot, remaining=remaining - taken))
         pieces.append(piece_of(lot, taken))
         missing -= taken
         if not missing:
@@ -121,7 +133,7 @@ def take_pieces(view: View, account: Account, amount: int, *, on: str) -> tuple[
 def debit_holder(view: View, account: Account, amount: int, *, on: str, even_frozen: bool = False) -> tuple[Piece, ...]:
     """Take `amount` available points off the holder's balance and lots; `even_frozen` where the program does it."""
     record = standing_account(view, account) if even_frozen else open_account(view, account)
-    if record.available < amount:
+    if record.posted - record.held < amount:
         raise Refusal(Code.INSUFFICIENT_POINTS, f"{account} has {record.available} of the {amount} points needed")
     pieces = take_pieces(view, account, amount, on=on)
     view.put(ACCOUNTS, account, msgspec.structs.replace(record, posted=record.posted - amount))
@@ -148,4 +160,4 @@ def moved_pieces(pieces: Sequence[Piece], *, seq: int) -> tuple[Piece, ...]:
 
     Pieces that follow their account's clock are made to stand still before they leave it (`fixed_pieces`).
     """
-    return tuple(msgspec.structs.replace(piece, seq=seq, part=part) for part, piece in enumerate(pieces))
+    return tuple([msgspec.structs.replace(piece, seq=seq, part=part) for part, piece in enumerate(pieces)])

@@ -61,6 +61,8 @@ from protocol.window_entries import PaymentMade
 
 __all__ = ["apply", "decide", "holders_of", "needs", "place_of", "prior", "refusal_entry"]
 
+_EMPTY: Final = Head()
+
 _Needs = Callable[[Overlay, Command], Iterator[Need]]
 _Decide = Callable[[View, Command, Moment], AnyEntry]
 _Apply = Callable[[View, Entry], None]
@@ -217,10 +219,16 @@ def needs(view: Overlay, command: AnyCommand) -> Iterator[Need]:
     """
     yield from ALWAYS
     yield need(IDS, command.id)
+    yield from further_needs(view, command)
+
+
+def further_needs(view: Overlay, command: AnyCommand) -> Iterator[Need]:
+    """Yield what `needs` does beside the rows of `ALWAYS` and that of the command's own id."""
     family = _NEEDS.get(type(command))
     if family is not None and view.peek(LEDGER, ONLY) is not None:
         yield from family(view, command)
-        yield from lines.needs_line(view, command)
+        if isinstance(command, lines.ENTERING):
+            yield from lines.needs_line(view, command)
 
 
 def prior(view: View, command: AnyCommand) -> int | None:
@@ -260,31 +268,38 @@ def apply(view: View, sealed: Sealed) -> None:
     A refused entry may leave changes behind: roll back to a savepoint.
     """
     entry = sealed.entry
-    head = view.get(HEAD, ONLY) or Head()
-    if (entry.seq, entry.prev) != succession.place_of(view, entry):
+    head = view.get(HEAD, ONLY) or _EMPTY
+    place = succession.place_of(view, entry) if isinstance(entry, Genesis) else (head.size, head.leaf)
+    if (entry.seq, entry.prev) != place:
         raise Refusal(Code.CHAIN_BROKEN, f"the entry does not follow entry {head.size - 1}")
     if entry.time <= head.time:
         raise Refusal(Code.CHAIN_BROKEN, f"the entry's time {entry.time} is not after {head.time}")
     if not head.size and not isinstance(entry, Genesis):
         raise Refusal(Code.LEDGER_MISSING, "the first entry must be genesis")
     check_occurred(entry, view.get(PROGRAM, ONLY))
-    succession.check_gate(view, entry)
+    ledger = view.get(LEDGER, ONLY)
+    if ledger is not None and ledger.recovering:
+        succession.check_gate(ledger, entry)
     if view.get(IDS, entry.id) is not None:
         raise Refusal(Code.ID_REUSED, f"the id {entry.id} is taken")
     view.put(IDS, entry.id, IdRecord(seq=entry.seq, request=entry.request))
-    if isinstance(entry, ConversionHeld):
+    judge = _APPLY.get(type(entry))
+    if judge is not None:
+        judge(view, entry)
+    elif isinstance(entry, ConversionHeld):
         outgoing.apply_held(view, sealed, entry)
-    elif isinstance(entry, PaymentMade):
-        payments.apply_make(view, sealed, entry)
     else:
-        _APPLY[type(entry)](view, entry)
+        payments.apply_make(view, sealed, cast("PaymentMade", entry))
     lines.note(view, sealed)
-    check_id(entry, ledger=ledger_record(view).ledger)
+    check_id(entry, ledger=(ledger or ledger_record(view)).ledger)
     view.put(HEAD, ONLY, Head(size=entry.seq + 1, leaf=sealed.leaf, time=entry.time))
 
 
 def holders_of(view: View, entry: AnyEntry) -> tuple[Account, ...]:
     """Return the holders whose history the applied `entry` belongs to, each once."""
+    if isinstance(entry, entries.PointsTransferred):
+        taken, given = entry.postings
+        return taken.account, given.account
     named = [posting.account for posting in getattr(entry, "postings", ()) if is_holder(posting.account)]
     if type(entry) in governing.APPLY:
         named += governing.parties(view, cast("ProgramEntry", entry))

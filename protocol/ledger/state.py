@@ -31,7 +31,7 @@ class AccountStatus(StrEnum):
     MERGED = "merged"
 
 
-class Head(msgspec.Struct, frozen=True, kw_only=True):
+class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The end of the log: how many entries, the last one's leaf hash and time."""
 
     size: int = 0
@@ -63,14 +63,14 @@ class LedgerRecord(msgspec.Struct, frozen=True, kw_only=True):
     importing_seq: int | None = None
 
 
-class IdRecord(msgspec.Struct, frozen=True, kw_only=True):
+class IdRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An id that is taken: by which entry, and the keyed digest of the request that it answers."""
 
     seq: int
     request: Digest | None
 
 
-class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
+class AccountRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A holder's account: `held` of its `posted` points are set aside; `conversions` are undecided.
 
     `active_on` is the last day of activity, kept from when the first points came that follow the account's clock. An
@@ -91,7 +91,7 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
         return self.posted - self.held
 
 
-class BalanceRecord(msgspec.Struct, frozen=True, kw_only=True):
+class BalanceRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The balance of a structural or money account in one asset; credits are positive, size is unbounded."""
 
     amount: int

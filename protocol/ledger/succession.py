@@ -68,10 +68,9 @@ def place_of(view: View, entry: AnyEntry) -> tuple[int, Digest]:
     return head.size, head.leaf
 
 
-def check_gate(view: View, entry: AnyEntry) -> None:
+def check_gate(record: LedgerRecord, entry: AnyEntry) -> None:
     """Refuse what a successor does not enter while it waits for its words."""
-    record = view.get(LEDGER, ONLY)
-    if record is None or not record.recovering or isinstance(entry, _ENTERED):
+    if isinstance(entry, _ENTERED):
         return
     if isinstance(entry, entries.AgreementEnded | LinkRevoked) and entry.notice is not None:
         return

@@ -13,14 +13,13 @@ from protocol.ledger.lot_state import ReversibleRecord
 from protocol.ledger.lots import fixed_pieces, needs_clock, restart_clock, start_clock
 from protocol.ledger.moment import Moment, check_day, occurred
 from protocol.ledger.postings import (
-    check_postings,
     credit_holder,
     debit_holder,
     ledger_record,
     move_structural,
     moved_pieces,
-    open_account,
     pair_amount,
+    postings_invalid,
 )
 from protocol.ledger.programs import terms_of
 from protocol.ledger.state import ACCOUNTS, BALANCES, ONLY, PROGRAM, REVERSIBLE, Piece
@@ -175,18 +174,24 @@ def apply_transfer(view: View, entry: PointsTransferred) -> None:
         reserve(view, Use(activity=TRANSFER_OUT, account=source, points=amount), at=entry.time)
         reserve(view, Use(activity=TRANSFER_IN, account=destination, points=amount), at=entry.time)
     pieces = debit_holder(view, source, amount, on=entry.occurred_on)
-    giver = open_account(view, source)
-    moved = fixed_pieces(pieces, giver.active_on)
-    restart_clock(view, source, on=entry.occurred_on)
+    giver = view.get(ACCOUNTS, source)
+    if giver is not None and giver.active_on is not None:
+        pieces = fixed_pieces(pieces, giver.active_on)
+        restart_clock(view, source, on=entry.occurred_on)
     restart_clock(view, destination, on=entry.occurred_on)
-    credit_holder(view, destination, moved_pieces(moved, seq=entry.seq))
+    credit_holder(view, destination, moved_pieces(pieces, seq=entry.seq))
 
 
 def _checked(
     view: View, postings: Sequence[Posting], *, debit: Account | None = None, credit: Account | None = None
 ) -> tuple[int, tuple[Account, Account]]:
     amount = pair_amount(postings)
-    accounts = (debit or postings[0].account, credit or postings[1].account)
-    points = ledger_record(view).points
-    check_postings(postings, transfer_postings(points, amount, debit=accounts[0], credit=accounts[1]))
+    taken, given = postings
+    accounts = (taken.account, given.account)
+    if (
+        taken.amount != -amount
+        or not taken.asset == given.asset == ledger_record(view).points
+        or accounts != (debit or taken.account, credit or given.account)
+    ):
+        raise postings_invalid()
     return amount, accounts

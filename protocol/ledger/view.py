@@ -4,9 +4,10 @@ An `Overlay` is filled with the rows that `needs` names, then changed by `apply`
 command changed. A complete overlay starts empty and treats an absent row as one that does not exist: the auditor's.
 """
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
-from typing import Final, NamedTuple, Protocol, TypeVar, cast
+from typing import Final, Protocol, TypeAlias, TypeVar, cast
 
 from protocol.identifiers import Account
 from protocol.ledger.state import LOTS, Lot, Table
@@ -14,22 +15,21 @@ from protocol.ledger.state import LOTS, Lot, Table
 _K = TypeVar("_K")
 _R = TypeVar("_R")
 
+Changes: TypeAlias = "Mapping[tuple[Table[object, object], object], object]"
+"""The last content of each row that changed, by table and key."""
 
-class Need(NamedTuple):
-    """A row that a command reads: a table and a key; or with `book`, all open lots of an account."""
-
-    table: Table[object, object] | None
-    key: object
+Need: TypeAlias = "tuple[Table[object, object] | None, object]"
+"""A row that a command reads: a table and a key; or without a table, all open lots of an account."""
 
 
 def need(table: Table[_K, _R], key: _K) -> Need:
     """Return the need of one row."""
-    return Need(table, key)  # type: ignore[arg-type]  # a cast would cost each of many needs a call
+    return table, key  # type: ignore[return-value]  # a cast would cost each of many needs a call
 
 
 def need_book(account: Account) -> Need:
     """Return the need of all open lots of `account`."""
-    return Need(None, account)
+    return None, account
 
 
 class View(Protocol):
@@ -53,8 +53,38 @@ class NotLoaded(LookupError):
 
 
 _ABSENT: Final = object()
+_LOTS: Final = cast("Table[object, object]", LOTS)
 _ORDER: Final = attrgetter("order")
-_NOTHING: Final[dict[tuple[int, int], Lot]] = {}
+
+
+class _Rows(dict[object, object]):
+    """The loaded rows of one table. A rule asks for a row several times an entry: asking is one lookup."""
+
+    def __init__(self, table: Table[object, object], *, complete: bool) -> None:
+        super().__init__()
+        self._table = table
+        self._complete = complete
+
+    def __missing__(self, key: object) -> None:
+        if not self._complete:
+            raise NotLoaded(f"{self._table.name} {key!r}")
+
+
+class _Tables(dict["Table[object, object]", _Rows]):
+    """The tables of which any row was loaded or put."""
+
+    def __init__(self, *, complete: bool) -> None:
+        super().__init__()
+        self._complete = complete
+
+    def __missing__(self, table: "Table[object, object]") -> _Rows:
+        rows = self[table] = _Rows(table, complete=self._complete)
+        return rows
+
+
+def _comes_after(last: Lot, lot: Lot) -> bool:
+    """Return whether `lot` is beyond doubt consumed after `last`, as most new lots are: without an order being made."""
+    return last.expires_on == lot.expires_on and last.earned_on <= lot.earned_on and last.seq < lot.seq
 
 
 class Overlay:
@@ -63,85 +93,89 @@ class Overlay:
     def __init__(self, *, complete: bool) -> None:
         """Start empty; with `complete`, a row that is absent does not exist."""
         self._complete = complete
-        self._rows: dict[Table[object, object], dict[object, object]] = {}
-        self._books: dict[Account, dict[tuple[int, int], Lot]] = {}
+        self._rows = _Tables(complete=complete)
+        self._books: dict[Account, list[Lot]] = {}
         self._loaded_books: set[Account] = set()
         self._journal: list[tuple[Table[object, object], object, object]] = []
 
-    def _table(self, table: Table[_K, _R]) -> dict[object, object]:
-        # Families are asked for a row several times an entry: what can be spared here is spared.
-        try:
-            return self._rows[table]  # type: ignore[index]
-        except KeyError:
-            return self._rows.setdefault(cast("Table[object, object]", table), {})
+    def __len__(self) -> int:
+        """Return how many rows are in memory."""
+        return sum(map(len, self._rows.values()))
 
     def peek(self, table: Table[_K, _R], key: _K) -> _R | None:
         """Return the row if it is loaded and exists."""
-        return cast("_R | None", self._table(table).get(key))
+        return self._rows[table].get(key)  # type: ignore[index,return-value]  # as in `get`
 
     def is_loaded(self, wanted: Need) -> bool:
         """Return whether the overlay knows the row, or that there is none."""
-        if self._complete:
-            return True
         table, key = wanted
-        return key in (self._loaded_books if table is None else self._table(table))
+        return self._complete or key in (self._loaded_books if table is None else self._rows[table])
 
     def missing(self, wanted: Iterable[Need]) -> dict[Need, None]:
         """Return those of `wanted` that are not loaded, each once, in their order."""
         rows, books = self._rows, self._loaded_books
         if self._complete:
             return {}
-        return {each: None for each in wanted if each[1] not in (books if each[0] is None else rows.get(each[0], ()))}
+        return {each: None for each in wanted if each[1] not in (books if each[0] is None else rows[each[0]])}
 
     def load(self, table: Table[_K, _R], key: _K, record: _R | None) -> None:
         """Make a stored row known, or with None that there is none; never undoes a change."""
-        self._table(table).setdefault(key, record)
+        self._rows[table].setdefault(key, record)  # type: ignore[index]  # as in `get`
 
     def load_book(self, account: Account, lots: Iterable[Lot]) -> None:
         """Make all stored open lots of `account` known; never undoes a change."""
+        rows = self._rows[_LOTS]
+        book = {(lot.seq, lot.part): lot for lot in self._books.get(account, ())}
         for lot in lots:
-            key = (account, lot.seq, lot.part)
-            self.load(LOTS, key, lot)
-            self._shelve(key, self.peek(LOTS, key))
+            known = cast("Lot | None", rows.setdefault((account, lot.seq, lot.part), lot))
+            if known is not None and known.remaining:
+                book[lot.seq, lot.part] = known
+        self._books[account] = sorted(book.values(), key=_ORDER)
         self._loaded_books.add(account)
 
     def get(self, table: Table[_K, _R], key: _K) -> _R | None:
         """Return the row, or None if there is none; raise `NotLoaded` if nobody asked for it."""
-        try:
-            return self._rows[table][key]  # type: ignore[index,return-value]
-        except KeyError:
-            if not self._complete:
-                raise NotLoaded(f"{table.name} {key!r}") from None
-            return None
+        # Here and below a cast would cost a call, many times an entry: what can be spared is spared.
+        return self._rows[table][key]  # type: ignore[index,return-value]
 
     def put(self, table: Table[_K, _R], key: _K, record: _R) -> None:
         """Insert or replace the row."""
-        rows = self._table(table)
+        rows = self._rows[table]  # type: ignore[index]  # as in `get`
         self._journal.append((table, key, rows.get(key, _ABSENT)))  # type: ignore[arg-type]
         rows[key] = record
 
     def lots(self, account: Account) -> list[Lot]:
         """Return the open lots of `account` in the order in which they are consumed."""
+        book = self._books.get(account)
         if not self._complete and account not in self._loaded_books:
             raise NotLoaded(f"lots of {account}")
-        found = list(self._books.get(account, _NOTHING).values())
-        if len(found) > 1:
-            found.sort(key=_ORDER)
-        return found
+        return book.copy() if book else []
 
     def put_lot(self, account: Account, lot: Lot) -> None:
         """Insert or replace a lot; one with nothing remaining is closed."""
-        self.put(LOTS, (account, lot.seq, lot.part), lot)
-        self._shelve((account, lot.seq, lot.part), lot)
+        rows = self._rows[LOTS]  # type: ignore[index]  # as in `get`
+        key = (account, lot.seq, lot.part)
+        before = rows.get(key, _ABSENT)
+        self._journal.append((LOTS, key, before))  # type: ignore[arg-type]
+        rows[key] = lot
+        self._shelve(account, None if before is _ABSENT else cast("Lot | None", before), lot)
 
-    def _shelve(self, key: tuple[Account, int, int], lot: Lot | None) -> None:
-        # A book has open lots alone, so that a long history costs a debit nothing.
-        account, seq, part = key
-        book = self._books.setdefault(account, {})
-        if lot is not None and lot.remaining:
-            book[seq, part] = lot
-        else:
-            book.pop((seq, part), None)
+    def _shelve(self, account: Account, before: Lot | None, after: Lot | None) -> None:
+        """Let the book of `account`, which has its open lots in their order, have `after` in the place of `before`."""
+        book = self._books.get(account)
+        if book is None:
+            book = self._books[account] = []
+        if before is not None and before.remaining:
+            place = 0 if book[0] is before else bisect_left(book, before.order, key=_ORDER)
+            if after is not None and after.remaining and after.expires_on == before.expires_on:
+                book[place] = after
+                return
+            del book[place]
+        if after is not None and after.remaining:
+            if not book or _comes_after(book[-1], after):
+                book.append(after)
+            else:
+                book.insert(bisect_left(book, after.order, key=_ORDER), after)
 
     def savepoint(self) -> int:
         """Return a mark to which `rollback` can return."""
@@ -152,13 +186,13 @@ class Overlay:
         while len(self._journal) > mark:
             table, key, before = self._journal.pop()
             rows = self._rows[table]
+            if table is LOTS:
+                after, lot = rows[key], None if before is _ABSENT else before
+                self._shelve(cast("tuple[Account, int, int]", key)[0], cast("Lot", after), cast("Lot | None", lot))
             if before is _ABSENT:
                 del rows[key]
             else:
                 rows[key] = before
-            if table is LOTS:
-                lot = None if before is _ABSENT else cast("Lot | None", before)
-                self._shelve(cast("tuple[Account, int, int]", key), lot)
 
     def changed_since(self, mark: int, table: Table[_K, _R]) -> Iterator[tuple[_K, _R | None, _R]]:
         """Yield each row of `table` that was put since `mark`: its key, what it was, None for nothing, and is."""
@@ -176,8 +210,18 @@ class Overlay:
         self._journal.clear()
         return changes
 
+    def forget(self, tables: Iterable[Table[object, object]], changes: Changes) -> None:
+        """Forget what is known of `tables`, and the lots that `changes` closed: who asks for them loads them again."""
+        assert not self._journal, "what has changed is taken first"
+        for table in tables:
+            self._rows.pop(table, None)
+        lots = self._rows[_LOTS]
+        for (table, key), record in changes.items():
+            if table is LOTS and not cast("Lot", record).remaining:
+                lots.pop(key, None)
+
     def rows(self, table: Table[_K, _R]) -> Iterator[tuple[_K, _R]]:
         """Yield every row of `table` that exists."""
-        for key, record in self._table(table).items():
+        for key, record in self._rows[table].items():  # type: ignore[index]  # as in `get`
             if record is not None:
                 yield cast("_K", key), cast("_R", record)

@@ -179,12 +179,12 @@ class MemoryWriter(StoreWriter):
     def load(self, needs: Iterable[Need], overlay: Overlay) -> None:
         """Make all that `needs` names known to `overlay`; a missing row becomes None."""
         state = self._disk.state
-        for each in needs:
-            if each.table is None:
-                account = cast("Account", each.key)
+        for table, key in needs:
+            if table is None:
+                account = cast("Account", key)
                 overlay.load_book(account, state.lots(account))
             else:
-                overlay.load(each.table, each.key, state.row(each.table, each.key))
+                overlay.load(table, key, state.row(table, key))
 
     def tile(self, level: int, index: int, *, generation: int = 1) -> bytes:
         """Return the hashes of a stored tile of one of the ledger's logs, or nothing where there is none."""

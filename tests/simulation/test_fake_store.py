@@ -12,7 +12,7 @@ from node.store.rows import CommitRecord, Requeue
 from node.store.writer import StoreWriter
 from protocol.identifiers import Digest, Id
 from protocol.ledger.state import ACCOUNTS, LINES, OUTGOING, STATEMENTS, TABLES
-from protocol.ledger.view import Need, Overlay, need, need_book
+from protocol.ledger.view import Overlay, need, need_book
 from scripts.alliance.brands import AURORA
 from scripts.simulation import alliance
 from scripts.simulation.evidence_reader import EvidenceReader
@@ -103,7 +103,7 @@ def look(state: State, writers: tuple[StoreWriter, StoreWriter], readers: tuple[
     assert real.head() == fake.head()
     assert real.tile(0, 0) == fake.tile(0, 0)
     assert real.range_hashes(len(state.entries)) == fake.range_hashes(len(state.entries))
-    wanted = [Need(table, key) for table in TABLES for key in state.table(table)]
+    wanted = [need(table, key) for table in TABLES for key in state.table(table)]
     wanted += [need(OUTGOING, Id("nothing")), *map(need_book, state.table(ACCOUNTS))]
     overlays = []
     for writer in writers:

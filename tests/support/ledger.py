@@ -165,12 +165,12 @@ class NeedsLedger(MemoryLedger):
     def _open(self, command: commands.AnyCommand) -> Overlay:
         view = Overlay(complete=False)
         while wanted := view.missing(rules.needs(view, command)):
-            for one in wanted:
-                if one.table is None:
-                    account = cast("Account", one.key)
+            for table, key in wanted:
+                if table is None:
+                    account = cast("Account", key)
                     view.load_book(account, self.state.lots(account))
                 else:
-                    view.load(one.table, one.key, self.state.get(one.table, one.key))
+                    view.load(table, key, self.state.get(table, key))
         return view
 
     def _keep(self, view: Overlay) -> None:

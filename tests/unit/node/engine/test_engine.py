@@ -1,13 +1,15 @@
 """One commit: all of it or nothing, each work by itself, one checkpoint over everything."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 
+from node.engine import engine
 from node.engine.work import Work
 from node.store import schema
 from node.store.errors import StoreFailed
 from node.store.rows import PutSetting
+from node.store.writer import StoreWriter
 from protocol.checkpoint import Checkpoint, open_checkpoint
 from protocol.encoding import ZERO_DIGEST
 from protocol.entries import unseal
@@ -15,6 +17,7 @@ from protocol.errors import Code, Refusal
 from protocol.keys import Role
 from protocol.ledger.commands import CaptureHold, PlaceHold
 from protocol.ledger.state import ACCOUNTS
+from protocol.ledger.view import Need, Overlay
 from protocol.merkle import leaf_hash
 from protocol.note import Verifier
 from tests.support import rfc6962
@@ -200,3 +203,35 @@ def test_a_damaged_tile_keeps_the_engine_from_signing(bench: Bench) -> None:
     with pytest.raises(StoreFailed) as caught:
         bench.reopen()
     assert caught.value.code == "store_corrupt"
+
+
+@ON_SQLITE
+def test_rows_stay_in_memory_from_commit_to_commit(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.do(issuing(1))
+    asked: list[str] = []
+    load = StoreWriter.load
+
+    def spied(self: StoreWriter, needs: Iterable[Need], overlay: Overlay) -> None:
+        wanted = [each for each in needs if not overlay.is_loaded(each)]
+        asked.extend("book" if table is None else table.name for table, _ in wanted)
+        load(self, wanted, overlay)
+
+    monkeypatch.setattr(StoreWriter, "load", spied)
+    bench.do(issuing(2), issuing(3))
+    assert asked == ["ids", "ids"]
+    monkeypatch.setattr(engine, "ROWS_KEPT_MAX", 1)
+    bench.do(issuing(4))
+    asked.clear()
+    bench.do(issuing(5))
+    assert {"head", "ledger", "program", "accounts", "balances", "ids"} <= set(asked)
+    record = bench.reader.record(ACCOUNTS, holder("ann"))
+    assert record is not None
+    assert record.posted == 5
+    check_log(bench)
+
+
+@ON_SQLITE
+def test_an_id_that_another_commit_has_used_is_found(bench: Bench) -> None:
+    (first,) = bench.do(issuing(1))
+    (again,) = bench.do(issuing(1))
+    assert (again.sealed, again.repeated) == (first.sealed, True)

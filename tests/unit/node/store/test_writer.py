@@ -18,7 +18,7 @@ from node.store.rows import CommitRecord, PutSetting, Requeue, StoredHead
 from node.store.writer import StoreWriter
 from protocol.identifiers import Account, Id
 from protocol.ledger.state import ACCOUNTS, HEAD, IDS, LOTS, ONLY, TABLES, AccountRecord, AccountStatus, Lot
-from protocol.ledger.view import Need, Overlay, need, need_book
+from protocol.ledger.view import Overlay, need, need_book
 from protocol.merkle import CompactRange, Hash
 from protocol.tiles import TileBuilder
 from tests.support.documents import digest
@@ -69,7 +69,7 @@ def test_what_commands_need_comes_back(writer: StoreWriter, which: int) -> None:
     side, sealed = busy_logs()[which]
     state = write_log(writer, sealed, side=side).state
     loaded = Overlay(complete=False)
-    writer.load([Need(family, key) for family in TABLES for key, _ in state.rows(family)], loaded)
+    writer.load([need(family, key) for family in TABLES for key, _ in state.rows(family)], loaded)
     stored = {name: dict(rows) for name, rows in rows_of(state).items()}
     stored[LOTS.name] = {key: lot for key, lot in stored[LOTS.name].items() if cast("Lot", lot).remaining}
     assert rows_of(loaded) == stored

@@ -218,11 +218,12 @@ def test_a_batch_sees_its_own_effects_through_rows_that_were_loaded_before_it() 
 
 
 def load(view: Overlay, wanted: Need, store: Overlay) -> None:
-    if wanted.table is None:
-        account = Account(str(wanted.key))
+    table, key = wanted
+    if table is None:
+        account = Account(str(key))
         view.load_book(account, store.lots(account))
     else:
-        view.load(wanted.table, wanted.key, store.get(wanted.table, wanted.key))
+        view.load(table, key, store.get(table, key))
 
 
 def test_holders_of_an_entry_are_named_once() -> None:

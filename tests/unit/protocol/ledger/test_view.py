@@ -111,3 +111,43 @@ def test_changes_are_taken_once_with_their_last_content() -> None:
     assert view.take_changes() == {(ACCOUNTS, ANN): record(2)}
     assert view.take_changes() == {}
     assert view.savepoint() == 0
+
+
+def test_a_lot_that_was_loaded_by_itself_is_in_the_book_that_is_loaded_later() -> None:
+    view = Overlay(complete=False)
+    view.load(LOTS, (ANN, 2, 0), lot(2, 4))
+    view.load_book(ANN, [lot(2, 4), lot(1, 3)])
+    assert view.lots(ANN) == [lot(1, 3), lot(2, 4)]
+
+
+def test_a_lot_whose_last_day_changes_takes_its_new_place_and_a_rollback_gives_the_old_one_back() -> None:
+    view = Overlay(complete=True)
+    first, second, third = lot(1, 5), lot(2, 5, expires_on="2026-05-01"), lot(3, 5, expires_on="2026-06-01")
+    for each in (first, second, third):
+        view.put_lot(ANN, each)
+    assert view.lots(ANN) == [second, third, first]
+    mark = view.savepoint()
+    dated = lot(1, 5, expires_on="2026-05-15")
+    view.put_lot(ANN, dated)
+    assert view.lots(ANN) == [second, dated, third]
+    view.put_lot(ANN, lot(3, 2, expires_on="2026-06-01"))
+    view.put_lot(ANN, lot(2, 0, expires_on="2026-05-01"))
+    assert view.lots(ANN) == [dated, lot(3, 2, expires_on="2026-06-01")]
+    view.rollback(mark)
+    assert view.lots(ANN) == [second, third, first]
+
+
+def test_what_is_forgotten_is_asked_for_again_and_the_rest_stays() -> None:
+    view = Overlay(complete=False)
+    view.load_book(ANN, [lot(1, 5), lot(2, 5)])
+    view.load(BALANCES, KEY, BalanceRecord(amount=3))
+    view.put(ACCOUNTS, ANN, record(7))
+    view.put_lot(ANN, lot(1, 0))
+    view.put_lot(ANN, lot(2, 4))
+    assert len(view) == 4
+    view.forget([BALANCES], view.take_changes())  # type: ignore[list-item]  # tables of every kind
+    assert len(view) == 2
+    assert not view.is_loaded(need(BALANCES, KEY))
+    assert not view.is_loaded(need(LOTS, (ANN, 1, 0)))
+    assert view.get(ACCOUNTS, ANN) == record(7)
+    assert view.lots(ANN) == [lot(2, 4)]
