@@ -1,6 +1,5 @@
 """`tallystick account`: open, show, list and close accounts, and read what happened to them."""
 
-from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 
 import typer
@@ -18,9 +17,9 @@ from node.cli.options import (
     fresh_id,
     parse_kind,
 )
-from node.cli.output import print_facts, print_json, print_line, print_table, print_written
+from node.cli.output import print_facts, print_json, print_line, print_table
 from node.cli.person import ReferenceOption, account_of, erase, personal
-from node.cli.request import JsonObject, post
+from node.cli.request import JsonObject, post, write
 from node.client.answers import AccountList, AccountState, AccountWritten, History
 
 app: Final = typer.Typer(no_args_is_help=True, help="Open, show, list, freeze, merge, close and erase accounts.")
@@ -131,20 +130,12 @@ def close(
     token_file: TokenOption,
 ) -> None:
     """Close an empty account."""
-    with connect(node, token_file) as client:
-        body: JsonObject = {"id": fresh_id(request_id), "occurred_on": occurred_on}
-        reply = post(client, f"/v1/accounts/{account}/close", body)
-    print_written(reply, as_json=as_json, said=f"{account} is closed")
+    body: JsonObject = {"id": fresh_id(request_id), "occurred_on": occurred_on}
+    write(node, token_file, f"/v1/accounts/{account}/close", body, as_json=as_json, said=f"{account} is closed")
 
 
 _WORD_HELP: Final = "Why, in a word: never about a person."
 ReasonOption: TypeAlias = Annotated[str, typer.Option("--reason", metavar="WORD", help=_WORD_HELP)]
-
-
-def _stand(node: str, token_file: Path, path: str, body: JsonObject, *, as_json: bool, said: str) -> None:
-    with connect(node, token_file) as client:
-        reply = post(client, path, body)
-    print_written(reply, as_json=as_json, said=said)
 
 
 @app.command()
@@ -159,7 +150,7 @@ def freeze(
 ) -> None:
     """Let an account's holder begin nothing that takes points; what comes in is credited all the same."""
     body: JsonObject = {"id": fresh_id(request_id), "reason": reason}
-    _stand(node, token_file, f"/v1/accounts/{account}/freeze", body, as_json=as_json, said=f"{account} is frozen")
+    write(node, token_file, f"/v1/accounts/{account}/freeze", body, as_json=as_json, said=f"{account} is frozen")
 
 
 @app.command()
@@ -174,7 +165,7 @@ def unfreeze(
 ) -> None:
     """Open a frozen account again."""
     body: JsonObject = {"id": fresh_id(request_id), "reason": reason}
-    _stand(node, token_file, f"/v1/accounts/{account}/unfreeze", body, as_json=as_json, said=f"{account} is open")
+    write(node, token_file, f"/v1/accounts/{account}/unfreeze", body, as_json=as_json, said=f"{account} is open")
 
 
 @app.command()
@@ -191,7 +182,7 @@ def merge(
     """Let all points of an account go to another one of its kind, and what comes for it later, too."""
     body: JsonObject = {"id": fresh_id(request_id), "survivor": survivor, "reason": reason}
     said = f"{survivor} stands for {account}"
-    _stand(node, token_file, f"/v1/accounts/{account}/merge", body, as_json=as_json, said=said)
+    write(node, token_file, f"/v1/accounts/{account}/merge", body, as_json=as_json, said=said)
 
 
 app.command()(personal)

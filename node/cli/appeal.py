@@ -16,8 +16,8 @@ from node.cli.options import (
     fresh_id,
     parse_account,
 )
-from node.cli.output import print_facts, print_json, print_table, print_written
-from node.cli.request import JsonObject, post
+from node.cli.output import print_facts, print_json, print_table
+from node.cli.request import JsonObject, write
 from node.client.event_answers import AppealList, AppealState
 
 app: Final = typer.Typer(no_args_is_help=True, help="Open appeals for members, answer and decide them.")
@@ -54,9 +54,7 @@ def open_appeal(
         "about": about,
         "deadline": deadline,
     }
-    with connect(node, token_file) as client:
-        reply = post(client, "/v1/appeals", body)
-    print_written(reply, as_json=as_json, said=f"opened an appeal of {account}")
+    write(node, token_file, "/v1/appeals", body, as_json=as_json, said=f"opened an appeal of {account}")
 
 
 @app.command("list")
@@ -128,9 +126,7 @@ def message(
 ) -> None:
     """Say something about an appeal, or ask the member."""
     body: JsonObject = {"id": fresh_id(request_id), "text": text, "by": by, "asks": asks}
-    with connect(node, token_file) as client:
-        reply = post(client, f"/v1/appeals/{appeal}/messages", body)
-    print_written(reply, as_json=as_json, said="said")
+    write(node, token_file, f"/v1/appeals/{appeal}/messages", body, as_json=as_json, said="said")
 
 
 @app.command()
@@ -147,6 +143,4 @@ def decide(
 ) -> None:
     """Decide an appeal without moving points; an adjustment that names it upholds it and moves some."""
     body: JsonObject = {"id": fresh_id(request_id), "outcome": outcome, "reason": reason, "text": text}
-    with connect(node, token_file) as client:
-        reply = post(client, f"/v1/appeals/{appeal}/decision", body)
-    print_written(reply, as_json=as_json, said=f"the appeal is {outcome}")
+    write(node, token_file, f"/v1/appeals/{appeal}/decision", body, as_json=as_json, said=f"the appeal is {outcome}")

@@ -21,7 +21,7 @@ from node.cli.options import (
     parse_uuid,
 )
 from node.cli.output import print_facts, print_json, print_line, print_table, print_written
-from node.cli.request import JsonObject, post
+from node.cli.request import JsonObject, post, write
 from node.client import Reply
 from protocol.identifiers import Id
 
@@ -59,9 +59,8 @@ def send(
     body: JsonObject = {"id": proposal, "action": kept, "within_hours": within_hours}
     if note is not None:
         body["metadata"] = {"note": note}
-    with connect(node, token_file) as client:
-        reply = post(client, _PATH, body)
-    print_written(reply, as_json=as_json, said=f"proposed; another person runs: tallystick approval approve {proposal}")
+    said = f"proposed; another person runs: tallystick approval approve {proposal}"
+    write(node, token_file, _PATH, body, as_json=as_json, said=said)
 
 
 def entry_of(proposal: Id) -> str:

@@ -19,8 +19,8 @@ from node.cli.options import (
     fresh_id,
     parse_uuid,
 )
-from node.cli.output import money, print_facts, print_json, print_line, print_table, print_written
-from node.cli.request import JsonObject, post
+from node.cli.output import money, print_facts, print_json, print_line, print_table
+from node.cli.request import JsonObject, post, write
 from node.client import NodeClient
 from node.client.answers import ConversionList, ConversionState, Quote, Written
 from protocol.identifiers import Id
@@ -206,7 +206,6 @@ def force_release(
     token_file: TokenOption,
 ) -> None:
     """Give an undecided conversion's points back at your own risk: if the partner has credited, you still owe it."""
-    with connect(node, token_file) as client:
-        body: JsonObject = {"id": fresh_id(request_id), "reason": reason}
-        reply = post(client, f"/v1/conversions/{conversion}/force-release", body)
-    print_written(reply, as_json=as_json, said="released at your own risk; the partner is asked to refuse")
+    body: JsonObject = {"id": fresh_id(request_id), "reason": reason}
+    said = "released at your own risk; the partner is asked to refuse"
+    write(node, token_file, f"/v1/conversions/{conversion}/force-release", body, as_json=as_json, said=said)

@@ -15,8 +15,8 @@ from node.cli.options import (
     connect,
     fresh_id,
 )
-from node.cli.output import print_facts, print_json, print_written
-from node.cli.request import JsonObject, post
+from node.cli.output import print_facts, print_json
+from node.cli.request import JsonObject, write
 from node.client.answers import HoldState
 
 app: Final = typer.Typer(no_args_is_help=True, help="Set points aside, take them or give them back.")
@@ -37,9 +37,7 @@ def place(
 ) -> None:
     """Set points of an account aside; --id is also the hold's name."""
     body: JsonObject = {"id": fresh_id(request_id), "account": account, "amount": amount, "expires_at": expires_at}
-    with connect(node, token_file) as client:
-        reply = post(client, "/v1/holds", body)
-    print_written(reply, as_json=as_json, said=f"{amount:,} of {account} are on hold")
+    write(node, token_file, "/v1/holds", body, as_json=as_json, said=f"{amount:,} of {account} are on hold")
 
 
 @app.command()
@@ -55,9 +53,7 @@ def capture(
 ) -> None:
     """Redeem held points, all or in part."""
     body: JsonObject = {"id": fresh_id(request_id), "amount": amount, "final": final}
-    with connect(node, token_file) as client:
-        reply = post(client, f"/v1/holds/{hold}/capture", body)
-    print_written(reply, as_json=as_json, said=f"captured from hold {hold}")
+    write(node, token_file, f"/v1/holds/{hold}/capture", body, as_json=as_json, said=f"captured from hold {hold}")
 
 
 @app.command()
@@ -70,9 +66,9 @@ def release(
     token_file: TokenOption,
 ) -> None:
     """Give held points back."""
-    with connect(node, token_file) as client:
-        reply = post(client, f"/v1/holds/{hold}/release", {"id": fresh_id(request_id)})
-    print_written(reply, as_json=as_json, said=f"released hold {hold}")
+    body: JsonObject = {"id": fresh_id(request_id)}
+    said = f"released hold {hold}"
+    write(node, token_file, f"/v1/holds/{hold}/release", body, as_json=as_json, said=said)
 
 
 @app.command()

@@ -16,8 +16,8 @@ from node.cli.options import (
     connect,
     fresh_id,
 )
-from node.cli.output import print_json, print_table, print_written
-from node.cli.request import JsonObject, post
+from node.cli.output import print_json, print_table
+from node.cli.request import JsonObject, post, write
 from node.client.answers import LinkList, LinkWritten
 
 app: Final = typer.Typer(no_args_is_help=True, help="Link accounts of two programs.")
@@ -55,10 +55,8 @@ def accept(
     token_file: TokenOption,
 ) -> None:
     """Where the points are: connect an account with the link that its member brought."""
-    with connect(node, token_file) as client:
-        body: JsonObject = {"id": fresh_id(request_id), "account": account, "document": read_document(document)}
-        reply = post(client, "/v1/links/accept", body)
-    print_written(reply, as_json=as_json, said=f"{account} is linked")
+    body: JsonObject = {"id": fresh_id(request_id), "account": account, "document": read_document(document)}
+    write(node, token_file, "/v1/links/accept", body, as_json=as_json, said=f"{account} is linked")
 
 
 @app.command("list")

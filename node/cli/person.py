@@ -6,8 +6,8 @@ import msgspec
 import typer
 
 from node.cli.options import AccountArgument, IdOption, JsonOption, NodeOption, TokenOption, connect, fresh_id
-from node.cli.output import print_facts, print_json, print_written
-from node.cli.request import JsonObject, post
+from node.cli.output import print_facts, print_json
+from node.cli.request import JsonObject, write
 from node.client import NodeClient, Problem, RequestRefused
 from node.client.answers import AccountList
 from protocol.identifiers import Account
@@ -88,10 +88,8 @@ def erase(
     token_file: TokenOption,
 ) -> None:
     """Forget the person behind an account, for ever: data, metadata and links; the account closes. Repeatable."""
-    with connect(node, token_file) as client:
-        body: JsonObject = {"id": fresh_id(request_id), "forfeit": forfeit}
-        reply = post(client, f"/v1/accounts/{account}/erase", body)
-    print_written(reply, as_json=as_json, said=f"{account} is forgotten")
+    body: JsonObject = {"id": fresh_id(request_id), "forfeit": forfeit}
+    write(node, token_file, f"/v1/accounts/{account}/erase", body, as_json=as_json, said=f"{account} is forgotten")
 
 
 def _known(client: NodeClient, path: str) -> dict[str, str | None]:

@@ -1,6 +1,5 @@
 """`tallystick points`: issue, redeem, transfer and reverse points."""
 
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -18,7 +17,7 @@ from node.cli.options import (
     fresh_id,
 )
 from node.cli.output import print_written
-from node.cli.request import JsonObject, post
+from node.cli.request import JsonObject, post, write
 from node.client.answers import Written
 
 app: Final = typer.Typer(no_args_is_help=True, help="Issue, redeem, transfer, reverse and adjust points.")
@@ -32,12 +31,6 @@ class _Reversed(Written, frozen=True, kw_only=True):
     @property
     def moved(self) -> int:
         return self.postings[1][2]
-
-
-def _send(node: str, token_file: Path, body: JsonObject, *, as_json: bool, said: str) -> None:
-    with connect(node, token_file) as client:
-        reply = post(client, _PATH, body)
-    print_written(reply, as_json=as_json, said=said)
 
 
 @app.command()
@@ -63,7 +56,7 @@ def issue(
         "expires_on": expires_on,
         "occurred_on": occurred_on,
     }
-    _send(node, token_file, body, as_json=as_json, said=f"issued {amount:,} to {account}")
+    write(node, token_file, _PATH, body, as_json=as_json, said=f"issued {amount:,} to {account}")
 
 
 @app.command()
@@ -85,7 +78,7 @@ def redeem(
         "amount": amount,
         "occurred_on": occurred_on,
     }
-    _send(node, token_file, body, as_json=as_json, said=f"redeemed {amount:,} of {account}")
+    write(node, token_file, _PATH, body, as_json=as_json, said=f"redeemed {amount:,} of {account}")
 
 
 @app.command()
@@ -109,7 +102,7 @@ def transfer(
         "amount": amount,
         "occurred_on": occurred_on,
     }
-    _send(node, token_file, body, as_json=as_json, said=f"transferred {amount:,} from {account} to {to}")
+    write(node, token_file, _PATH, body, as_json=as_json, said=f"transferred {amount:,} from {account} to {to}")
 
 
 @app.command()

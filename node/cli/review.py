@@ -14,9 +14,9 @@ from node.cli.options import (
     connect,
     fresh_id,
 )
-from node.cli.output import print_json, print_table, print_written
+from node.cli.output import print_json, print_table
 from node.cli.program_answers import ReviewList
-from node.cli.request import post
+from node.cli.request import JsonObject, write
 
 app: Final = typer.Typer(no_args_is_help=True, help="List and decide orders that a screen has put up for review.")
 _PATH: Final = "/v1/reviews"
@@ -56,9 +56,9 @@ def approve(
     token_file: TokenOption,
 ) -> None:
     """Let an order go on."""
-    with connect(node, token_file) as client:
-        reply = post(client, f"{_PATH}/{order}/approve", {"id": fresh_id(request_id), "reason": reason})
-    print_written(reply, as_json=as_json, said=f"order {order} goes on")
+    body: JsonObject = {"id": fresh_id(request_id), "reason": reason}
+    said = f"order {order} goes on"
+    write(node, token_file, f"{_PATH}/{order}/approve", body, as_json=as_json, said=said)
 
 
 @app.command()
@@ -72,6 +72,6 @@ def reject(
     token_file: TokenOption,
 ) -> None:
     """Give the points of an order back."""
-    with connect(node, token_file) as client:
-        reply = post(client, f"{_PATH}/{order}/reject", {"id": fresh_id(request_id), "reason": reason})
-    print_written(reply, as_json=as_json, said=f"the points of order {order} are available again")
+    body: JsonObject = {"id": fresh_id(request_id), "reason": reason}
+    said = f"the points of order {order} are available again"
+    write(node, token_file, f"{_PATH}/{order}/reject", body, as_json=as_json, said=said)

@@ -20,7 +20,7 @@ from node.cli.options import (
     parse_uuid,
 )
 from node.cli.output import money, print_facts, print_json, print_line, print_table, print_written
-from node.cli.request import JsonObject, post
+from node.cli.request import JsonObject, post, write
 from node.cli.terms import parse_price
 from node.cli.window import LIMIT, WindowArgument
 from node.client.settlement_answers import (
@@ -231,10 +231,9 @@ def pay(
     token_file: TokenOption,
 ) -> None:
     """Tell the partner that the money of a statement is on its way."""
-    with connect(node, token_file) as client:
-        body: JsonObject = {"id": fresh_id(request), "reference": reference}
-        reply = post(client, f"/v1/statements/{digest}/payment", body)
-    print_written(reply, as_json=as_json, said="the partner is told that the money is on its way")
+    body: JsonObject = {"id": fresh_id(request), "reference": reference}
+    said = "the partner is told that the money is on its way"
+    write(node, token_file, f"/v1/statements/{digest}/payment", body, as_json=as_json, said=said)
 
 
 @app.command("return")
@@ -247,9 +246,9 @@ def send_back(
     token_file: TokenOption,
 ) -> None:
     """Note that the money of a statement, which was sent from here, came back: it is due again."""
-    with connect(node, token_file) as client:
-        reply = post(client, f"/v1/statements/{digest}/return", {"id": fresh_id(request)})
-    print_written(reply, as_json=as_json, said="the money is due again; pay it anew")
+    body: JsonObject = {"id": fresh_id(request)}
+    said = "the money is due again; pay it anew"
+    write(node, token_file, f"/v1/statements/{digest}/return", body, as_json=as_json, said=said)
 
 
 @app.command()
@@ -262,9 +261,9 @@ def confirm(
     token_file: TokenOption,
 ) -> None:
     """Tell the partner that its money has arrived."""
-    with connect(node, token_file) as client:
-        reply = post(client, f"/v1/statements/{digest}/confirmation", {"id": fresh_id(request)})
-    print_written(reply, as_json=as_json, said="the partner is told that the money has arrived")
+    body: JsonObject = {"id": fresh_id(request)}
+    said = "the partner is told that the money has arrived"
+    write(node, token_file, f"/v1/statements/{digest}/confirmation", body, as_json=as_json, said=said)
 
 
 @app.command()

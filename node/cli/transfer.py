@@ -18,9 +18,9 @@ from node.cli.options import (
     fresh_id,
     parse_account,
 )
-from node.cli.output import print_json, print_table, print_written
+from node.cli.output import print_json, print_table
 from node.cli.program_answers import TransferList
-from node.cli.request import JsonObject, post
+from node.cli.request import JsonObject, write
 from protocol.identifiers import Account
 
 app: Final = typer.Typer(no_args_is_help=True, help="Offer, accept, decline and list transfers between members.")
@@ -47,9 +47,8 @@ def offer(
         "amount": amount,
         "occurred_on": occurred_on,
     }
-    with connect(node, token_file) as client:
-        reply = post(client, _PATH, body)
-    print_written(reply, as_json=as_json, said=f"{amount:,} of {account} wait for {to} as transfer {body['id']}")
+    said = f"{amount:,} of {account} wait for {to} as transfer {body['id']}"
+    write(node, token_file, _PATH, body, as_json=as_json, said=said)
 
 
 @app.command()
@@ -62,9 +61,9 @@ def accept(
     token_file: TokenOption,
 ) -> None:
     """Let the recipient have the points of a transfer."""
-    with connect(node, token_file) as client:
-        reply = post(client, f"{_PATH}/{transfer}/accept", {"id": fresh_id(request_id)})
-    print_written(reply, as_json=as_json, said=f"transfer {transfer} is accepted")
+    body: JsonObject = {"id": fresh_id(request_id)}
+    said = f"transfer {transfer} is accepted"
+    write(node, token_file, f"{_PATH}/{transfer}/accept", body, as_json=as_json, said=said)
 
 
 @app.command()
@@ -79,9 +78,8 @@ def decline(
 ) -> None:
     """Give the points of a transfer back to the sender."""
     body: JsonObject = {"id": fresh_id(request_id), "by": "sender" if by_sender else "recipient"}
-    with connect(node, token_file) as client:
-        reply = post(client, f"{_PATH}/{transfer}/decline", body)
-    print_written(reply, as_json=as_json, said=f"the points of transfer {transfer} are the sender's again")
+    said = f"the points of transfer {transfer} are the sender's again"
+    write(node, token_file, f"{_PATH}/{transfer}/decline", body, as_json=as_json, said=said)
 
 
 @app.command("list")
