@@ -1,6 +1,5 @@
 """`tallystick backup`, `restore` and `copy-store`: a node's store as a copy, and a node out of a copy."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ import msgspec
 import typer
 
 from node.cli.options import DirectoryArgument, JsonOption
-from node.cli.output import print_facts, print_json, print_line
+from node.cli.output import print_facts, print_json, print_line, show_progress
 
 if TYPE_CHECKING:
     from node.app.backup import Backup
@@ -114,13 +113,5 @@ def _say(made: "Backup", *, as_json: bool) -> None:
 @contextmanager
 def _told() -> "Iterator[Told]":
     """Yield what is to be called with a table's name and the rows copied so far: one line on a terminal."""
-    shown = sys.stderr.isatty()
-
-    def tell(table: str, rows: int) -> None:
-        if shown:
-            sys.stderr.write(f"\r\033[K{table}: {rows:,} rows")
-            sys.stderr.flush()
-
-    yield tell
-    if shown:
-        sys.stderr.write("\r\033[K")
+    yield lambda table, rows: show_progress(f"{table}: {rows:,} rows")
+    show_progress("")

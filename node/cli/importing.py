@@ -1,7 +1,6 @@
 """`tallystick import-balances`: the balances of another system, all of a file or nothing."""
 
 import csv
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
@@ -15,7 +14,7 @@ from node.cli.failures import REFUSED, stop
 from node.cli.files import FileUnreadable
 from node.cli.import_file import Balance, Fault, ImportFileInvalid, Reading, Totals, digest_of, read_file, rows_of
 from node.cli.options import JsonOption, NodeOption, TokenOption
-from node.cli.output import print_json, print_line
+from node.cli.output import print_json, print_line, show_progress
 from node.client import PATIENT, NodeClient, read_token
 from node.client.importing import ImportState
 from protocol.encoding import JsonValue
@@ -75,7 +74,7 @@ def import_balances(
     with NodeClient(node, token=read_token(token_file), retries=PATIENT) as client:
         begun = next(iter(client.imports(sha256)), None)
         day = begun.day if begun else as_of or datetime.now(UTC).date().isoformat()
-        reading = read_file(file, day=day, progress=_Progress("read"))
+        reading = read_file(file, day=day, progress=lambda rows: show_progress(f"read {rows:,} rows"))
         _check_totals(reading, count=count, points=points)
         if not reading.faults and (begun is None or begun.state == "under_way"):
             _check_with_node(client, file, reading, day)
@@ -120,11 +119,10 @@ def _given(count: int | None, points: int | None) -> Totals | None:
 
 def _check_with_node(client: NodeClient, file: Path, reading: Reading, day: str) -> None:
     """Note the rows that the ledger could not take in: their accounts are there, or others have their references."""
-    progress = _Progress("checked")
     for first_row, rows in _pages(file, day, after=0):
         for fault in client.check_rows(reading.sha256, rows, first_row=first_row):
             reading.note(Fault(fault.row, fault.column, fault.code, fault.detail))
-        progress(first_row + len(rows) - 1)
+        show_progress(f"checked {first_row + len(rows) - 1:,} rows")
 
 
 def _import(
@@ -134,10 +132,9 @@ def _import(
         return begun, "imported_before"
     totals = reading.totals
     named = client.begin_import(reading.sha256, rows=totals.rows, points=totals.points, day=day)
-    progress = _Progress("imported")
     for first_row, rows in _pages(file, day, after=begun.rows_done if begun else 0):
         client.import_rows(named, rows, first_row=first_row)
-        progress(first_row + len(rows) - 1)
+        show_progress(f"imported {first_row + len(rows) - 1:,} rows")
     if digest_of(file) != reading.sha256:
         raise ImportFileInvalid("the file was changed meanwhile: put it back as it was, and give the command again")
     client.finish_import(named)
@@ -164,22 +161,8 @@ def _as_json(row: Balance) -> JsonValue:
     return fields | {name: value for name, value in optional.items() if value is not None}
 
 
-class _Progress:
-    """Says on a terminal how many rows are done."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-
-    def __call__(self, rows: int) -> None:
-        """Say it."""
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r{self._what} {rows:,} rows")
-            sys.stderr.flush()
-
-
 def _tell(file: Path, reading: Reading, errors: Path | None) -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write("\n")
+    show_progress("")
     if errors is not None:
         write_faults(errors, reading.faults)
         return

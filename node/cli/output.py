@@ -55,6 +55,13 @@ def print_written(reply: Reply, *, as_json: bool, said: str) -> None:
     print_line(f"{said} (entry {written.seq}, id {written.id})")
 
 
+def show_progress(text: str) -> None:
+    """Show on a terminal how far a command has come, in place of what it showed before; nothing wipes the line."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\033[K{text}")
+        sys.stderr.flush()
+
+
 def money(millionths: int, currency: str) -> str:
     """Return an amount in millionths of a currency unit, exactly, with at least two decimals."""
     whole, rest = divmod(abs(millionths), MILLIONTHS)
