@@ -25,7 +25,7 @@ from protocol.fields import later
 from protocol.identifiers import Alias, Id
 from protocol.ledger.state import ACCOUNTS, OUTGOING
 from protocol.messages import Body, Fulfil, Prepare, Reject, decode_body
-from tests.support.crashing_node import Nursery, World, nursery, poll
+from tests.support.crashing_node import Nursery, World, poll
 from tests.support.documents import (
     AURORA,
     BLUEBIRD,
@@ -64,12 +64,6 @@ IN_FLIGHT_MAX: Final = 3
 DAYS_SECONDS: Final = 3 * 86_400
 SHORT_SECONDS: Final = 1
 """How long the destination has to decide an order that is to come too late."""
-
-
-@pytest.fixture(scope="module")
-def forked() -> Iterator[Nursery]:
-    with nursery() as lent:
-        yield lent
 
 
 def terms() -> Agreement:

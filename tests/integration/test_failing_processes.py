@@ -13,7 +13,7 @@ import pytest
 
 from protocol.conversion import SourceState
 from protocol.entries import ConversionCaptured, ConversionCredited, ConversionHeld, ConversionRefused
-from tests.support.crashing_node import Kill, Nursery, World, nursery, poll
+from tests.support.crashing_node import Kill, Nursery, World, poll
 from tests.support.documents import uuid
 from tests.support.nodes import ANN
 from tests.support.processes import (
@@ -38,12 +38,6 @@ FILE_BYTES_MAX: Final = 300_000
 """Less than a store's files come to in a few dozen commits."""
 
 ORDERS_MAX: Final = 200
-
-
-@pytest.fixture(scope="module")
-def forked() -> Iterator[Nursery]:
-    with nursery() as lent:
-        yield lent
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 Each case is named by the side that dies, the point at which it does, and the passing of that point since the order.
 """
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +14,7 @@ import pytest
 
 from protocol.conversion import SourceState
 from protocol.identifiers import Id
-from tests.support.crashing_node import ARMED, SECONDS_MAX, Kill, NodeProcess, Nursery, nursery, poll, stop_all
+from tests.support.crashing_node import ARMED, SECONDS_MAX, Kill, NodeProcess, Nursery, poll, stop_all
 from tests.support.documents import uuid
 from tests.support.nodes import ANN
 from tests.support.processes import Brand, Pair, await_end, begin, check_ledgers, is_in_touch, order
@@ -27,12 +26,6 @@ PATIENCE_SECONDS: Final = 3
 """How long after an order a node may take to be killed, before another order is given."""
 
 Flavour = Literal["plain", "cancelled", "refused"]
-
-
-@pytest.fixture(scope="module")
-def forked() -> Iterator[Nursery]:
-    with nursery() as lent:
-        yield lent
 
 
 @pytest.fixture(scope="module")

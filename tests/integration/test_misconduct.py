@@ -25,7 +25,7 @@ from protocol.keys import Role
 from protocol.merkle import Hash
 from protocol.messages import Body, Fulfil, Prepare, encode_body
 from tests.architecture.sources import ROOT
-from tests.support.crashing_node import Nursery, nursery, poll
+from tests.support.crashing_node import Nursery, poll
 from tests.support.documents import AURORA, BLUEBIRD, fulfil, hex_16, prepare, query, reject, uuid
 from tests.support.nodes import ANN
 from tests.support.processes import Brand, Pair, RemoteNode, begin, nodes_of, now
@@ -82,12 +82,6 @@ class Scene:
         (sent,) = self.say()
         assert isinstance(sent, Prepare)
         return sent
-
-
-@pytest.fixture(scope="module")
-def forked() -> Iterator[Nursery]:
-    with nursery() as lent:
-        yield lent
 
 
 @pytest.fixture
