@@ -28,6 +28,7 @@ from tests.support.documents import (
     BLUEBIRD,
     NETWORK,
     YESTERDAY,
+    Side,
     hex_16,
     introduction,
     invitation_bytes,
@@ -224,10 +225,10 @@ def terms_with(partner: Ledger = BLUEBIRD.ledger) -> Json:
     return {"currency": "USD", "directions": [there, back]}
 
 
-def meet(api: Api) -> Json:
-    """Accept Bluebird's invitation."""
-    invitation = json.loads(invitation_bytes(BLUEBIRD))
-    return api.done("/v1/partners", {"invitation": invitation, "fingerprint": introduction(BLUEBIRD).fingerprint()})
+def meet(api: Api, who: Side = BLUEBIRD) -> Json:
+    """Accept a partner's invitation."""
+    invitation = json.loads(invitation_bytes(who))
+    return api.done("/v1/partners", {"invitation": invitation, "fingerprint": introduction(who).fingerprint()})
 
 
 def agree(api: Api, **changes: object) -> str:

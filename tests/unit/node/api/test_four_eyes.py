@@ -27,6 +27,7 @@ from tests.support.documents import BLUEBIRD
 from tests.unit.node.api.test_approvals import APPROVALS, Person, code_of
 
 PROPOSALS = "/v1/agreements/proposals"
+TWO_YEARS = {"kind": "fixed", "months": 24, "round_to": "year"}
 
 
 @pytest.fixture(scope="module")
@@ -65,21 +66,24 @@ def propose(person: Person, name: str, action: Json) -> Json:
     return answer
 
 
+def set_terms(first: Person, second: Person, name: str, terms: Json) -> None:
+    """Let one propose terms that ask for two people as before, and the other approve them."""
+    asked = {"four_eyes": True, **terms}
+    propose(first, name, {"type": "program", "entry": request_id(f"{name} set"), "terms": asked, "reason": "policy"})
+    done(second, name)
+
+
 def test_terms_are_set_by_two(node: Api, first: Person, second: Person) -> None:
     body = {"id": request_id("off"), "terms": {}, "reason": "policy"}
     assert code_of(node.call("PUT", "/v1/program", body=body)) == (409, "approval_missing")
-    expiry = {"kind": "fixed", "months": 24, "round_to": "year"}
-    terms = {"four_eyes": True, "pending_days": 3, "time_zone": "Europe/Berlin", "expiry": expiry}
-    propose(
-        first, "new terms", {"type": "program", "entry": request_id("terms set"), "terms": terms, "reason": "policy"}
-    )
-    done(second, "new terms")
+    set_terms(first, second, "new terms", {"pending_days": 3, "time_zone": "Europe/Berlin", "expiry": TWO_YEARS})
     shown = node.read("/v1/program")["terms"]
     assert isinstance(shown, dict)
     assert (shown["pending_days"], shown["time_zone"], bool(shown["offsets"])) == (3, "Europe/Berlin", True)
 
 
-def test_points_that_are_given_last_as_long_as_the_terms_say(node: Api, first: Person) -> None:
+def test_points_that_are_given_last_as_long_as_the_terms_say(node: Api, first: Person, second: Person) -> None:
+    set_terms(first, second, "two years", {"pending_days": 0, "expiry": TWO_YEARS})
     given = {"type": "adjustment", "account": ANN, "amount": 5, "reason": "goodwill"}
     days = {}
     for name, more in (("ruled", {}), ("named", {"expires_on": "2027-01-31"}), ("taken", {"amount": -5})):

@@ -24,6 +24,13 @@ def begin(api: Api, name: str, rows: int, points: int) -> str:
     return str(answer["fields"]["file"])
 
 
+def take_reference(api: Api, reference: str) -> None:
+    """Let another account have a reference."""
+    api.done("/v1/accounts", {"id": uuid(f"holder of {reference}"), "kind": "member"})
+    path = f"/v1/accounts/member/{uuid(f'holder of {reference}')}/personal"
+    assert api.call("PUT", path, body={"external_ref": reference}).is_success
+
+
 def state(api: Api, file: str) -> Json:
     return api.read(f"{IMPORTS}/{file}")
 
@@ -84,7 +91,8 @@ def test_an_external_reference_gets_an_account_and_is_kept_beside_the_ledger(api
 
 
 def test_rows_are_looked_at_and_nothing_is_written(api: Api) -> None:
-    rows = [row("new", 1), row("x", 1, account=ANN), row("y", 1, account=BOB, external_ref="CRM-1")]
+    take_reference(api, "CRM-2")
+    rows = [row("new", 1), row("x", 1, account=ANN), row("y", 1, account=BOB, external_ref="CRM-2")]
     body = {"sha256": digest("looked at"), "first_row": 10, "rows": rows}
     with unchanged(api):
         faults = api.done(f"{IMPORTS}/checks", body)["faults"]
@@ -104,7 +112,8 @@ def test_rows_are_refused_together_and_the_first_wrong_one_is_named(api: Api) ->
     errors = problem["errors"]
     assert isinstance(errors, list)
     assert errors[0]["field"] == "rows.1"
-    taken = [row("lea", 1, external_ref="CRM-1"), row("max", 1)]
+    take_reference(api, "CRM-3")
+    taken = [row("lea", 1, external_ref="CRM-3"), row("max", 1)]
     body = {"first_row": 1, "rows": taken}
     refused(api, f"{IMPORTS}/{file}/rows", body, status=409, code="reference_taken")
     api.done(f"{IMPORTS}/{file}/rows", {"first_row": 1, "rows": [row("lea", 1), row("max", 1)]})

@@ -41,7 +41,8 @@ def test_a_member_appeals_answers_and_withdraws(brand: Api) -> None:
     _, page = call(brand, ANN, "GET ?state=open")
     rows = page["appeals"]
     assert isinstance(rows, list)
-    assert [(row["id"], row["account"]) for row in rows] == [(APPEAL, ANN)]
+    assert APPEAL in [row["id"] for row in rows]
+    assert {row["account"] for row in rows} == {ANN}
     status, _ = call(brand, ANN, f"POST /{APPEAL}/withdrawal", {"id": request_id("withdraw")})
     assert status == 201
     _, shown = call(brand, ANN, f"GET /{APPEAL}")

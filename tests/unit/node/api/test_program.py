@@ -1,6 +1,8 @@
 """The program's terms over HTTP: shown, set, repeated, and what they are refused for."""
 
-from tests.support.api import Api, Json, request_id
+from pathlib import Path
+
+from tests.support.api import Api, Json, api_of, request_id
 from tests.unit.node.api.test_refusals import refused
 
 PATH = "/v1/program"
@@ -15,11 +17,16 @@ def put(api: Api, body: Json) -> tuple[int, Json]:
     return response.status_code, response.json()
 
 
+def test_a_new_program_has_terms_of_no_entry(tmp_path: Path) -> None:
+    with api_of(tmp_path / "new") as new:
+        shown = new.read(PATH)
+    assert shown["entered_seq"] is None
+    assert isinstance(shown["terms"], dict)
+    assert shown["terms"]["time_zone"] == "UTC"
+
+
 def test_terms_are_shown_set_and_repeated(api: Api) -> None:
     before = api.read(PATH)
-    assert before["entered_seq"] is None
-    assert isinstance(before["terms"], dict)
-    assert before["terms"]["time_zone"] == "UTC"
     body = ask("set", time_zone="Pacific/Kiritimati", pending_days=3)
     status, first = put(api, body)
     assert (status, first["kind"]) == (200, "program_set")

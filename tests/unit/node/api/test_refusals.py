@@ -85,7 +85,9 @@ def test_an_account_is_refused(api: Api) -> None:
     refused(api, "/v1/accounts", {**open_again, "kind": "employee"}, status=409, code="id_reused")
     refused(api, "/v1/accounts", {"id": uuid("ann"), "kind": "shop"}, status=422, code="request_invalid")
     close = {"id": request_id("close")}
-    refused(api, f"/v1/accounts/{ANN}/close", close, status=409, code="account_not_empty")
+    full = f"member/{request_id('again')}"
+    api.done("/v1/transactions", {"id": request_id("fill"), "type": "issue", "account": full, "amount": 1})
+    refused(api, f"/v1/accounts/{full}/close", close, status=409, code="account_not_empty")
     refused(api, f"/v1/accounts/{NOBODY}/close", close, status=404, code="account_unknown")
     refused(api, "/v1/accounts/member/ann/close", close, status=422, code="request_invalid")
 

@@ -9,13 +9,14 @@ from protocol.key_entries import encode_rotation, sign_rotation
 from protocol.keys import Role, SigningKey
 from protocol.note import parse_note
 from protocol.witness import AddCheckpoint, format_add_checkpoint
-from tests.support.api import Api, Json
-from tests.support.documents import AURORA, BLUEBIRD, COPPER, Side, log_key
+from tests.support.api import Api, Json, meet
+from tests.support.documents import AURORA, BLUEBIRD, COPPER, Side, log_key, side
 from tests.support.logs import TestLog
 from tests.unit.node.api.test_refusals import refused
 
 PATH = "/v1/ledger/log-key"
 TAKEN = "/v1/partners/log-keys"
+DOVE = side("dove.example/main.1", "DOV")
 
 
 def rotation_of(side: Side, *, number: int = 1) -> Json:
@@ -41,17 +42,18 @@ def test_what_is_no_rotation_is_refused(api: Api) -> None:
 
 
 def test_a_witness_asks_for_every_key_that_it_knows_of(api: Api) -> None:
-    log = TestLog(BLUEBIRD.ledger, BLUEBIRD.signing_keys[Role.LOG])
+    meet(api, DOVE)
+    log = TestLog(DOVE.ledger, DOVE.signing_keys[Role.LOG])
 
     def asked(old: int, size: int, *later: SigningKey) -> int:
-        note = parse_note(sign_checkpoint(log.checkpoint(size), key=log_key(BLUEBIRD, 0), later=later))
+        note = parse_note(sign_checkpoint(log.checkpoint(size), key=log_key(DOVE, 0), later=later))
         content = format_add_checkpoint(AddCheckpoint(old_size=old, proof=log.proof(old, size), note=note))
         return api.call("POST", "/witness/v1/add-checkpoint", content=content, role=None).status_code
 
     assert asked(0, 5) == 200
-    api.done(TAKEN, {"partner": BLUEBIRD.ledger, "rotation": rotation_of(BLUEBIRD)})
+    api.done(TAKEN, {"partner": DOVE.ledger, "rotation": rotation_of(DOVE)})
     assert asked(5, 6) == 403
-    assert asked(5, 6, log_key(BLUEBIRD, 1)) == 200
+    assert asked(5, 6, log_key(DOVE, 1)) == 200
     assert fsck(api.database, state=None).verdict is Verdict.HELD
 
 

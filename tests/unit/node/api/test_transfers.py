@@ -32,11 +32,11 @@ def give_bob_points(api: Api, name: str) -> None:
 
 
 def test_a_transfer_is_offered_and_accepted(api: Api) -> None:
-    posted, _ = balance(api, ANN)
+    posted, held = balance(api, ANN)
     first = api.done(TRANSFERS, offer("gift", metadata={"note": "happy birthday"}))
     assert first["kind"] == "transfer_offered"
     assert api.done(TRANSFERS, offer("gift", metadata={"note": "happy birthday"})) == first
-    assert balance(api, ANN) == (posted, 100)
+    assert balance(api, ANN) == (posted, int(str(held)) + 100)
     view = api.read(f"{TRANSFERS}/{request_id('gift')}")
     assert (view["state"], view["account"], view["to"], view["amount"]) == ("offered", ANN, BOB, 100)
     accepted = api.done(f"{TRANSFERS}/{request_id('gift')}/accept", {"id": request_id("accept")})
@@ -46,7 +46,7 @@ def test_a_transfer_is_offered_and_accepted(api: Api) -> None:
     refused(api, f"{TRANSFERS}/{request_id('gift')}/accept", late, status=409, code="transfer_closed")
     listed = api.read(f"{TRANSFERS}?account={BOB}&state=accepted")["transfers"]
     assert isinstance(listed, list)
-    assert [each["id"] for each in listed] == [request_id("gift")]
+    assert request_id("gift") in [each["id"] for each in listed]
 
 
 def test_a_transfer_is_declined_by_either_side(api: Api) -> None:
@@ -62,10 +62,11 @@ def test_a_transfer_is_declined_by_either_side(api: Api) -> None:
 def test_what_nobody_accepts_comes_back_by_itself(api: Api) -> None:
     before = balance(api, ANN)
     api.done(TRANSFERS, offer("forgotten"))
-    assert api.node.transfers.lapsed(10) == []
+    forgotten = Id(request_id("forgotten"))
+    assert forgotten not in api.node.transfers.lapsed(100)
     api.clock.advance(73 * 3_600)
-    (due,) = api.node.transfers.lapsed(10)
-    api.node.transfers.lapse(due).result()
+    assert forgotten in api.node.transfers.lapsed(100)
+    api.node.transfers.lapse(forgotten).result()
     assert api.read(f"{TRANSFERS}/{request_id('forgotten')}")["state"] == "lapsed"
     assert balance(api, ANN) == before
 
@@ -145,9 +146,11 @@ def test_what_a_screen_holds_up_a_person_decides(api: Api) -> None:
     assert (held.status_code, held.json()["kind"]) == (202, "review_opened")
     assert api.post(TRANSFERS, {**back, "client": None}).content == held.content, "a repeat is no new order"
     assert "phone" not in str(held.json()), "what the screen saw is in no entry"
-    (waiting,) = (each for each in api.node.exceptions.all(older_than_seconds=0).exceptions if each.about)
-    assert (waiting.kind, waiting.about, waiting.points) == ("under_review", request_id("other"), 50)
-    (review,) = api.get("/v1/reviews?state=open").json()["reviews"]
+    found = api.node.exceptions.all(older_than_seconds=0).exceptions
+    (waiting,) = (each for each in found if each.about == request_id("other"))
+    assert (waiting.kind, waiting.points) == ("under_review", 50)
+    reviews = api.get("/v1/reviews?state=open").json()["reviews"]
+    (review,) = (each for each in reviews if each["id"] == request_id("other"))
     assert (review["screen"], review["seen"]["device"], review["seen"]["seen"]) == ("device", "one phone", 2)
     word = {"id": request_id("approve"), "reason": "one_family"}
     api.done(f"/v1/reviews/{request_id('other')}/approve", word)
@@ -163,6 +166,7 @@ def test_a_fast_hand_waits_and_is_rejected(api: Api) -> None:
     terms(api, "velocity", screens=[{"name": "velocity", "activity": "conversion", "window_minutes": 1, "most": 1}])
     order = {"account": ANN, "partner": BLUEBIRD.ledger, "amount": 1_000}
     posted, _ = balance(api, ANN)
+    api.clock.advance(120)
     assert api.post("/v1/conversions", {**order, "id": request_id("v1")}).status_code == 201
     after = balance(api, ANN)
     second = api.post("/v1/conversions", {**order, "id": request_id("v2")})
