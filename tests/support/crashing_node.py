@@ -29,7 +29,7 @@ from node.app.system import SystemClock
 ARMED: Final = "armed"
 READY: Final = "ready"
 LOG: Final = "node.log"
-SECONDS_MAX: Final = 30
+SECONDS_MAX: Final = 90
 _PAUSE_SECONDS: Final = 0.005
 _T = TypeVar("_T")
 

@@ -14,7 +14,7 @@ import httpx
 from node.peers.http import ENVELOPES_PATH
 from scripts.alliance.process import HOST, find_free_ports
 
-SECONDS_MAX: Final = 20
+SECONDS_MAX: Final = 60
 _LENGTH: Final = "content-length"
 _TYPE: Final = "content-type"
 

@@ -18,7 +18,7 @@ from tests.unit.node.engine.conftest import ON_SQLITE, Bench
 from tests.unit.node.engine.faulty_writer import lost
 from tests.unit.node.engine.works import Bug, HalfDone, issuing, work
 
-SECONDS_MAX = 20
+SECONDS_MAX = 60
 pytestmark = ON_SQLITE
 
 

@@ -24,9 +24,9 @@ def brands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Linked]:
         found.check()
 
 
-def person(brands: Linked, brand: Brand = AURORA) -> str:
+def person(brands: Linked, brand: Brand = AURORA, *, said: str = NEEDLE) -> str:
     account = brands.open(brand, points=0)
-    who = {"external_ref": f"{NEEDLE}-{account}", "display_name": f"{NEEDLE} Ann", "email": f"{NEEDLE}@example.com"}
+    who = {"external_ref": f"{said}-{account}", "display_name": f"{said} Ann", "email": f"{said}@example.com"}
     assert brands.call(brand, "PUT", f"/v1/accounts/{account}/personal", who).is_success
     return account
 
@@ -46,21 +46,21 @@ def holding(brands: Linked, brand: Brand, text: str) -> set[str]:
 
 
 def test_a_person_is_forgotten_and_the_ledger_stays(brands: Linked) -> None:
-    account = person(brands)
+    account = person(brands, said="thimble")
     issue = {
         "id": brands.fresh(),
         "type": "issue",
         "account": account,
         "amount": POINTS,
-        "metadata": {"order": f"{NEEDLE}-1"},
+        "metadata": {"order": "thimble-1"},
     }
     issued = brands.done(AURORA, "/v1/transactions", issue)
-    assert holding(brands, AURORA, NEEDLE) == {"personal", "metadata_rows"}
+    assert holding(brands, AURORA, "thimble") == {"personal", "metadata_rows"}
     before = metadata_rows(brands, AURORA)
     body = {"id": brands.fresh(), "forfeit": True}
     erased = brands.done(AURORA, f"/v1/accounts/{account}/erase", body)
     assert erased["kind"] == "account_erased"
-    assert holding(brands, AURORA, NEEDLE) == set()
+    assert holding(brands, AURORA, "thimble") == set()
     assert metadata_rows(brands, AURORA) == before - 1
     for table in erasable_tables():
         column = list(table.columns.keys()).index(erased_by(table))

@@ -18,7 +18,7 @@ from tests.support.nodes import POINTS, LocalNode
 ALIAS: Final = Alias(hex_16(f"{BLUEBIRD.ledger} {AURORA.ledger}"))
 """By which AURORA knows ann's account at BLUEBIRD."""
 
-SECONDS_MAX: Final = 20
+SECONDS_MAX: Final = 60
 Word = Prepare | Cancel | Query | Fulfil | Reject | Error
 
 
