@@ -166,6 +166,13 @@ def make_config(values: Mapping[str, object]) -> NodeConfig:
     return _build({}, values, source="the given values")
 
 
+def shared_database(config: NodeConfig) -> str:
+    """Return the URL of a database that several processes can share, or raise `ConfigInvalid` where it is a file."""
+    if not config.database_url or config.database_url.startswith("sqlite"):
+        raise ConfigInvalid("several processes need a store on PostgreSQL: tallystick copy-store")
+    return config.database_url
+
+
 def format_config(config: NodeConfig) -> str:
     """Return the text of a `node.toml` that leads to `config`."""
     lines = ["# A Tallystick node. TALLYSTICK_<KEY> in the environment overrides a key of this file.", ""]

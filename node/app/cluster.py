@@ -13,13 +13,12 @@ from typing import Final
 import structlog
 
 from node.app.at_work import at_work
-from node.app.directory import database_url
 from node.app.listening import Listener
 from node.app.memory import settle
 from node.app.open import OpenedNode, PortOverrides, open_node, open_standby
 from node.app.serve import app_of, wake_all
 from node.app.standby import Standby, Switch
-from node.config import ConfigInvalid, load_config
+from node.config import ConfigInvalid, load_config, shared_database
 from node.store.database import Database
 from node.store.errors import StoreBusy, StoreFailed
 from node.store.leading import Leading
@@ -141,9 +140,7 @@ def serve_one_of_several(
     Raises `ConfigInvalid` for a node on SQLite, whose store one process has for itself, and what `open_node` raises.
     """
     config = load_config(directory, settings)
-    url = database_url(directory, config)
-    if url.startswith("sqlite"):
-        raise ConfigInvalid("several processes need a store on PostgreSQL: tallystick copy-store")
+    url = shared_database(config)
     if config.tls_certificate:
         raise ConfigInvalid("several processes speak HTTP among themselves: let a proxy in front of them take TLS")
     configure_logging(level=config.log_level, form=config.log_format)

@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from node.config import ConfigInvalid, load_config
+from node.config import ConfigInvalid, load_config, shared_database
 
 AGAIN_SECONDS: Final = 1.0
 """How long one that has ended stays away, at least: what fails at once is not tried all the time."""
@@ -85,11 +85,10 @@ class Several:
 def serve_several(directory: Path, *, count: int, settings: Mapping[str, object], module: str) -> int:
     """Serve the node in `directory` as `count` processes of `module`, which share its address, until told to stop.
 
-    Raises `ConfigInvalid` where the processes would have to ask for a passphrase each.
+    Raises `ConfigInvalid` for a node on SQLite or without a port.
     """
     config = load_config(directory, settings)
-    if not config.database_url:
-        raise ConfigInvalid("several processes need a store on PostgreSQL: tallystick copy-store")
+    shared_database(config)
     if not config.port:
         raise ConfigInvalid("several processes share one port: name it in node.toml, or with --port")
     command = [sys.executable, "-m", module, "serve", os.fspath(directory), "--standby", "--shared"]

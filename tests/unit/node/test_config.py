@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from node.config import ConfigInvalid, NodeConfig, format_config, load_config, make_config
+from node.config import ConfigInvalid, NodeConfig, format_config, load_config, make_config, shared_database
 
 REQUIRED = {
     "ledger": "aurora.example/main.1",
@@ -79,3 +79,11 @@ def test_the_configuration_does_not_show_a_databases_password() -> None:
     config = make_config({**REQUIRED, "database_url": "postgresql+psycopg://me:secret@host/db"})
     assert "secret" not in repr(config)
     assert isinstance(config, NodeConfig)
+
+
+@pytest.mark.parametrize("url", ["", "sqlite:////tmp/ledger.sqlite"])
+def test_several_processes_share_no_file(url: str) -> None:
+    with pytest.raises(ConfigInvalid, match="PostgreSQL"):
+        shared_database(make_config({**REQUIRED, "database_url": url}))
+    shared = "postgresql+psycopg://host/ledger"
+    assert shared_database(make_config({**REQUIRED, "database_url": shared})) == shared
