@@ -1,6 +1,9 @@
 """The daily file of a partner, out of this ledger's own conversions (specs/reconciliation.md)."""
 
 from collections.abc import Iterator
+from typing import Protocol
+
+import msgspec
 
 from node.services.context import Context
 from node.services.quotes import StoredView
@@ -8,7 +11,6 @@ from protocol.entries import AnyEntry, ConversionCaptured, ConversionCredited, C
 from protocol.fields import days_later
 from protocol.identifiers import Id, Ledger
 from protocol.ledger.partners import known_partner
-from protocol.ledger.state import OutgoingRecord
 from protocol.messages import Fulfil, Reject
 from protocol.recovery_entries import Recovered
 from protocol.settlement.daily import DailyFile, DailyLine, DailyState, encode_daily
@@ -42,41 +44,13 @@ class ReconciliationService:
         own = self._context.ledger
         match entry:
             case ConversionCredited():
-                return DailyLine(
-                    source=partner,
-                    destination=own,
-                    conversion=entry.conversion,
-                    state=DailyState.COMPLETED,
-                    decided_at=entry.time,
-                    window=entry.window,
-                    dec_seq=entry.dec_seq,
-                    source_points=entry.source_points,
-                    destination_points=entry.destination_points,
-                    fee_points=entry.fee_points,
-                    value=entry.value,
-                    currency=entry.currency,
-                    agreement=entry.agreement,
-                )
+                return _completed(_line(partner, own, entry.conversion, entry), entry, entry.time)
             case ConversionRefused():
                 return _returned(partner, own, entry.conversion, reason=entry.reason, decided_at=entry.time)
             case Recovered(body=Reject() as word):
                 return _returned(partner, own, word.id, reason=word.reason, decided_at=word.decided_at)
             case Recovered(body=Fulfil() as word, prepare=asked) if asked is not None:
-                return DailyLine(
-                    source=partner,
-                    destination=own,
-                    conversion=word.id,
-                    state=DailyState.COMPLETED,
-                    decided_at=word.decided_at,
-                    window=word.window,
-                    dec_seq=word.dec_seq,
-                    source_points=asked.source_points,
-                    destination_points=asked.destination_points,
-                    fee_points=asked.fee_points,
-                    value=asked.value,
-                    currency=asked.currency,
-                    agreement=asked.agreement,
-                )
+                return _completed(_line(partner, own, word.id, asked), word, word.decided_at)
             case _:
                 return None
 
@@ -90,44 +64,61 @@ class ReconciliationService:
             if not decided_at.startswith(day):
                 continue
             if isinstance(entry, ConversionCaptured):
-                yield _completed(own, conversion, record, entry)
+                yield _completed(_line(own, partner, conversion, record), entry, decided_at)
             else:
                 yield _returned(own, partner, conversion, reason=record.reason or "", decided_at=decided_at)
 
     def _pending(self, partner: Ledger, day: str) -> Iterator[DailyLine]:
-        own = self._context.ledger
-        for conversion, record in self._context.reader.undecided_outgoing(
-            partner, before=days_later(day, days=1) + _MIDNIGHT
-        ):
-            yield DailyLine(
-                source=own,
-                destination=partner,
-                conversion=conversion,
-                state=DailyState.PENDING,
-                source_points=record.source_points,
-                destination_points=record.destination_points,
-                fee_points=record.fee_points,
-                value=record.value,
-                currency=record.currency,
-                agreement=record.agreement,
-            )
+        own, until = self._context.ledger, days_later(day, days=1) + _MIDNIGHT
+        for conversion, record in self._context.reader.undecided_outgoing(partner, before=until):
+            yield _line(own, partner, conversion, record)
 
 
-def _completed(own: Ledger, conversion: Id, record: OutgoingRecord, entry: ConversionCaptured) -> DailyLine:
+class _Amounts(Protocol):
+    """What a conversion moves, and under which agreement."""
+
+    @property
+    def source_points(self) -> int: ...
+    @property
+    def destination_points(self) -> int: ...
+    @property
+    def fee_points(self) -> int: ...
+    @property
+    def value(self) -> int: ...
+    @property
+    def currency(self) -> str: ...
+    @property
+    def agreement(self) -> str: ...
+
+
+class _Place(Protocol):
+    """Where a decision stands among those that a window settles."""
+
+    @property
+    def window(self) -> int: ...
+    @property
+    def dec_seq(self) -> int: ...
+
+
+def _line(source: Ledger, destination: Ledger, conversion: Id, amounts: _Amounts) -> DailyLine:
+    """Return the line of a conversion that is not decided yet."""
     return DailyLine(
-        source=own,
-        destination=record.destination,
+        source=source,
+        destination=destination,
         conversion=conversion,
-        state=DailyState.COMPLETED,
-        decided_at=entry.decided_at,
-        window=entry.window,
-        dec_seq=entry.dec_seq,
-        source_points=record.source_points,
-        destination_points=record.destination_points,
-        fee_points=record.fee_points,
-        value=record.value,
-        currency=record.currency,
-        agreement=record.agreement,
+        state=DailyState.PENDING,
+        source_points=amounts.source_points,
+        destination_points=amounts.destination_points,
+        fee_points=amounts.fee_points,
+        value=amounts.value,
+        currency=amounts.currency,
+        agreement=amounts.agreement,
+    )
+
+
+def _completed(line: DailyLine, place: _Place, decided_at: str) -> DailyLine:
+    return msgspec.structs.replace(
+        line, state=DailyState.COMPLETED, decided_at=decided_at, window=place.window, dec_seq=place.dec_seq
     )
 
 
