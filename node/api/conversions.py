@@ -23,11 +23,10 @@ from node.api.fields import (
     Limit,
     ReasonText,
 )
+from node.api.quotes import CONVERTING
 from node.api.routes import (
     COMMANDS,
     GUARDED,
-    LIMITS,
-    LINKS,
     READS,
     WRITES,
     NodeDependency,
@@ -57,24 +56,11 @@ ConversionPath: TypeAlias = Annotated[IdText, Path()]
 
 ORDER_CODES: Final = (
     *GOVERNED,
-    Code.ACCOUNT_CLOSED,
-    Code.ACCOUNT_UNKNOWN,
-    Code.AGREEMENT_LAPSED,
-    Code.AGREEMENT_NOT_YET,
-    Code.AGREEMENT_UNKNOWN,
-    Code.AMOUNT_INVALID,
-    Code.BALANCE_OVERFLOW,
-    *LIMITS,
-    Code.INSUFFICIENT_POINTS,
-    Code.LESS_THAN_A_STEP,
-    *LINKS,
-    Code.PARTNER_UNKNOWN,
+    *CONVERTING,
     Code.PROMOTION_OVER,
     Code.REFUND_EXCEEDED,
     Code.REFUND_MISMATCH,
     Code.REFUND_UNKNOWN,
-    Code.STEPS_ABOVE_MAXIMUM,
-    Code.STEPS_BELOW_MINIMUM,
 )
 """What an order may be refused with, beside what any command may."""
 

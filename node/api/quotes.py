@@ -15,11 +15,8 @@ from protocol.identifiers import Account, Ledger
 ROUTER: Final = router("quotes", "/v1/quotes")
 
 
-QUOTE_CODES: Final = (
-    *READS,
-    *WRITING,
+CONVERTING: Final = (
     Code.ACCOUNT_CLOSED,
-    Code.ACCOUNT_FROZEN,
     Code.ACCOUNT_UNKNOWN,
     Code.AGREEMENT_LAPSED,
     Code.AGREEMENT_NOT_YET,
@@ -34,6 +31,9 @@ QUOTE_CODES: Final = (
     Code.STEPS_ABOVE_MAXIMUM,
     Code.STEPS_BELOW_MINIMUM,
 )
+"""What a conversion may be refused with, quoted or ordered."""
+
+QUOTE_CODES: Final = (*READS, *WRITING, *CONVERTING, Code.ACCOUNT_FROZEN)
 """What a quote may be refused with."""
 
 
