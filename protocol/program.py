@@ -25,6 +25,9 @@ UTC_ZONE: Final = "UTC"
 OFFSETS_MAX: Final = 256
 LIMITS_MAX: Final = 64
 SCREENS_MAX: Final = 16
+MONTH_DAYS_MIN: Final = 28
+"""No number of months is shorter than so many days each."""
+
 TERMS_BYTES_MAX: Final = 49_152
 """Terms leave room for the rest of the entry that carries them."""
 
@@ -194,7 +197,7 @@ def read_terms(data: bytes) -> ProgramTerms:
 def check_terms(terms: ProgramTerms) -> None:
     """Raise `ProgramInvalid` unless the parts of `terms` make sense together (specs/program.md §1)."""
     encode_terms(terms)
-    for text in (*_offset_faults(terms), *_expiry_faults(terms.expiry), *_kind_faults(terms), *_limit_faults(terms)):
+    for text in (*_offset_faults(terms), *_expiry_faults(terms), *_kind_faults(terms), *_limit_faults(terms)):
         raise ProgramInvalid(text)
 
 
@@ -205,11 +208,14 @@ def _offset_faults(terms: ProgramTerms) -> Iterator[str]:
         yield "each offset begins after the one before it"
 
 
-def _expiry_faults(expiry: ExpiryRule) -> Iterator[str]:
+def _expiry_faults(terms: ProgramTerms) -> Iterator[str]:
+    expiry = terms.expiry
     if (expiry.kind == "never") is not (expiry.months == 0):
         yield "points expire after whole months, or never"
     if expiry.kind == "never" and expiry.round_to != "none":
         yield "a day that never comes has no end of its month"
+    if expiry.kind == "fixed" and terms.pending_days > expiry.months * MONTH_DAYS_MIN:
+        yield f"points are pending for at most {MONTH_DAYS_MIN} days for each month that they last"
 
 
 def _kind_faults(terms: ProgramTerms) -> Iterator[str]:

@@ -6,7 +6,9 @@ import msgspec
 import pytest
 
 from protocol.errors import ProgramInvalid
+from protocol.fields import days_later
 from protocol.identifiers import Account, Ledger
+from protocol.ledger.expiry import fixed_last_day
 from protocol.program import (
     DEFAULT_TERMS,
     TERMS_BYTES_MAX,
@@ -63,6 +65,8 @@ def test_a_person_writes_what_differs() -> None:
         ProgramTerms(expiry=ExpiryRule(kind="fixed")),
         ProgramTerms(expiry=ExpiryRule(months=12)),
         ProgramTerms(expiry=ExpiryRule(round_to="year")),
+        ProgramTerms(expiry=ExpiryRule(kind="fixed", months=2), pending_days=57),
+        ProgramTerms(expiry=ExpiryRule(kind="fixed", months=2, round_to="year"), pending_days=57),
         ProgramTerms(kinds=(KindPolicy(kind="member"), KindPolicy(kind="member"))),
         ProgramTerms(kinds=(KindPolicy(kind="member", limits=(msgspec.structs.replace(DAILY, scope="kind"),)),)),
         ProgramTerms(limits=(DAILY, msgspec.structs.replace(DAILY, most=50))),
@@ -76,6 +80,17 @@ def test_parts_that_make_no_sense_together_are_refused(terms: ProgramTerms) -> N
         check_terms(terms)
     with pytest.raises(ProgramInvalid):
         decode_terms(encode_terms(terms))
+
+
+@pytest.mark.parametrize("months", [1, 2, 11, 12, 1_200])
+def test_points_of_any_day_can_be_spent_before_they_expire(months: int) -> None:
+    terms = ProgramTerms(expiry=ExpiryRule(kind="fixed", months=months), pending_days=min(28 * months, 3_660))
+    check_terms(terms)
+    for number in range(1_461):
+        day = days_later("2024-01-01", days=number)
+        last = fixed_last_day(terms.expiry, day)
+        assert last is not None
+        assert days_later(day, days=terms.pending_days) <= last
 
 
 def test_parts_that_make_sense_together_are_taken() -> None:
