@@ -1,6 +1,6 @@
 """Transfers between members: offered with the points on hold, then accepted or declined (specs/program.md §5)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -11,7 +11,7 @@ from protocol.fields import later
 from protocol.identifiers import Account, Asset, Id
 from protocol.ledger.holds import consume, free, place
 from protocol.ledger.limiting import Use, check_kind, give_back, needs_reservation, needs_use, reserve
-from protocol.ledger.lots import fixed_pieces, needs_clock, restart_clock
+from protocol.ledger.lots import fixed_pieces, needs_clock, recorded_on, restart_clock
 from protocol.ledger.moment import Moment, occurred
 from protocol.ledger.postings import (
     check_postings,
@@ -33,7 +33,7 @@ from protocol.ledger.program_state import (
     TransferState,
 )
 from protocol.ledger.programs import terms_of
-from protocol.ledger.state import ACCOUNTS, BALANCES, HOLDS, HoldRecord
+from protocol.ledger.state import ACCOUNTS, BALANCES, HOLDS, HoldRecord, Piece
 from protocol.ledger.view import Need, Overlay, View, need, need_book
 from protocol.points import check_amount
 from protocol.program import TRANSFER_IN, TRANSFER_OUT, TransferTerms
@@ -191,6 +191,7 @@ def apply_accepted(view: View, entry: TransferAccepted) -> None:
     reserve(view, _in(record), at=entry.time)
     pieces = consume(view, hold_of(Id(entry.transfer)), _hold(view, Id(entry.transfer)), record.amount + record.fee)
     moved, _ = split_pieces(fixed_pieces(pieces, giver.active_on), record.amount)
+    _check_last_days(moved, on=recorded_on(view, entry))
     restart_clock(view, record.account, on=entry.occurred_on)
     restart_clock(view, record.recipient, on=entry.occurred_on)
     credit_holder(view, record.recipient, moved_pieces(moved, seq=entry.seq))
@@ -199,6 +200,13 @@ def apply_accepted(view: View, entry: TransferAccepted) -> None:
     if view.get(TRANSFER_PAIRS, pair) is None:
         view.put(TRANSFER_PAIRS, pair, PairRecord(accepted_seq=entry.seq))
     _close(view, Id(entry.transfer), record, TransferState.ACCEPTED, seq=entry.seq)
+
+
+def _check_last_days(pieces: Sequence[Piece], *, on: str) -> None:
+    """Refuse points that the recipient could not spend: they are given back to the sender, who has time again."""
+    for piece in pieces:
+        if piece.expires_on is not None and piece.expires_on < on:
+            raise Refusal(Code.TRANSFER_LAPSED, f"some of its points could be spent until {piece.expires_on}")
 
 
 def decide_decline(_view: View, command: DeclineTransfer, moment: Moment) -> TransferDeclined:

@@ -4,15 +4,15 @@ import msgspec
 import pytest
 
 from protocol.errors import Code
-from protocol.fields import later
+from protocol.fields import days_later, later
 from protocol.identifiers import Account
 from protocol.ledger import commands
 from protocol.ledger.program_state import LIMIT_USE, TRANSFERS, TransferRecord, TransferState
 from protocol.ledger.state import BALANCES
 from protocol.ledger.transfers import hold_of
-from protocol.program import KindPolicy, ProgramTerms, TransferTerms
+from protocol.program import ExpiryRule, KindPolicy, ProgramTerms, TransferTerms
 from protocol.program_entries import TransferAccepted, TransferOffered, TransferOrder
-from tests.support.documents import AURORA, uuid
+from tests.support.documents import AURORA, TODAY, uuid
 from tests.support.governing import (
     accept,
     ask_review,
@@ -32,6 +32,7 @@ TERMS = ProgramTerms(
     )
 )
 HOUR = 3_600
+ROLLING = ProgramTerms(expiry=ExpiryRule(kind="rolling", months=1), transfers=TransferTerms(accept_within_hours=1_000))
 
 
 @pytest.fixture
@@ -56,6 +57,11 @@ def transfer(ledger: MemoryLedger, name: str = "gift") -> TransferRecord:
     record = ledger.state.get(TRANSFERS, uuid(name))
     assert record is not None
     return record
+
+
+def issue(ledger: MemoryLedger, account: Account, amount: int, *, expires_on: str | None = None) -> None:
+    name = uuid(f"issue {amount} of {ledger.wall}")
+    ledger.execute(commands.IssuePoints(id=name, account=account, amount=amount, expires_on=expires_on))
 
 
 def test_points_wait_and_then_are_the_recipients(ledger: MemoryLedger, ann: Account, bob: Account) -> None:
@@ -114,6 +120,40 @@ def test_transfer_lapsed_when_it_is_accepted_too_late(ledger: MemoryLedger, ann:
     decline(ledger, by="time")
     assert transfer(ledger).state is TransferState.LAPSED
     assert ledger.account(ann).available == 1_000
+
+
+@pytest.mark.parametrize(("hours", "accepted"), [(11, True), (13, False)])
+def test_transfer_lapsed_when_its_points_expired_meanwhile(
+    ledger: MemoryLedger, ann: Account, bob: Account, *, hours: int, accepted: bool
+) -> None:
+    issue(ledger, ann, 50, expires_on=TODAY)
+    offer(ledger, ann, bob, 60)
+    ledger.advance(seconds=hours * HOUR)
+    if accepted:
+        accept(ledger)
+        assert ledger.lots(bob) == [(TODAY, 50), ("2026-12-31", 10)]
+        return
+    with refused(Code.TRANSFER_LAPSED, ledger):
+        accept(ledger)
+    decline(ledger, by="recipient")
+    assert ledger.lots(ann) == [(days_later(TODAY, days=15), 50), ("2026-12-31", 1_000)]
+    assert rows_of(replay(ledger)) == rows_of(ledger.state)
+
+
+def test_the_last_day_of_points_on_offer_is_that_of_the_senders_clock(
+    ledger: MemoryLedger, ann: Account, bob: Account
+) -> None:
+    """A clock that runs out while they wait, and starts again with what the sender does, decides."""
+    govern(ledger, ROLLING)
+    issue(ledger, ann, 50)
+    offer(ledger, ann, bob, 50)
+    ledger.advance(seconds=32 * 24 * HOUR)
+    with refused(Code.TRANSFER_LAPSED, ledger):
+        accept(ledger)
+    issue(ledger, ann, 1)
+    accept(ledger)
+    assert sum(amount for _, amount in ledger.lots(bob)) == 50
+    assert rows_of(replay(ledger)) == rows_of(ledger.state)
 
 
 def test_transfer_not_lapsed_when_there_is_time_to_accept(ledger: MemoryLedger, ann: Account, bob: Account) -> None:
