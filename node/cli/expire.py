@@ -13,28 +13,12 @@ from node.cli.options import JsonOption, NodeOption, TokenOption, connect
 from node.cli.output import print_json, print_line, print_table
 from node.cli.request import JsonObject
 from node.client import NodeClient
+from node.client.expiring import ExpiryPage
 
 PAUSE_SECONDS: Final = 0.02
 """How long others' writes have the node's writer to themselves after each page."""
 
-_PATH: Final = "/v1/expiry"
 _PROGRESS_PAGES: Final = 50
-
-
-class _Month(msgspec.Struct, frozen=True, kw_only=True):
-    month: str
-    lots: int
-    points: int
-
-
-class _Page(msgspec.Struct, frozen=True, kw_only=True):
-    as_of: str
-    entries: int
-    lots: int
-    points: int
-    months: tuple[_Month, ...]
-    refused: int
-    next: str | None
 
 
 class _Totals:
@@ -46,7 +30,7 @@ class _Totals:
         self.lots: Counter[str] = Counter()
         self.points: Counter[str] = Counter()
 
-    def add(self, page: _Page) -> None:
+    def add(self, page: ExpiryPage) -> None:
         self.as_of = page.as_of
         self.sums.update({"entries": page.entries, "refused": page.refused, "lots": page.lots, "points": page.points})
         for each in page.months:
@@ -78,7 +62,8 @@ def expire(
     """Post points whose last day has passed to breakage. Whatever interrupts it, the same command goes on."""
     totals = _Totals()
     with connect(node, token_file) as client:
-        for number, page in enumerate(_pages(client, as_of, dry_run=dry_run), start=1):
+        pages = client.preview_expiry(as_of=as_of) if dry_run else _posted(client, as_of)
+        for number, page in enumerate(pages, start=1):
             totals.add(page)
             if not as_json and not number % _PROGRESS_PAGES:
                 sys.stderr.write(f"{totals.sums['lots']:,} lots, {totals.sums['points']:,} points\n")
@@ -88,20 +73,10 @@ def expire(
     _print(totals, dry_run=dry_run)
 
 
-def _pages(client: NodeClient, as_of: str | None, *, dry_run: bool) -> Iterator[_Page]:
-    after: str | None = None
-    while True:
-        if dry_run:
-            query = {name: value for name, value in (("as_of", as_of), ("after", after)) if value is not None}
-            page = client.get(_PATH, query).read(_Page)
-        else:
-            page = client.post(_PATH, {"as_of": as_of, "after": after}).read(_Page)
+def _posted(client: NodeClient, as_of: str | None) -> Iterator[ExpiryPage]:
+    for page in client.expire(as_of=as_of):
         yield page
-        if page.next is None:
-            return
-        # A run that goes on past midnight stays with the day that it began on.
-        after, as_of = page.next, page.as_of
-        if not dry_run:
+        if page.next is not None:
             time.sleep(PAUSE_SECONDS)
 
 

@@ -18,19 +18,11 @@ from node.cli.options import (
 )
 from node.cli.output import print_written
 from node.cli.request import JsonObject, post, write
-from node.client.answers import Written
+from node.client.answers import Reversed
 
 app: Final = typer.Typer(no_args_is_help=True, help="Issue, redeem, transfer, reverse and adjust points.")
 app.command()(adjust)
 _PATH: Final = "/v1/transactions"
-
-
-class _Reversed(Written, frozen=True, kw_only=True):
-    postings: tuple[tuple[str, str, int], ...]
-
-    @property
-    def moved(self) -> int:
-        return self.postings[1][2]
 
 
 @app.command()
@@ -132,5 +124,5 @@ def reverse(
     }
     with connect(node, token_file) as client:
         reply = post(client, _PATH, body)
-    moved = reply.read(_Reversed).moved
+    moved = reply.read(Reversed).moved
     print_written(reply, as_json=as_json, said=f"reversed {moved:,} of {reverses}")

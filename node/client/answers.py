@@ -41,6 +41,17 @@ class BatchResults(_Answer, frozen=True, kw_only=True):
     results: tuple[BatchResult, ...]
 
 
+class Reversed(Written, frozen=True, kw_only=True):
+    """Points went back: to the program where an issue was undone, else to the holder."""
+
+    postings: tuple[tuple[str, str, int], ...]
+
+    @property
+    def moved(self) -> int:
+        """Return how many points were moved: with `partial` these may be fewer than were asked for."""
+        return self.postings[1][2]
+
+
 class AccountWritten(Written, frozen=True, kw_only=True):
     """An account was opened or closed."""
 

@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from node.client.answers import PartnerList, PartnerRow
 from node.client.connection import Connection
+from node.client.expiring import ExpiryCalls
 from node.client.importing import ImportCalls
 from node.client.points import PointsCalls
 from node.client.problems import NotFound, Problem
@@ -11,7 +12,7 @@ from node.client.settling import SettlementCalls
 from protocol.identifiers import LEDGER_PATTERN
 
 
-class NodeClient(PointsCalls, SettlementCalls, ImportCalls, Connection):
+class NodeClient(PointsCalls, ExpiryCalls, SettlementCalls, ImportCalls, Connection):
     """A client of one node; `token` is sent as the credential when there is one."""
 
     def partner(self, name: str) -> PartnerRow:

@@ -1,7 +1,7 @@
 """Accounts, points, holds, links and conversions, as a brand's own systems ask for them."""
 
 from collections.abc import Iterator, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from uuid import uuid4
 
 from node.client.answers import (
@@ -16,6 +16,7 @@ from node.client.answers import (
     HistoryEntry,
     HoldState,
     Quote,
+    Reversed,
     Written,
 )
 from node.client.connection import Connection
@@ -23,6 +24,8 @@ from protocol.encoding import JsonValue
 from protocol.identifiers import Account, Id, Ledger
 
 JsonObject: TypeAlias = dict[str, JsonValue]
+
+_TRANSACTIONS: Final = "/v1/transactions"
 
 
 def new_id() -> Id:
@@ -70,6 +73,16 @@ class PointsCalls(Connection):
         """Move points from one holder to another."""
         return self._transact(request_id, type="transfer", account=account, amount=amount, to=to)
 
+    def reverse(
+        self, reverses: str, amount: int | None = None, *, partial: bool = False, request_id: Id | None = None
+    ) -> Reversed:
+        """Undo an issue, a redemption or a captured hold, named by its id: `amount` of it, or all that is left.
+
+        With `partial`, of issued points as many are taken back as are there.
+        """
+        asked: JsonObject = {"type": "reverse", "reverses": reverses, "amount": amount, "partial": partial or None}
+        return self.post(_TRANSACTIONS, {"id": request_id or new_id(), **asked}).read(Reversed)
+
     def batch(self, items: Sequence[JsonObject], *, atomic: bool = False) -> BatchResults:
         """Do up to 8,192 transactions in one commit; each item has its own `id`."""
         return self.post("/v1/transactions/batch", {"atomic": atomic, "items": list(items)}).read(BatchResults)
@@ -103,4 +116,4 @@ class PointsCalls(Connection):
             yield from page.conversions
 
     def _transact(self, request_id: Id | None, **fields: JsonValue) -> Written:
-        return self.post("/v1/transactions", {"id": request_id or new_id(), **fields}).read(Written)
+        return self.post(_TRANSACTIONS, {"id": request_id or new_id(), **fields}).read(Written)

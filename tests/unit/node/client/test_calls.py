@@ -13,6 +13,7 @@ BOB = Account(f"member/{uuid('bob')}")
 PARTNER = Ledger("bluebird.example/main.1")
 WRITTEN = {"id": "x", "kind": "x", "seq": 9, "leaf": "ab" * 32, "time": "t", "occurred_on": "2026-02-01"}
 DIGEST = digest("statement")
+BACK = uuid("back")
 
 
 @pytest.fixture
@@ -35,6 +36,27 @@ def test_what_moves_points_carries_the_callers_id(node: NodeStandIn, client: Nod
     client.transfer(ANN, 5, to=BOB)
     assert node.body()["to"] == BOB
     assert node.body()["id"] != order
+
+
+def test_a_reversal_tells_what_it_moved(node: NodeStandIn, client: NodeClient) -> None:
+    reversed_ = {**WRITTEN, "postings": [[ANN, "AUR", -3], ["issuance", "AUR", 3]], "asked": 5}
+    node.on("POST", "/v1/transactions", answer(reversed_, status=201))
+    order = new_id()
+    assert client.reverse(order, 5, partial=True, request_id=BACK).moved == 3
+    assert node.body() == {"type": "reverse", "id": BACK, "reverses": order, "amount": 5, "partial": True}
+    client.reverse(order, request_id=BACK)
+    assert node.body() == {"type": "reverse", "id": BACK, "reverses": order}
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_what_expired_is_followed_over_all_pages(node: NodeStandIn, client: NodeClient, method: str) -> None:
+    month = {"month": "2026-01", "lots": 2, "points": 9}
+    page = {"as_of": "2026-03-02", "entries": 1, "lots": 2, "points": 9, "months": [month], "refused": 0}
+    node.on(method, "/v1/expiry", answer({**page, "next": "d//"}), answer({**page, "next": None}))
+    pages = client.expire() if method == "POST" else client.preview_expiry()
+    assert [each.months[0].points for each in pages] == [9, 9]
+    asked = [node.body(place) if method == "POST" else dict(node.requests[place].url.params) for place in (0, 1)]
+    assert asked == [{}, {"as_of": "2026-03-02", "after": "d//"}]
 
 
 def test_accounts_and_histories_are_followed_over_all_pages(node: NodeStandIn, client: NodeClient) -> None:
