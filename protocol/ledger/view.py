@@ -44,6 +44,9 @@ class View(Protocol):
     def lots(self, account: Account) -> list[Lot]:
         """Return the open lots of `account` in the order in which they are consumed."""
 
+    def known_lots(self, account: Account) -> list[Lot]:
+        """Return the open lots of `account`, or where nobody asked for them, those that were put since."""
+
     def put_lot(self, account: Account, lot: Lot) -> None:
         """Insert or replace a lot; one with nothing remaining is closed."""
 
@@ -146,9 +149,13 @@ class Overlay:
 
     def lots(self, account: Account) -> list[Lot]:
         """Return the open lots of `account` in the order in which they are consumed."""
-        book = self._books.get(account)
         if not self._complete and account not in self._loaded_books:
             raise NotLoaded(f"lots of {account}")
+        return self.known_lots(account)
+
+    def known_lots(self, account: Account) -> list[Lot]:
+        """Return the open lots of `account`, or where nobody asked for them, those that were put since."""
+        book = self._books.get(account)
         return book.copy() if book else []
 
     def put_lot(self, account: Account, lot: Lot) -> None:

@@ -38,6 +38,16 @@ def test_a_partial_overlay_refuses_to_guess() -> None:
         view.lots(ANN)
 
 
+def test_lots_that_were_put_are_known_before_anybody_asks_for_the_others() -> None:
+    view = Overlay(complete=False)
+    view.put_lot(ANN, lot(2, 5))
+    assert [each.seq for each in view.known_lots(ANN)] == [2]
+    with pytest.raises(NotLoaded):
+        view.lots(ANN)
+    view.load_book(ANN, [lot(1, 3)])
+    assert [each.seq for each in view.known_lots(ANN)] == [1, 2]
+
+
 def test_what_was_loaded_is_known_whether_it_exists_or_not() -> None:
     view = Overlay(complete=False)
     view.load(ACCOUNTS, ANN, None)
