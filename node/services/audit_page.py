@@ -205,7 +205,7 @@ def _pairs(papers: Papers) -> Iterator[str]:
 def _open(papers: Papers) -> Iterator[str]:
     yield "<p>An item's value is above zero where the partner owes it to the ledger, below where the ledger owes it. "
     yield "Conversions that are not decided, and money on its way, are in no balance.</p>"
-    yield from map(_titled, (made.ages(papers), made.open_items(papers)))
+    yield from map(_titled, (made.ages(papers), made.open_items(papers), made.waiting(papers)))
 
 
 def _registers(papers: Papers) -> Iterator[str]:
@@ -213,6 +213,7 @@ def _registers(papers: Papers) -> Iterator[str]:
     yield "parties signed is both parties'.</p>"
     for register in Register:
         yield _titled(made.register_table(papers, register))
+    yield _titled(made.links(papers))
     yield _titled(made.appeals(papers))
 
 

@@ -70,6 +70,7 @@ TITLES: Final[Mapping[Register, str]] = {
     Register.SUCCESSION: "Succession",
     Register.FORCED: "Forced releases and other overrides",
     Register.PROGRAM: "Terms, accounts and reviews",
+    Register.LINKS: "Links that ended",
 }
 
 
@@ -236,6 +237,33 @@ def open_items(papers: Papers) -> PaperTable:
     return PaperTable(name="open_items", title="Unsettled items", columns=columns, rows=rows)
 
 
+def waiting(papers: Papers) -> PaperTable:
+    """Return what members of each programme wait for, the oldest first."""
+    rows = tuple(
+        (
+            each.ledger, line.kind.value, Code(line.id), Code(line.account), line.about, line.points, str(line.seq),
+            Moment(line.since), line.age_days, Moment(line.until) if line.until else None,
+        )
+        for each in papers.programmes
+        for line in each.waiting
+    )  # fmt: skip
+    columns = (
+        "Ledger", "What", "Id", "Account", "Recipient or screen", "Points on hold", "Entry", "Since", "Days", "Until",
+    )  # fmt: skip
+    return PaperTable(name="waiting", title="Transfers on offer and orders under review", columns=columns, rows=rows)
+
+
+def links(papers: Papers) -> PaperTable:
+    """Return how many links the members of each programme have with each partner."""
+    rows = tuple(
+        (each.ledger, line.partner, line.way.value, line.made, line.revoked, line.made - line.revoked)
+        for each in papers.programmes
+        for line in each.links
+    )
+    columns = ("Ledger", "Partner", "Here", "Made", "Ended", "Standing")
+    return PaperTable(name="links", title="Links of members", columns=columns, rows=rows)
+
+
 def register_table(papers: Papers, register: Register) -> PaperTable:
     """Return one register of all programmes."""
     rows = tuple(
@@ -307,5 +335,5 @@ def sample(papers: Papers) -> PaperTable:
 
 _MAKERS: Final[tuple[Callable[[Papers], PaperTable], ...]] = (
     exceptions, roll_forwards, trial_balances, outstanding, conversions, pair_positions, net_positions, ages,
-    open_items, appeals, cut_off, sample,
+    open_items, waiting, links, appeals, cut_off, sample,
 )  # fmt: skip

@@ -14,11 +14,13 @@ from protocol.audit.appeals import AppealLine, appeal_lines
 from protocol.audit.days import LateGroup, day_of
 from protocol.audit.figures import RollForward, TrialLine, roll_forward, trial_balance
 from protocol.audit.findings import Verdict
+from protocol.audit.links import LinkLine, link_lines
 from protocol.audit.open_items import OpenItem, Position, open_items, positions
 from protocol.audit.outcome import LogAudit
 from protocol.audit.registers import Register, RegisterRow
 from protocol.audit.report import Report
 from protocol.audit.sample import SampleRow
+from protocol.audit.waiting import WaitingLine, waiting_lines
 from protocol.identifiers import Asset, Ledger, partner_of
 
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
@@ -47,6 +49,8 @@ class ProgrammePapers(msgspec.Struct, frozen=True, kw_only=True):
     outstanding: tuple[DayTotal, ...]
     positions: tuple[Position, ...]
     open_items: tuple[OpenItem, ...]
+    waiting: tuple[WaitingLine, ...]
+    links: tuple[LinkLine, ...]
     registers: Mapping[Register, tuple[RegisterRow, ...]]
     appeals: tuple[AppealLine, ...]
     misdated: tuple[LateGroup, ...]
@@ -152,6 +156,8 @@ def _programme(audit: LogAudit, *, as_of: str, since: str | None, sample: tuple[
         outstanding=tuple(DayTotal(day=day, points=str(points)) for day, points in days.outstanding(as_of)),
         positions=positions(tally, items),
         open_items=items,
+        waiting=waiting_lines(audit, day=as_of, end_seq=end_seq),
+        links=link_lines(audit, end_seq=end_seq),
         registers={register: registers.of(register, end_seq=end_seq) for register in Register},
         appeals=appeal_lines(audit, day=as_of, end_seq=end_seq),
         misdated=tuple(days.misdated(as_of)),

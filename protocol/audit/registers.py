@@ -32,6 +32,7 @@ from protocol.ledger.approval_state import ACTIONS
 from protocol.ledger.postings import ADJUSTMENT, ledger_record
 from protocol.ledger.state import OUTGOING
 from protocol.ledger.view import Overlay
+from protocol.member_entries import LinkRevoked
 from protocol.messages import Predecessor
 from protocol.recovery_entries import (
     PartnerSucceeded,
@@ -59,6 +60,7 @@ class Register(StrEnum):
     SUCCESSION = "succession"
     FORCED = "forced"
     PROGRAM = "program"
+    LINKS = "links"
 
 
 class RegisterRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +97,7 @@ class RegisterBook:
     def add(self, sealed: Sealed, view: Overlay) -> None:
         """Take note of an entry that the rules accepted."""
         entry, own = sealed.entry, ledger_record(view).ledger
-        for read in (_keys_said, _rates_said, _succession_said, _forced):
+        for read in (_keys_said, _rates_said, _succession_said, _forced, _links_said):
             for said in read(entry, own):
                 self._note(entry, said)
         for about, why in program_said(entry):
@@ -269,6 +271,13 @@ def _succession_said(entry: AnyEntry, own: Ledger) -> Iterator[_Said]:
             yield register, entry.partner, f"it goes on as {entry.log}", entry.partner, "partner"
         case _:
             pass
+
+
+def _links_said(entry: AnyEntry, own: Ledger) -> Iterator[_Said]:
+    if isinstance(entry, LinkRevoked):
+        way = "issued" if entry.issuer == own else "accepted"
+        about = f"link {entry.alias} of {entry.account}, {way} here, ended at {entry.revoked_at}"
+        yield Register.LINKS, entry.partner, about, entry.by, entry.reason
 
 
 def _forced(entry: AnyEntry, own: Ledger) -> Iterator[_Said]:
