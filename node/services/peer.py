@@ -42,10 +42,11 @@ class Peer:
     being opened; `giving` is what goes before all that waits in the outbox. With `wants_epoch` another HELLO is due.
     Our store: `began` is where its log ended, as generation and size, before anything was said to the partner; `shown`
     is the largest checkpoint of ours that the partner holds, `lacks` what the store lacks of it.
-    `excused` is false once it has applied words that the store should know; `late` is true for words of a log before
-    this one, from a partner that was gone when we went on as a successor, and `beyond` if it holds more of that log
-    than our genesis says there was: with that one alone nothing goes on. `waits_since` is the first word that cannot
-    stand again yet, by the seq of its lost entry, and `stuck` why one cannot.
+    `told` once it is known that the partner has heard of the log that we write, or had not to. `excused` is false once
+    it has applied words that the store should know; `late` is true for a partner that was gone when we went on as a
+    successor and is to be asked now, and `beyond` if it holds more of the log before than our genesis says there was:
+    with that one alone nothing goes on. `waits_since` is the first word that cannot stand again yet, by the seq of its
+    lost entry, and `stuck` why one cannot.
     """
 
     ledger: Ledger
@@ -77,6 +78,7 @@ class Peer:
     shown: Checkpoint | None = None
     shown_note: str | None = None
     lacks: str | None = None
+    told: bool = False
     excused: bool = True
     late: bool = False
     beyond: bool = False

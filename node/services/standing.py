@@ -49,7 +49,7 @@ class Standing:
         if peer.lacks is not None:
             self._shut(peer, peer.lacks, peer.shown)
         peer.late = peer.beyond = False
-        peer.excused = not peer.outgoing.behind or self._excuses(peer)
+        peer.excused = self._excuses(peer) if peer.outgoing.behind else self._goes_on(peer)
         if not peer.excused and not peer.beyond:
             self._shut(peer, _WORDS)
 
@@ -58,10 +58,38 @@ class Standing:
             _LOG.error("store_behind", partner=peer.ledger, reason=reason)
         self._gate.found_behind(f"{peer.ledger} {reason}", seen)
 
-    def _excuses(self, peer: Peer) -> bool:
-        """Return whether words that we do not know are to be expected of this partner."""
+    def _goes_on(self, peer: Peer) -> bool:
+        """Return whether we go on with a partner that has shown no word which we do not know.
+
+        One that was gone when we went on as a successor is asked all the same: only so does it hear of our log.
+        """
+        if peer.told or peer.lacks is not None:
+            return True
+        record = self._record()
+        peer.told = not self._is_untold(record, peer)
+        if peer.told or not peer.outgoing.answered:
+            return True
+        return self._asks(record, peer)
+
+    def _is_untold(self, record: LedgerRecord, peer: Peer) -> bool:
+        """Return whether a partner of the log before this one was never asked for words in this one."""
+        if record.predecessor is None or peer.record.added_seq >= record.first_seq:
+            return False
+        return self._reader.entry_seq_of_id(recovery_id(record.log, peer.ledger)) is None
+
+    def _asks(self, record: LedgerRecord, peer: Peer) -> bool:
+        peer.late = _is_accounted_for(record, peer)
+        peer.beyond = not peer.late
+        return peer.late
+
+    def _record(self) -> LedgerRecord:
         record = self._reader.record(LEDGER, ONLY)
         assert record is not None, "a log has its genesis"
+        return record
+
+    def _excuses(self, peer: Peer) -> bool:
+        """Return whether words that we do not know are to be expected of this partner."""
+        record = self._record()
         if peer.ledger in record.recovering:
             return True
         if peer.lacks is not None or peer.shown is None:
@@ -73,9 +101,7 @@ class Standing:
             # All our entries are here that it has seen: what we lack is a word that no entry made. But a checkpoint
             # that this very process has signed says nothing of an older copy.
             return place_of(peer.shown) <= peer.began
-        peer.late = _is_accounted_for(record, peer)
-        peer.beyond = not peer.late
-        return peer.late
+        return self._asks(record, peer)
 
     def _is_waived(self, record: LedgerRecord, partner: Ledger) -> bool:
         """Return whether words were asked of a partner in this log that it has not all given back."""
@@ -108,9 +134,10 @@ class Standing:
 def _is_accounted_for(record: LedgerRecord, peer: Peer) -> bool:
     """Return whether a partner that was gone when we went on as a successor has seen no more than that one says."""
     before, shown = record.predecessor, peer.shown
-    assert shown is not None, "this partner has shown a checkpoint"
     if before is None:
         return False
+    if shown is None:
+        return True
     if shown.origin != before.ledger:
         return generation_of(Ledger(shown.origin)) < generation_of(before.ledger)
     return shown.size < before.size or (shown.size, shown.root.hex()) == (before.size, before.root)

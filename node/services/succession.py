@@ -270,7 +270,7 @@ class SuccessionService:
             for peer in peers:
                 self._gate.answered(peer.ledger)
                 # The words that it has shown to be lost are those that are now asked for.
-                peer.excused, peer.lacks = True, None
+                peer.excused, peer.told, peer.lacks = True, False, None
             # Witnesses are asked about the log before no more: the next one begins.
             self._gate.close_for_witnesses(())
             self._gate.restored()

@@ -15,6 +15,7 @@ from protocol.identifiers import Digest, Id, Ledger, program_of
 from protocol.ledger.state import AGREEMENTS, LEDGER, ONLY
 from protocol.messages import body_digest
 from protocol.note import parse_note
+from protocol.recovery_entries import RecoveryWaived
 from scripts.simulation.book import Book, Credit, same_terms
 from scripts.simulation.doubts import Doubts, Memory
 from scripts.simulation.histories import Histories, log_of
@@ -72,6 +73,8 @@ class Checker:
 
     def check(self) -> None:
         """Look at all that is new on every disk."""
+        for place in self._places:
+            self._follow(place)
         self._check_alarms()
         for one, other in self.doubts.settle():
             self._compare_again(one, other)
@@ -80,7 +83,6 @@ class Checker:
             return
         self._looked_at = states
         for place in self._places:
-            self._follow(place)
             self._check_decisions(place)
         touched, self._touched = self._touched, {}
         for source, conversion in touched:
@@ -255,6 +257,10 @@ class Checker:
         pairs = (frozenset((place.ledger, partner)) for partner in sorted(news.partners) if partner in self._books)
         self._stirred.update(dict.fromkeys(pairs))
         for sealed in place.disk.state.entries[size:]:
+            if isinstance(sealed.entry, RecoveryWaived):
+                # Whether its operator was told or not, as where the process ended after the commit.
+                self._world.note("words waived")
+                self.doubts.risk(place, sealed.entry.partner)
             told = tell(sealed.entry)
             if told:
                 self._world.say(f"{place.name} has {told}")

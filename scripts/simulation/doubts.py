@@ -5,7 +5,8 @@ from itertools import permutations
 from typing import Final, TypeAlias
 
 from protocol.identifiers import Ledger
-from protocol.ledger.state import LEDGER, ONLY
+from protocol.ledger.names import recovery_id
+from protocol.ledger.state import IDS, LEDGER, ONLY
 from protocol.messages import body_digest
 from scripts.simulation.invariants import Invariant, Violation
 from scripts.simulation.place import Place
@@ -75,6 +76,16 @@ class Doubts:
             for standing in [place.running.node.succession.standing()]
         ]
 
+    def unheard(self) -> list[str]:
+        """Return which ledgers go on under a log of which an honest partner that speaks with them was never told."""
+        return [
+            f"{place.ledger} has not told {partner} of its log"
+            for place in self._places.values()
+            if place.is_up and place.running.node.gate.behind is None
+            for partner in _untold(place)
+            if not self._places[partner].hostile
+        ]
+
 
 class Memory:
     """Looks whether what was heard of a ledger is what that ledger knows to have said."""
@@ -111,6 +122,18 @@ def _compare(sender: Place, heard: State, begin: int) -> None:
             about = f" about {word.conversion}" if word.conversion else ""
             assert body_digest(word.body) == word.digest, "a word is kept under its digest"
             raise Violation(Invariant.WORD_FORGOTTEN, f"{sender.ledger} does not know its own {word.kind}{about}")
+
+
+def _untold(place: Place) -> Iterator[Ledger]:
+    """Yield the partners that were not asked for words when the log that is written now began, nor since."""
+    record = place.disk.state.row(LEDGER, ONLY)
+    if record is None or record.predecessor is None:
+        return
+    for partner in record.partners:
+        asked = place.disk.state.row(IDS, recovery_id(record.log, partner)) is not None
+        # Who holds more of the log before than this one says there was will not take it: its operator must.
+        if not asked and not place.running.node.exchange.peer(partner).beyond:
+            yield partner
 
 
 def _has_all_from(place: Place, partner: Ledger) -> bool:

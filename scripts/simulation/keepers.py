@@ -87,8 +87,6 @@ class Keepers:
         done = self._do(place, "succeeds itself", lambda node: node.succession.succeed(request).result())
         if done:
             self._world.note("succession")
-            for partner in without:
-                self._risk(place, partner)
         return done
 
     def _has_replica(self, place: Place) -> bool:
@@ -125,12 +123,7 @@ class Keepers:
 
     def _waive(self, place: Place, partner: Ledger) -> None:
         request = WaiveRequest(id=self._asking.id(), partner=partner, reason=_WHY)
-        if self._do(place, f"goes on without {partner}", lambda node: node.succession.waive(request).result()):
-            self._risk(place, partner)
-
-    def _risk(self, place: Place, partner: Ledger) -> None:
-        self._world.note("words waived")
-        self._checker.doubts.risk(place, partner)
+        self._do(place, f"goes on without {partner}", lambda node: node.succession.waive(request).result())
 
     def _do(self, place: Place, what: str, act: Callable[[Node], object]) -> bool:
         self._world.say(f"{place.name} {what}")

@@ -214,7 +214,8 @@ class Simulation:
         return actions
 
     def _waiting(self) -> list[str]:
-        waiting = self.checker.doubts.left() + self.checker.undecided() + self.checker.unsettled()
+        doubts = self.checker.doubts
+        waiting = [*doubts.left(), *doubts.unheard(), *self.checker.undecided(), *self.checker.unsettled()]
         for place in self.places:
             for partner in place.running.node.exchange.partners():
                 if self.checker.doubts.is_excused(place.ledger, partner):

@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Final
 
 from node.services.answers import EntryAnswer
+from node.services.auditing import audit
+from node.services.fsck import fsck
+from node.services.package import StoreSource
 from node.services.succession import SucceedRequest, SuccessionService
+from protocol.audit.findings import Verdict
 from protocol.conversion import DestinationState, SourceState
 from protocol.identifiers import Account, Asset, Id, Ledger
+from protocol.ledger import commands
 from protocol.ledger.state import INCOMING, LEDGER, ONLY, LedgerRecord
 from tests.support.documents import NETWORK, USD, uuid
-from tests.support.nodes import Alliance, LocalNode, database_path
+from tests.support.nodes import ANN, Alliance, LocalNode, database_path
 from tests.support.settling import context_of
 
 SILENCE_SECONDS: Final = 5
@@ -92,3 +97,17 @@ def _name(ledger: Ledger) -> str:
 def adjustment_of(node: LocalNode) -> int:
     """Return what the program has borne."""
     return node.balance(Account("adjustment"), Asset(node.side.points))
+
+
+def give(node: LocalNode, points: int, *, name: str = "more") -> None:
+    """Let the program give ann points of its own, which no partner hears of."""
+    node.do(commands.IssuePoints(id=uuid(name), account=ANN, amount=points))
+
+
+def check_whole(*nodes: LocalNode) -> None:
+    """Hold that stores fit their logs, and the logs each other."""
+    for node in nodes:
+        checked = fsck(node.database)
+        assert checked.verdict is Verdict.HELD, "\n".join(checked.lines())
+    report = audit([StoreSource(node.reader) for node in nodes])
+    assert report.verdict is Verdict.HELD, "\n".join(report.lines())

@@ -1,26 +1,22 @@
-"""Words that are given back: points that are missing, words that cannot stand again, partners that are late."""
+"""Words that are given back: points that are missing, words that cannot stand again."""
 
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from node.services.auditing import audit
-from node.services.fsck import fsck
-from node.services.package import StoreSource
 from node.services.succession import WaiveRequest
 from node.services.taking_back import open_word
 from node.store.rows import SentBody
 from protocol.agreement import agreement_digest
-from protocol.audit.findings import Verdict
 from protocol.conversion import SourceState
 from protocol.errors import Code, Refusal
-from protocol.identifiers import Digest, Id, Network
+from protocol.identifiers import Digest, Network
 from protocol.keys import Role
 from protocol.ledger import commands, names
 from protocol.ledger.state import AGREEMENTS
 from protocol.messages import Returned, body_digest, encode_body
-from protocol.recovery_entries import Recovered, RecoveryBegun, RecoveryEnded, RecoveryWaived
+from protocol.recovery_entries import Recovered, RecoveryEnded, RecoveryWaived
 from tests.support.documents import (
     AURORA,
     BLUEBIRD,
@@ -33,12 +29,14 @@ from tests.support.documents import (
     signed_agreement,
     uuid,
 )
-from tests.support.nodes import ANN, LONG_AGO, POINTS, WINDOWS, Alliance, LocalNode, convert
+from tests.support.nodes import LONG_AGO, POINTS, WINDOWS, Alliance, LocalNode, convert
 from tests.support.returned import returned
 from tests.support.succeeding import (
     SILENCE_SECONDS,
     adjustment_of,
     check_pair,
+    check_whole,
+    give,
     put_back,
     record_of,
     service_of,
@@ -48,23 +46,9 @@ from tests.support.succeeding import (
 HEALING_SECONDS = 20
 
 
-def give(node: LocalNode, points: int, *, name: str = "more") -> None:
-    """Let the program give ann points of its own, which no partner hears of."""
-    node.do(commands.IssuePoints(id=uuid(name), account=ANN, amount=points))
-
-
 def waive(node: LocalNode, partner: LocalNode) -> None:
     request = WaiveRequest(id=uuid("waive"), partner=partner.ledger, reason="word_refused")
     service_of(node).waive(request).result(20)
-
-
-def check_whole(*nodes: LocalNode) -> None:
-    """Hold that stores fit their logs, and the logs each other."""
-    for node in nodes:
-        checked = fsck(node.database)
-        assert checked.verdict is Verdict.HELD, "\n".join(checked.lines())
-    report = audit([StoreSource(node.reader) for node in nodes])
-    assert report.verdict is Verdict.HELD, "\n".join(report.lines())
 
 
 class TestMissingPoints:
@@ -181,66 +165,6 @@ def test_an_agreement_of_the_gap_binds_again(two: Alliance, tmp_path: Path) -> N
     assert node.reader.record(AGREEMENTS, digest) is not None
     check_pair(node, partner, [conversion])
     check_whole(node, partner)
-
-
-class TestLate:
-    def test_a_partner_that_was_gone_is_asked_when_it_comes_back(self, three: Alliance, tmp_path: Path) -> None:
-        node, second, third = three.nodes
-        three.talk()
-        with put_back(tmp_path, three, node):
-            conversion = convert(node, third, amount=400)
-            three.talk()
-            third.stop()
-            other = convert(node, second, name="other", amount=400)
-            three.talk()
-        succeed(node, without=[third])
-        three.talk(HEALING_SECONDS)
-        assert service_of(node).standing().condition == "open"
-        check_pair(node, second, [other])
-        assert node.reader.outgoing(conversion) is None
-        give(node, 1)
-        third.start()
-        three.talk(60)
-        assert record_of(node).recovering == ()
-        check_pair(node, third, [conversion])
-        told = [type(entry) for entry in node.entries() if getattr(entry, "partner", None) == third.ledger]
-        assert told[-4:] == [RecoveryWaived, RecoveryBegun, Recovered, RecoveryEnded]
-        again = convert(third, node, name="again", amount=400)
-        three.talk()
-        check_pair(third, node, [again])
-        check_whole(*three.nodes)
-
-    def test_one_that_holds_more_than_the_successor_says_is_heard_no_more_and_all_others_are(
-        self, three: Alliance, tmp_path: Path
-    ) -> None:
-        node, second, third = three.nodes
-        three.talk()
-        with put_back(tmp_path, three, node):
-            other = convert(node, second, name="other", amount=400)
-            three.talk()
-            second.stop()
-            conversion = convert(node, third, amount=400)
-            three.talk()
-            third.stop()
-            second.start()
-        succeed(node, without=[third])
-        third.start()
-        three.talk(60)
-        assert service_of(node).standing().condition == "open"
-        held = service_of(node).standing().partners[1]
-        assert (held.partner, held.recovering, held.stuck) == (third.ledger, False, Code.SUCCESSION_INVALID)
-        assert node.reader.outgoing(conversion) is None
-        check_pair(node, second, [other, convert_now(three, node, second)])
-        order = convert(third, node, name="not heard", amount=400)
-        three.talk()
-        assert third.outgoing(order).state is SourceState.HELD
-
-
-def convert_now(nodes: Alliance, source: LocalNode, destination: LocalNode) -> Id:
-    """Order a conversion, let it come to its end, and return its id."""
-    conversion = convert(source, destination, name="now", amount=400)
-    nodes.talk()
-    return conversion
 
 
 class TestWordsOfNoEntry:
