@@ -31,7 +31,7 @@ def fsck(database: Database, *, state: bytes | None = None) -> FsckReport:
         walk.run()
         if walk.is_sound:
             check_derived(dump, notes, view=walk.replay.view)
-            check_history(dump, notes, walk.history)
+            check_history(dump, notes, walk.history, view=walk.replay.view)
         else:
             for name in (*(family.name for family in TABLES), HISTORY):
                 count_rows(dump, notes, name)

@@ -1,6 +1,6 @@
 """How each of the ledger's records is a row: key columns first, then the record's own, in the table's order."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import attrgetter
 from typing import Final, TypeAlias, TypeVar, cast
@@ -115,24 +115,28 @@ class RecordCodec:
         family: Table[_K, _R],
         table: sqlalchemy.Table,
         *,
+        keys: tuple[str, ...] = (),
         columns: Mapping[str, _Column] | None = None,
         renamed: Mapping[str, str] | None = None,
     ) -> None:
-        """Store `family` in `table`; `columns` and `renamed` tell what is not stored as the record has it."""
+        """Store `family` in `table`, whose primary key is the record's unless `keys` are other columns.
+
+        `columns` and `renamed` tell what is not stored as the record has it.
+        """
         names = [str(column.name) for column in table.columns]
-        keys = [str(column.name) for column in table.primary_key.columns]
-        assert names[: len(keys)] == keys
+        keys = keys or tuple(str(column.name) for column in table.primary_key.columns)
+        assert tuple(names[: len(keys)]) == keys
         attributes = [(renamed or {}).get(name, name) for name in names]
         special = [(names.index(name), column) for name, column in (columns or {}).items()]
         self.family: Final = cast("Table[object, object]", family)
         self.table: Final = table
-        self.keys: Final = tuple(keys)
+        self.keys: Final = keys
         self._key_count: Final = len(keys)
         self._fields: Final = attributes
-        self._get: Final = attrgetter(*attributes[len(keys) :])
-        self._single: Final = len(attributes) == len(keys) + 1
+        self._get: Final = _getter(attributes[len(keys) :])
+        self._kind: Final = list[family.record]  # type: ignore[name-defined]  # a type that is made here
         self._encoders: Final = [(place, column.encode) for place, column in special if column.encode]
-        self._decoders: Final = [(place, column.decode) for place, column in special if column.decode]
+        self._decoders: Final = [(attributes[place], column.decode) for place, column in special if column.decode]
 
     def key_row(self, key: object) -> Row:
         """Return the key's columns."""
@@ -140,27 +144,50 @@ class RecordCodec:
 
     def encode(self, key: object, record: object) -> Row:
         """Return the row of `record`."""
-        got = self._get(record)
-        own: Row = (got,) if self._single else got
-        row = self.key_row(key) + own
-        if not self._encoders:
-            return row
-        values = list(row)
+        return self.encode_all([(key, record)])[0]
+
+    def encode_all(self, records: Iterable[tuple[object, object]]) -> list[Row]:
+        """Return the rows of records with their keys."""
+        get = self._get
+        rows: list[Row]
+        if self._key_count > 1:
+            rows = [(*cast("Row", key), *get(record)) for key, record in records]
+        else:
+            rows = [(key, *get(record)) for key, record in records]
         for place, convert in self._encoders:
-            values[place] = cast("Value", convert(values[place]))
-        return tuple(values)
+            after = place + 1
+            rows = [(*row[:place], convert(row[place]), *row[after:]) for row in rows]
+        return rows
 
     def decode(self, row: Sequence[object]) -> tuple[object, object]:
         """Return the key and the record of a row, or raise `StoreCorrupt`."""
-        values = list(row)
+        return self.decode_all([row])[0]
+
+    def decode_all(self, rows: Sequence[Sequence[object]]) -> list[tuple[object, object]]:
+        """Return the keys and records of rows, or raise `StoreCorrupt`."""
+        fields = self._fields
         try:
-            for place, convert in self._decoders:
-                values[place] = convert(values[place])
-            fields = dict(zip(self._fields, values, strict=True))
-            record: object = msgspec.convert(fields, self.family.record)
+            named = [dict(zip(fields, row, strict=True)) for row in rows]
+            for name, convert in self._decoders:
+                for each in named:
+                    each[name] = convert(each[name])
+            # Field by field in the driver of msgspec: a call for each record costs as much again.
+            records: list[object] = msgspec.convert(named, self._kind)
         except (ProtocolError, ValueError, TypeError, AttributeError, IndexError) as error:
             raise StoreCorrupt(f"a row of {self.table.name} cannot be read: {error}") from error
-        return (tuple(values[: self._key_count]) if self._key_count > 1 else values[0]), record
+        if self._key_count > 1:
+            keys: list[object] = [tuple(row[: self._key_count]) for row in rows]
+        else:
+            keys = [row[0] for row in rows]
+        return list(zip(keys, records, strict=True))
+
+
+def _getter(attributes: Sequence[str]) -> Callable[[object], Row]:
+    """Return what reads attributes of a record, as a row even where there is one."""
+    if len(attributes) > 1:
+        return cast("Callable[[object], Row]", attrgetter(*attributes))
+    (single,) = attributes
+    return lambda record: (getattr(record, single),)
 
 
 _CODECS: Final = (
@@ -178,7 +205,7 @@ _CODECS: Final = (
         },
     ),
     RecordCodec(state.IDS, schema.IDS, columns={"request": _HASH}),
-    RecordCodec(state.ACCOUNTS, schema.ACCOUNTS, columns={"status": _ENUM}),
+    RecordCodec(state.ACCOUNTS, schema.ACCOUNTS, keys=("account",), columns={"status": _ENUM}),
     RecordCodec(state.BALANCES, schema.BALANCES, columns={"amount": _DECIMAL}),
     RecordCodec(state.LOTS, schema.LOTS),
     RecordCodec(state.HOLDS, schema.HOLDS, columns={"conversion": _FLAG, "pieces": _JSON}),

@@ -62,13 +62,16 @@ def columns_of(name: str) -> tuple[str, ...]:
     return tuple(METADATA.tables[name].columns.keys())
 
 
-def key_columns_of(name: str) -> tuple[str, ...]:
-    """Return the columns of the primary key of the table `name`, which are its first."""
-    return tuple(METADATA.tables[name].primary_key.columns.keys())
+def key_columns_of(family: Table[_K, _R]) -> tuple[str, ...]:
+    """Return the first columns of a table of the ledger's state, which say whose row it is."""
+    return codec_of(family).keys
 
 
 def expected_row(family: Table[_K, _R], key: _K, record: _R) -> dict[str, Value] | None:
-    """Return the columns in which the store holds `record`, or None for a record that has no row."""
+    """Return the columns in which the store holds `record`, or None for a record that has no row.
+
+    The key of a lot begins with the number of its account, as its row does.
+    """
     if not is_stored(family, record):
         return None
     return dict(zip(columns_of(family.name), codec_of(family).encode(key, record), strict=True))

@@ -5,6 +5,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, select
 
 from node.store import schema
+from node.store.numbers import number_of
 from node.store.reads import Reads
 from node.store.schema_appeals import APPEALS as TABLE
 from protocol.identifiers import Account, Id
@@ -52,13 +53,13 @@ class AppealReads(Reads):
 
     def is_in_history(self, account: Account, seq: int) -> bool:
         """Return whether entry `seq` belongs to the history of `account`."""
-        return bool(self._rows(select(_HISTORY.seq).where(_HISTORY.account == account, _HISTORY.seq == seq)))
+        return bool(self._rows(select(_HISTORY.seq).where(_HISTORY.account_seq == number_of(account), _HISTORY.seq == seq)))
 
     def history_after(self, account: Account, after_seq: int, limit: int) -> list[bytes]:
         """Return up to `limit` entries of `account` after entry `after_seq`, oldest first."""
         entries = schema.ENTRIES.c
         wanted = select(entries.data).join(schema.HISTORY, _HISTORY.seq == entries.seq)
-        wanted = wanted.where(_HISTORY.account == account, _HISTORY.seq > after_seq)
+        wanted = wanted.where(_HISTORY.account_seq == number_of(account), _HISTORY.seq > after_seq)
         return [_bytes(data) for (data,) in self._rows(wanted.order_by(_HISTORY.seq).limit(limit))]
 
 

@@ -5,6 +5,7 @@ from typing import Final, cast
 from sqlalchemy import Executable, select
 
 from node.store import schema
+from node.store.numbers import number_of
 from node.store.reads import Reads
 from node.store.rows import SignedCheckpoint
 from protocol.identifiers import Account, Digest, Id
@@ -47,7 +48,7 @@ class LogReads(Reads):
     def history(self, account: Account, before_seq: int | None = None, limit: int = 100) -> list[bytes]:
         """Return up to `limit` entries of `account`, newest first, those before entry `before_seq` if it is given."""
         wanted = select(_ENTRIES.data).join(schema.HISTORY, _HISTORY.seq == _ENTRIES.seq)
-        wanted = wanted.where(_HISTORY.account == account)
+        wanted = wanted.where(_HISTORY.account_seq == number_of(account))
         if before_seq is not None:
             wanted = wanted.where(_HISTORY.seq < before_seq)
         return [cast("bytes", data) for (data,) in self._rows(wanted.order_by(_HISTORY.seq.desc()).limit(limit))]

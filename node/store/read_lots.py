@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
-from sqlalchemy import ColumnElement, FromClause, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, func, or_, select, tuple_
 from sqlalchemy import cast as sql_cast
 
 from node.store import schema
+from node.store.codec import codec_of
 from node.store.columns import INTEGER
+from node.store.numbers import number_of
 from node.store.reads import Reads
 from protocol.identifiers import Account
 from protocol.ledger.state import LOTS, Lot
@@ -31,12 +33,12 @@ class LotReads(Reads):
     """The lots of many accounts. Pages follow a cursor: what the last row seen is ordered by."""
 
     def lots_dated(self, before: str, after: tuple[str, Account] | None, limit: int) -> list[DueRow]:
-        """Return lots whose last day is before `before`, by day and account, those after `after`."""
+        """Return lots whose last day is before `before`, by day and the age of the account, those after `after`."""
         conditions: list[ColumnElement[bool]] = [_LOTS.expires_on < before]
         if after is not None:
-            conditions.append(tuple_(_LOTS.expires_on, _LOTS.account) > tuple_(*after))
-        keys = (_LOTS.expires_on.label("day"), _LOTS.account)
-        return self._due(keys, schema.LOTS, conditions, limit)
+            day, account = after
+            conditions.append(tuple_(_LOTS.expires_on, _LOTS.account_seq) > tuple_(day, number_of(account)))
+        return self._due((_LOTS.expires_on,), conditions, limit, _LOTS.expires_on)
 
     def clocks(self) -> list[str]:
         """Return the clocks that any lot follows, in order."""
@@ -50,28 +52,32 @@ class LotReads(Reads):
             found.append(clock)
 
     def lots_run_out(self, clock: str, idle_since: str, after: Account | None, limit: int) -> list[DueRow]:
-        """Return lots that follow `clock` in accounts whose last activity was up to `idle_since`, by account."""
+        """Return lots that follow `clock` in accounts whose last activity was up to `idle_since`, oldest first."""
         conditions: list[ColumnElement[bool]] = [_LOTS.clock == clock, _ACCOUNTS.active_on <= idle_since]
         if after is not None:
-            conditions.append(_LOTS.account > after)
-        joined = schema.LOTS.join(schema.ACCOUNTS, _LOTS.account == _ACCOUNTS.account)
-        # Grouped by what the index is in the order of, so that a page reads no more than it returns.
-        day = func.min(_ACCOUNTS.active_on).label("day")
-        return self._due((_LOTS.account,), joined, conditions, limit, day)
+            conditions.append(_LOTS.account_seq > number_of(after))
+        return self._due((), conditions, limit, func.min(_ACCOUNTS.active_on))
 
     def lots_with_days(self, accounts: Sequence[Account], *, on: str) -> list[tuple[Account, Lot]]:
         """Return those lots of `accounts` that cannot be spent on the day `on`, or whose day follows a clock."""
         chosen = or_(_LOTS.spendable_on > on, _LOTS.expires_on < on, _LOTS.clock.is_not(None))
-        return [(key[0], lot) for key, lot in self._records(LOTS, _LOTS.account.in_(accounts), chosen)]
+        wanted = select(_ACCOUNTS.account, schema.LOTS).join(schema.LOTS, _LOTS.account_seq == _ACCOUNTS.opened_seq)
+        rows = self._rows(wanted.where(_ACCOUNTS.account.in_(accounts), chosen))
+        lots = codec_of(LOTS).decode_all([row[1:] for row in rows])
+        return [(cast("Account", row[0]), cast("Lot", lot)) for row, (_, lot) in zip(rows, lots, strict=True)]
 
     def _due(
         self,
-        keys: tuple[ColumnElement[object], ...],
-        source: FromClause,
+        before: tuple[ColumnElement[object], ...],
         conditions: Sequence[ColumnElement[bool]],
         limit: int,
-        *more: ColumnElement[object],
+        day: ColumnElement[object],
     ) -> list[DueRow]:
+        """Return a page by `before` and the account, which is the order of an index: it reads what it returns alone."""
+        keys = (*before, _LOTS.account_seq)
+        # Of an account there is one name, and an aggregate of it, unlike a key, leaves the index its order.
+        account = func.min(_ACCOUNTS.account).label("account")
         sums = (func.count().label("lots"), sql_cast(func.sum(_LOTS.remaining), INTEGER).label("points"))
-        found = select(*keys, *more, *sums).select_from(source).where(*conditions).group_by(*keys)
+        joined = schema.LOTS.join(schema.ACCOUNTS, _LOTS.account_seq == _ACCOUNTS.opened_seq)
+        found = select(day.label("day"), account, *sums).select_from(joined).where(*conditions).group_by(*keys)
         return self._objects(DueRow, found.order_by(*keys).limit(limit))

@@ -6,6 +6,7 @@ from typing import Final, cast
 from sqlalchemy import ColumnElement, func, select
 
 from node.store import schema, schema_links, schema_settlement
+from node.store.numbers import number_of
 from node.store.reads import Reads
 from protocol.conversion import SourceState
 from protocol.identifiers import Account, Alias, Asset, Digest, Id, Ledger, Network
@@ -55,7 +56,7 @@ class StateReads(Reads):
 
     def lots(self, account: Account) -> list[Lot]:
         """Return the open lots of `account` in the order in which they are consumed."""
-        found = self._records(LOTS, schema.LOTS.c.account == account)
+        found = self._records(LOTS, schema.LOTS.c.account_seq == number_of(account))
         return sorted((lot for _, lot in found), key=lambda lot: lot.order)
 
     def open_holds(

@@ -6,6 +6,7 @@ from typing import Final, cast
 from sqlalchemy import ColumnElement, exists, func, select, tuple_
 
 from node.store import schema
+from node.store.numbers import number_of
 from node.store.reads import Reads
 from node.store.rows_webhooks import ExpiringPoints, ExpiryNotice, Webhook, WebhookAttempt, WebhookDelivery
 from node.store.schema_webhooks import EXPIRY_NOTICES, WEBHOOK_ATTEMPTS, WEBHOOK_DELIVERIES, WEBHOOKS
@@ -15,6 +16,7 @@ _NOTICES: Final = EXPIRY_NOTICES.c
 _DELIVERIES: Final = WEBHOOK_DELIVERIES.c
 _ATTEMPTS: Final = WEBHOOK_ATTEMPTS.c
 _LOTS: Final = schema.LOTS.c
+_ACCOUNTS: Final = schema.ACCOUNTS.c
 
 
 class WebhookReads(Reads):
@@ -77,17 +79,18 @@ class WebhookReads(Reads):
     ) -> list[ExpiringPoints]:
         """Return points whose last day lies from `first` to `last` and whose holders have no warning of `days` yet.
 
-        They come by day and account, those behind `after`.
+        They come by day and the age of the account, those behind `after`.
         """
         warned = exists().where(
-            _NOTICES.account == _LOTS.account, _NOTICES.expires_on == _LOTS.expires_on, _NOTICES.days == days
+            _NOTICES.account == _ACCOUNTS.account, _NOTICES.expires_on == _LOTS.expires_on, _NOTICES.days == days
         )
-        wanted = select(_LOTS.account, _LOTS.expires_on, func.sum(_LOTS.remaining).label("amount"))
+        keys = (_LOTS.expires_on, _LOTS.account_seq)
+        wanted = select(func.min(_ACCOUNTS.account), _LOTS.expires_on, func.sum(_LOTS.remaining))
+        wanted = wanted.join_from(schema.LOTS, schema.ACCOUNTS, _LOTS.account_seq == _ACCOUNTS.opened_seq)
         wanted = wanted.where(_LOTS.expires_on >= first, _LOTS.expires_on <= last, ~warned)
         if after is not None:
-            wanted = wanted.where(tuple_(_LOTS.expires_on, _LOTS.account) > tuple_(after.expires_on, after.account))
-        grouped = wanted.group_by(_LOTS.expires_on, _LOTS.account).order_by(_LOTS.expires_on, _LOTS.account)
-        rows = self._rows(grouped.limit(limit))
+            wanted = wanted.where(tuple_(*keys) > tuple_(after.expires_on, number_of(after.account)))
+        rows = self._rows(wanted.group_by(*keys).order_by(*keys).limit(limit))
         return [
             ExpiringPoints(cast("Account", account), cast("str", day), int(cast("int", amount)))
             for account, day, amount in rows

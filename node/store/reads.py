@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from typing import TypeVar, cast
 
 import msgspec
-from sqlalchemy import ColumnElement, Engine, Executable, select
+from sqlalchemy import Column, ColumnElement, Engine, Executable, select
 
+from node.store import schema
 from node.store.codec import Row, Value, codec_of, decode_json
 from node.store.errors import StoreCorrupt, ValueUnstorable, translated
+from node.store.numbers import number_of
+from protocol.identifiers import Account
 from protocol.ledger.state import Table
 
 _K = TypeVar("_K")
@@ -25,8 +28,8 @@ class Reads:
     def record(self, table: Table[_K, _R], key: _K) -> _R | None:
         """Return one row of the ledger's state, or None; raise `StoreCorrupt` if it cannot be read."""
         codec = codec_of(table)
-        parts = zip(codec.table.primary_key.columns, codec.key_row(key), strict=True)
-        found = list(self._records(table, *(column == part for column, part in parts)))
+        parts = dict(zip(codec.keys, codec.key_row(key), strict=True))
+        found = list(self._records(table, *(_is(codec.table.c[name], part) for name, part in parts.items())))
         return found[0][1] if found else None
 
     def _records(
@@ -67,3 +70,8 @@ class Reads:
                 return [dict(zip(names, cast("Row", tuple(row)), strict=True)) for row in found]
         except ValueUnstorable:
             return []
+
+
+def _is(column: Column[object], part: Value) -> ColumnElement[bool]:
+    """Return the condition that a part of a record's key, as the ledger's state has it, is in `column`."""
+    return column == (number_of(cast("Account", part)) if column is schema.LOTS.c.account_seq else part)

@@ -1,7 +1,8 @@
 """The tables, the same on both databases; `table.info["class"]` says what each one's rows are worth.
 
-Hashes of hot rows are raw bytes, all other digests are hex as documents carry them. Totals that may pass 2^53 are
-decimal text.
+`lots` and `history`, which have most rows of all, name an account by `account_seq`: its `opened_seq`, the entry that
+opened it and no other account. Hashes of hot rows are raw bytes, all other digests are hex as documents carry them.
+Totals that may pass 2^53 are decimal text.
 """
 
 from typing import Final
@@ -83,16 +84,16 @@ IDS: Final = table(
 ACCOUNTS: Final = table(
     "accounts",
     TableClass.DERIVED,
-    key("account"),
+    text("account"),
     text("status"),
     integer("posted"),
     integer("held"),
     integer("conversions"),
-    integer("opened_seq"),
+    number("opened_seq"),
     text("active_on", null=True),
     integer("imported_seq", null=True),
+    UniqueConstraint("account"),
     CheckConstraint("held >= 0 AND posted >= held AND conversions >= 0", name="posted"),
-    clustered=True,
 )
 BALANCES: Final = table(
     "balances",
@@ -105,7 +106,7 @@ BALANCES: Final = table(
 LOTS: Final = table(
     "lots",
     TableClass.DERIVED,
-    key("account"),
+    number("account_seq"),
     number("seq"),
     number("part"),
     text("origin"),
@@ -115,8 +116,8 @@ LOTS: Final = table(
     text("clock", null=True),
     text("spendable_on", null=True),
     CheckConstraint("remaining > 0", name="remaining"),
-    Index("lots_due_idx", "expires_on", "account", sqlite_where=_DATED, postgresql_where=_DATED),
-    Index("lots_clock_idx", "clock", "account", sqlite_where=_CLOCKED, postgresql_where=_CLOCKED),
+    Index("lots_due_idx", "expires_on", "account_seq", sqlite_where=_DATED, postgresql_where=_DATED),
+    Index("lots_clock_idx", "clock", "account_seq", sqlite_where=_CLOCKED, postgresql_where=_CLOCKED),
     clustered=True,
 )
 HOLDS: Final = table(
@@ -254,7 +255,7 @@ MEMBER_USE: Final = table(
 HISTORY: Final = table(
     "history",
     TableClass.DERIVED,
-    key("account"),
+    number("account_seq"),
     number("seq"),
     clustered=True,
 )

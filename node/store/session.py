@@ -52,12 +52,13 @@ class Session:
         self._execute(statement, values or {})
         return self._cursor.rowcount
 
-    def select(self, table: Table, by: tuple[str, ...], keys: Sequence[Row]) -> Iterator[Row]:
-        """Yield all columns of the rows whose columns `by` equal one of `keys`."""
+    def select(self, table: Table, by: tuple[str, ...], keys: Sequence[Row]) -> list[Row]:
+        """Return all columns of the rows whose columns `by` equal one of `keys`."""
+        found: list[Row] = []
         for chunk in _chunks(keys):
             with translated():
-                rows = self._words.select(self._cursor, table, by, chunk)
-            yield from rows
+                found += self._words.select(self._cursor, table, by, chunk)
+        return found
 
     def insert(self, table: Table, rows: Sequence[Row]) -> None:
         """Insert new rows, each as the table's columns."""
@@ -72,6 +73,11 @@ class Session:
             with translated():
                 written = self._words.upsert(self._cursor, table, chunk)
             _check(table, written, len(chunk))
+
+    def update(self, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> int:
+        """Set `columns` of rows, each given as these columns and its primary key; return how many there were."""
+        with translated():
+            return sum(self._words.update(self._cursor, table, columns, chunk) for chunk in _chunks(rows))
 
     def delete(self, table: Table, keys: Sequence[Row]) -> None:
         """Delete the rows of `keys` that are there."""

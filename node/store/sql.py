@@ -21,6 +21,7 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
+    update,
 )
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects import postgresql, sqlite
@@ -66,6 +67,10 @@ class Words(ABC):
         """Insert `rows` or replace those of the same key; return how many were written."""
         return self._run(cursor, self._memo(self._upsert, table), rows)
 
+    def update(self, cursor: DBAPICursor, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> int:
+        """Set `columns` of rows, each given as these columns and its primary key; return how many there were."""
+        return self._run(cursor, self._memo(self._update, table, columns), rows)
+
     def delete(self, cursor: DBAPICursor, table: Table, keys: Sequence[Row]) -> int:
         """Delete the rows of primary `keys`; return how many there were."""
         return self._run(cursor, self._memo(self._delete, table), keys)
@@ -87,6 +92,9 @@ class Words(ABC):
 
     @abstractmethod
     def _upsert(self, table: Table) -> ClauseElement: ...
+
+    @abstractmethod
+    def _update(self, table: Table, columns: tuple[str, ...]) -> ClauseElement: ...
 
     @abstractmethod
     def _delete(self, table: Table) -> ClauseElement: ...
@@ -132,6 +140,10 @@ class SqliteWords(Words):
         return statement.on_conflict_do_update(
             index_elements=list(table.primary_key.columns), set_=_replaced(table, statement.excluded)
         )
+
+    def _update(self, table: Table, columns: tuple[str, ...]) -> ClauseElement:
+        changed = update(table).values({name: bindparam(f"new_{name}", type_=table.c[name].type) for name in columns})
+        return changed.where(*(key == bindparam(f"old_{key.name}", type_=key.type) for key in table.primary_key.columns))
 
     def _delete(self, table: Table) -> ClauseElement:
         return delete(table).where(*(key == bindparam(key.name) for key in table.primary_key.columns))
@@ -179,6 +191,12 @@ class PostgresWords(Words):
         return statement.on_conflict_do_update(
             index_elements=list(table.primary_key.columns), set_=_replaced(table, statement.excluded)
         )
+
+    def _update(self, table: Table, columns: tuple[str, ...]) -> ClauseElement:
+        keys = table.primary_key.columns.keys()
+        given = _given(table, (*columns, *keys))
+        changed = update(table).values({name: given.c[name] for name in columns})
+        return changed.where(*(table.c[name] == given.c[name] for name in keys))
 
     def _delete(self, table: Table) -> ClauseElement:
         names = table.primary_key.columns.keys()

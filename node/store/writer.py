@@ -1,15 +1,17 @@
 """The one writer: it loads what commands need, and writes each commit in one durable transaction."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from types import TracebackType
 from typing import Final, Self, TypeAlias, cast
 
 from sqlalchemy import Engine, func, select
 
 from node.store import schema
-from node.store.codec import Row, codec_of, is_stored
+from node.store.changes import numbers_of, write_changes
+from node.store.codec import Row, codec_of
 from node.store.errors import ForkRefused, StoreCorrupt
 from node.store.lock import WriterLock, take_lock
+from node.store.numbers import AccountNumbers, can_exist
 from node.store.rows import CommitRecord, StoredHead
 from node.store.session import Session
 from node.store.writes import apply_writes
@@ -17,7 +19,7 @@ from protocol.checkpoint import parse_checkpoint
 from protocol.entries import unseal
 from protocol.errors import ProtocolError
 from protocol.identifiers import Account, Ledger, generation_of
-from protocol.ledger.state import HEAD, IDS, LEDGER, LOTS, ONLY, Head, Lot, Table
+from protocol.ledger.state import ACCOUNTS, HEAD, LEDGER, LOTS, ONLY, Head, Lot, Table
 from protocol.ledger.view import Need, Overlay, need
 from protocol.merkle import HASH_BYTES, Hash
 from protocol.note import parse_note
@@ -29,6 +31,7 @@ _PLACE: Final = _LAST.with_only_columns(
 )
 _LAST_SEQ: Final = select(func.max(schema.ENTRIES.c.seq))
 _TERM: Final = select(schema.WRITER_TERMS.c.term).where(schema.WRITER_TERMS.c.name == ONLY).with_for_update()
+_LOTS: Final = codec_of(LOTS)
 
 _Family: TypeAlias = Table[object, object]
 
@@ -43,6 +46,7 @@ class StoreWriter:
     def __init__(self, engine: Engine) -> None:
         """Take the lock and a new term, or raise `StoreBusy`."""
         self._session = Session(engine)
+        self._numbers = AccountNumbers(self._session)
         try:
             self._lock: WriterLock = take_lock(engine, self._session)
             try:
@@ -102,7 +106,10 @@ class StoreWriter:
             else:
                 wanted.setdefault(table, {})[key] = None
         for family, keys in wanted.items():
-            self._load_rows(family, keys, overlay)
+            if family is LOTS:
+                self._load_lots(keys, overlay)
+            else:
+                self._load_rows(family, keys, overlay)
         if books:
             self._load_books(books, overlay)
 
@@ -149,9 +156,9 @@ class StoreWriter:
         with self._session.transaction():
             self._compare(record)
             self._write_log(record)
-            self._write_changes(record.changes)
-            self._session.insert(schema.HISTORY, record.history)
+            opened = write_changes(self._session, record, self._numbers)
             apply_writes(self._session, record.writes)
+        self._numbers.remember(opened)
 
     def _take_term(self) -> int:
         with self._session.transaction():
@@ -193,19 +200,30 @@ class StoreWriter:
         codec = codec_of(family)
         wanted = {key: codec.key_row(key) for key in keys}
         rows = self._session.select(codec.table, codec.keys, [row for row in wanted.values() if _can_exist(row)])
-        found = dict(map(codec.decode, rows))
+        found = dict(codec.decode_all(rows))
+        if family is ACCOUNTS:
+            self._numbers.remember(numbers_of(found))
         for key in wanted:
             overlay.load(family, key, found.get(key))
 
-    def _load_books(self, accounts: Iterable[Account], overlay: Overlay) -> None:
-        codec = codec_of(LOTS)
-        books: dict[Account, list[Lot]] = {account: [] for account in accounts}
-        keys = [(account,) for account in books if _can_exist((account,))]
-        for row in self._session.select(codec.table, ("account",), keys):
-            key, lot = codec.decode(row)
-            books[cast("tuple[Account, int, int]", key)[0]].append(cast("Lot", lot))
-        for account, lots in books.items():
-            overlay.load_book(account, lots)
+    def _load_lots(self, keys: Iterable[object], overlay: Overlay) -> None:
+        """Load lots by their keys, the first part of which no row has: it has the account's number."""
+        wanted = [cast("tuple[Account, int, int]", key) for key in keys]
+        numbers = self._numbers.find(dict.fromkeys(account for account, _, _ in wanted))
+        rows = [(numbers[account], *place) for account, *place in wanted if account in numbers]
+        found = dict(_LOTS.decode_all(self._session.select(_LOTS.table, _LOTS.keys, rows)))
+        for account, seq, part in wanted:
+            lot = found.get((numbers.get(account), seq, part))
+            overlay.load(LOTS, (account, seq, part), cast("Lot | None", lot))
+
+    def _load_books(self, accounts: Collection[Account], overlay: Overlay) -> None:
+        numbers = self._numbers.find(accounts)
+        books: dict[int, list[Lot]] = {number: [] for number in numbers.values()}
+        rows = self._session.select(_LOTS.table, ("account_seq",), [(number,) for number in books])
+        for key, lot in _LOTS.decode_all(rows):
+            books[cast("tuple[int, int, int]", key)[0]].append(cast("Lot", lot))
+        for account in accounts:
+            overlay.load_book(account, books[numbers[account]] if account in numbers else ())
 
     def _compare(self, record: CommitRecord) -> None:
         """Raise `ForkRefused` unless this writer's term lasts and the log ends where `record` begins."""
@@ -227,21 +245,6 @@ class StoreWriter:
             row = (made.number, made.generation, made.size, made.root, made.note)
             self._session.insert(schema.CHECKPOINTS, [row])
 
-    def _write_changes(self, changes: Mapping[tuple[_Family, object], object]) -> None:
-        rows: dict[_Family, list[Row]] = {}
-        gone: list[Row] = []
-        for (family, key), record in changes.items():
-            codec = codec_of(family)
-            if is_stored(family, record):
-                rows.setdefault(family, []).append(codec.encode(key, record))
-            else:
-                gone.append(codec.key_row(key))
-        for family, changed in rows.items():
-            # An id is taken once: where the rules let it pass twice, the key of the table does not.
-            write = self._session.insert if family.name == IDS.name else self._session.upsert
-            write(codec_of(family).table, changed)
-        self._session.delete(schema.LOTS, gone)
-
 
 def _assert_whole(record: CommitRecord) -> None:
     size = record.begin + len(record.sealed)
@@ -256,4 +259,4 @@ def _assert_whole(record: CommitRecord) -> None:
 
 def _can_exist(key: Row) -> bool:
     """Return whether a row can have this key: one that no column can hold is simply not there."""
-    return all(part.isascii() and "\0" not in part for part in key if isinstance(part, str))
+    return all(map(can_exist, key))

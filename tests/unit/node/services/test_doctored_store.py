@@ -8,6 +8,7 @@ from sqlalchemy.pool import NullPool
 from node.services.fsck import fsck
 from node.store.columns import METADATA
 from node.store.database import Database
+from node.store.numbers import number_of
 from protocol.audit.findings import Verdict
 from protocol.audit.log import audit_log
 from protocol.ledger import commands
@@ -33,7 +34,7 @@ def doctor(node: LocalNode, change: Callable[[Connection], object]) -> None:
 
 def raise_balance(connection: Connection) -> None:
     connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.account == ANN).values(posted=ACCOUNTS.c.posted + GIFT))
-    connection.execute(update(LOTS).where(LOTS.c.account == ANN).values(remaining=LOTS.c.remaining + GIFT))
+    connection.execute(update(LOTS).where(LOTS.c.account_seq == number_of(ANN)).values(remaining=LOTS.c.remaining + GIFT))
 
 
 def test_a_balance_that_was_raised_and_spent_is_found_at_the_row_and_at_the_entry(two: Alliance) -> None:

@@ -322,7 +322,7 @@ def test_columns_are_the_key_and_the_fields_of_the_record(family: Table[object, 
     assert isinstance(family.record, type)
     assert issubclass(family.record, msgspec.Struct)
     fields = ["document" if field == "signed" else field for field in family.record.__struct_fields__]
-    keys = list(key_columns_of(family.name))
+    keys = list(key_columns_of(family))
     assert list(columns_of(family.name)) == keys + [field for field in fields if field not in keys]
 
 

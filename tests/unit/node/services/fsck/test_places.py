@@ -110,11 +110,11 @@ def test_rows_that_should_not_be_there_are_found(store: DamagedStore) -> None:
             {"generation": 1, "level": 7, "tile_index": 0, "hashes": bytes(32)},
             "tiles[1, 7, 0]: this tile should not be there",
         ),
-        (history, {"account": "member/x", "seq": 1}, "history[member/x, 1]: the log leads to no such row"),
+        (history, {"account_seq": 99_999, "seq": 1}, "history[99999, 1]: the log leads to no such row"),
         (
             lots,
-            {"account": "member/x", "seq": 1, "part": 0, "origin": "own", "earned_on": "", "remaining": 5},
-            "lots[member/x, 1, 0]: the log leads to no such row",
+            {"account_seq": 99_999, "seq": 1, "part": 0, "origin": "own", "earned_on": "", "remaining": 5},
+            "lots[99999, 1, 0]: the log leads to no such row",
         ),
         (
             METADATA.tables["evidence_heads"],
