@@ -10,7 +10,6 @@ from typing import Final, TypeAlias, cast
 
 from node.store import schema
 from node.store.codec import Row, codec_of
-from node.store.errors import StoreFailed
 from node.store.numbers import AccountNumbers
 from node.store.rows import CommitRecord
 from node.store.session import Session
@@ -51,7 +50,9 @@ def write_changes(session: Session, record: CommitRecord, numbers: AccountNumber
 
 def numbers_of(records: Mapping[object, object] | Iterable[tuple[object, object]]) -> dict[Account, int]:
     """Return the numbers of accounts by their records."""
-    pairs = cast("Iterable[tuple[Account, AccountRecord]]", records.items() if isinstance(records, Mapping) else records)
+    pairs = cast(
+        "Iterable[tuple[Account, AccountRecord]]", records.items() if isinstance(records, Mapping) else records
+    )
     return {account: record.opened_seq for account, record in pairs}
 
 
@@ -63,8 +64,7 @@ def _write_accounts(session: Session, accounts: list[tuple[Account, AccountRecor
         for _, each in accounts
         if each.opened_seq < first
     ]
-    if session.update(schema.ACCOUNTS, _ACCOUNT_COLUMNS, rows) != len(rows):
-        raise StoreFailed("an account that was opened before is not stored")
+    session.update(schema.ACCOUNTS, _ACCOUNT_COLUMNS, rows)
 
 
 def _write_lots(session: Session, lots: _Lots, numbers: Mapping[Account, int], first: int) -> None:
@@ -79,7 +79,7 @@ def _write_lots(session: Session, lots: _Lots, numbers: Mapping[Account, int], f
     codec = codec_of(LOTS)
     session.insert(schema.LOTS, codec.encode_all(new))
     rows = [(lot.expires_on, lot.remaining, lot.clock, *key) for key, lot in cast("list[tuple[Row, Lot]]", kept)]
-    if session.update(schema.LOTS, _LOT_COLUMNS, rows) != len(rows):
-        # One that was closed is open again: points came back from a hold.
+    if not session.update_all(schema.LOTS, _LOT_COLUMNS, rows):
+        # One that was closed may be open again: points came back from a hold.
         session.upsert(schema.LOTS, codec.encode_all(kept))
     session.delete(schema.LOTS, gone)

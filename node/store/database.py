@@ -33,6 +33,10 @@ _DRIVERS: Final = ("sqlite+pysqlite", "sqlite", "postgresql+psycopg")
 WAL_PAGES: Final = 8_000
 """How far SQLite's log grows before its pages go into the file: 32 MB, so that a large commit is not written twice."""
 
+WRITER_CACHE_KIB: Final = 65_536
+"""What the writer's connection may keep of an SQLite database in memory: with less, the pages of a large commit go to the
+log before their time, and again when they change again."""
+
 # WAL lets reads go on beside the writer; FULL flushes the log at each commit, also on macOS with fullfsync.
 _PRAGMAS: Final = (
     "journal_mode = WAL",
@@ -184,6 +188,8 @@ def _engine(url: URL, *, alone: bool = False) -> Engine:
         )
     if url.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
+        if alone:
+            event.listen(engine, "connect", _prepare_sqlite_writer)
     return engine
 
 
@@ -207,6 +213,11 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
     assert isinstance(connection, sqlite3.Connection)
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _prepare_sqlite_writer(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    assert isinstance(connection, sqlite3.Connection)
+    connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}").close()
 
 
 def _touch(path: Path) -> None:

@@ -53,7 +53,9 @@ class AppealReads(Reads):
 
     def is_in_history(self, account: Account, seq: int) -> bool:
         """Return whether entry `seq` belongs to the history of `account`."""
-        return bool(self._rows(select(_HISTORY.seq).where(_HISTORY.account_seq == number_of(account), _HISTORY.seq == seq)))
+        return bool(
+            self._rows(select(_HISTORY.seq).where(_HISTORY.account_seq == number_of(account), _HISTORY.seq == seq))
+        )
 
     def history_after(self, account: Account, after_seq: int, limit: int) -> list[bytes]:
         """Return up to `limit` entries of `account` after entry `after_seq`, oldest first."""

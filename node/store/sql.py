@@ -1,7 +1,4 @@
-"""Statements in a driver's own words: composed once by SQLAlchemy, run on plain cursors for many rows at a time.
-
-SQLite takes rows one by one inside the process; PostgreSQL takes a whole chunk of them in one message.
-"""
+"""Statements in a driver's own words: composed once by SQLAlchemy, run on plain cursors for many rows at a time."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -9,28 +6,24 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias, cast
 
 import msgspec
-import psycopg
 from sqlalchemy import (
     ClauseElement,
     Dialect,
     Table,
     and_,
     bindparam,
-    column,
     delete,
     func,
     literal_column,
     select,
     update,
 )
-from sqlalchemy import cast as sql_cast
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import KeyedColumnElement
-from sqlalchemy.sql.selectable import TableValuedAlias
-from sqlalchemy.types import BigInteger, Boolean, LargeBinary, Text
+from sqlalchemy.types import Text
 
 from node.store.codec import Row, Value
 
@@ -40,6 +33,9 @@ _Excluded: TypeAlias = ReadOnlyColumnCollection[str, KeyedColumnElement[object]]
 
 _KEYS: Final = "keys"
 
+FEW_KEYS_MAX: Final = 8
+"""So many keys are looked up one by one, for which SQLite needs no table made of a list."""
+
 
 @dataclass(frozen=True, slots=True)
 class Composed:
@@ -47,6 +43,29 @@ class Composed:
 
     text: str
     columns: tuple[str, ...]
+
+
+class Said:
+    """One statement that takes no rows."""
+
+    def __init__(self, compiled: SQLCompiler) -> None:
+        """Keep what is `compiled`."""
+        self.text: Final = str(compiled)
+        self._compiled: Final = compiled
+        self._constant: Final = None if _asks(compiled) else self._given({})
+
+    def parameters(self, values: Mapping[str, Value]) -> Parameters:
+        """Return `values` and the statement's constants as the driver takes them."""
+        return self._given(values) if self._constant is None else self._constant
+
+    def _given(self, values: Mapping[str, Value]) -> Parameters:
+        known = self._compiled.construct_params(values)
+        return [known[name] for name in self._compiled.positiontup] if self._compiled.positiontup is not None else known
+
+
+def _asks(compiled: SQLCompiler) -> bool:
+    """Return whether a statement has parameters whose values come with each use."""
+    return any(each.required for each in compiled.binds.values())
 
 
 class Words(ABC):
@@ -59,36 +78,35 @@ class Words(ABC):
         self._dialect = dialect
         self._composed: dict[tuple[object, ...], Composed] = {}
 
+    def prepare(self, connection: object) -> None:  # noqa: B027 - most need nothing
+        """Make the driver's `connection` ready for these words."""
+
     @abstractmethod
     def insert(self, cursor: DBAPICursor, table: Table, rows: Sequence[Row]) -> int:
         """Insert new `rows`, each as the table's columns; return how many were written."""
 
     def upsert(self, cursor: DBAPICursor, table: Table, rows: Sequence[Row]) -> int:
         """Insert `rows` or replace those of the same key; return how many were written."""
-        return self._run(cursor, self._memo(self._upsert, table), rows)
+        return self._run(cursor, table, self._memo(self._upsert, table), rows)
 
     def update(self, cursor: DBAPICursor, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> int:
         """Set `columns` of rows, each given as these columns and its primary key; return how many there were."""
-        return self._run(cursor, self._memo(self._update, table, columns), rows)
+        return self._run(cursor, table, self._memo(self._update, table, columns), rows)
 
     def delete(self, cursor: DBAPICursor, table: Table, keys: Sequence[Row]) -> int:
         """Delete the rows of primary `keys`; return how many there were."""
-        return self._run(cursor, self._memo(self._delete, table), keys)
+        return self._run(cursor, table, self._memo(self._delete, table), keys)
 
     @abstractmethod
     def select(self, cursor: DBAPICursor, table: Table, by: tuple[str, ...], keys: Sequence[Row]) -> list[Row]:
         """Return all columns of the rows whose columns `by` equal one of `keys`."""
 
-    def compile(self, statement: ClauseElement) -> SQLCompiler:
+    def say(self, statement: ClauseElement) -> Said:
         """Return `statement` as the driver takes it."""
-        return cast("SQLCompiler", statement.compile(dialect=self._dialect))
+        return Said(self._compile(statement))
 
     @abstractmethod
-    def parameters(self, compiled: SQLCompiler, values: Mapping[str, Value]) -> Parameters:
-        """Return `values` and the constants of `compiled` as the driver takes them."""
-
-    @abstractmethod
-    def _run(self, cursor: DBAPICursor, composed: Composed, rows: Sequence[Row]) -> int: ...
+    def _run(self, cursor: DBAPICursor, table: Table, composed: Composed, rows: Sequence[Row]) -> int: ...
 
     @abstractmethod
     def _upsert(self, table: Table) -> ClauseElement: ...
@@ -99,11 +117,14 @@ class Words(ABC):
     @abstractmethod
     def _delete(self, table: Table) -> ClauseElement: ...
 
+    def _compile(self, statement: ClauseElement) -> SQLCompiler:
+        return cast("SQLCompiler", statement.compile(dialect=self._dialect))
+
     def _memo(self, make: Callable[..., ClauseElement], table: Table, *more: object) -> Composed:
         place = (make.__name__, table.name, *more)
         composed = self._composed.get(place)
         if composed is None:
-            compiled = self.compile(make(table, *more))
+            compiled = self._compile(make(table, *more))
             composed = self._composed[place] = Composed(str(compiled), tuple(compiled.positiontup or compiled.params))
         return composed
 
@@ -115,20 +136,18 @@ class SqliteWords(Words):
 
     def insert(self, cursor: DBAPICursor, table: Table, rows: Sequence[Row]) -> int:
         """Insert new `rows`, each as the table's columns; return how many were written."""
-        return self._run(cursor, self._memo(self._insert, table), rows)
+        return self._run(cursor, table, self._memo(self._insert, table), rows)
 
     def select(self, cursor: DBAPICursor, table: Table, by: tuple[str, ...], keys: Sequence[Row]) -> list[Row]:
         """Return all columns of the rows whose columns `by` equal one of `keys`."""
+        if len(keys) <= FEW_KEYS_MAX:
+            text = self._memo(self._select_one, table, by).text
+            return [cast("Row", row) for key in keys for row in cursor.connection.execute(text, key)]
         given = [key[0] for key in keys] if len(by) == 1 else keys
         cursor.execute(self._memo(self._select, table, by).text, (msgspec.json.encode(given).decode(),))
         return cast("list[Row]", cursor.fetchall())
 
-    def parameters(self, compiled: SQLCompiler, values: Mapping[str, Value]) -> Parameters:
-        """Return values by position."""
-        known = compiled.construct_params(values)
-        return [known[name] for name in compiled.positiontup or ()]
-
-    def _run(self, cursor: DBAPICursor, composed: Composed, rows: Sequence[Row]) -> int:
+    def _run(self, cursor: DBAPICursor, _table: Table, composed: Composed, rows: Sequence[Row]) -> int:
         cursor.executemany(composed.text, rows)
         return cursor.rowcount
 
@@ -138,15 +157,20 @@ class SqliteWords(Words):
     def _upsert(self, table: Table) -> ClauseElement:
         statement = sqlite.insert(table)
         return statement.on_conflict_do_update(
-            index_elements=list(table.primary_key.columns), set_=_replaced(table, statement.excluded)
+            index_elements=list(table.primary_key.columns), set_=replaced(table, statement.excluded)
         )
 
     def _update(self, table: Table, columns: tuple[str, ...]) -> ClauseElement:
         changed = update(table).values({name: bindparam(f"new_{name}", type_=table.c[name].type) for name in columns})
-        return changed.where(*(key == bindparam(f"old_{key.name}", type_=key.type) for key in table.primary_key.columns))
+        return changed.where(
+            *(key == bindparam(f"old_{key.name}", type_=key.type) for key in table.primary_key.columns)
+        )
 
     def _delete(self, table: Table) -> ClauseElement:
         return delete(table).where(*(key == bindparam(key.name) for key in table.primary_key.columns))
+
+    def _select_one(self, table: Table, by: tuple[str, ...]) -> ClauseElement:
+        return select(table).where(*(table.c[name] == bindparam(name) for name in by))
 
     def _select(self, table: Table, by: tuple[str, ...]) -> ClauseElement:
         given = func.json_each(bindparam(_KEYS, type_=Text())).table_valued("value")
@@ -156,83 +180,6 @@ class SqliteWords(Words):
         return select(table).join(given, and_(*(table.c[name] == part for name, part in zip(by, parts, strict=True))))
 
 
-class PostgresWords(Words):
-    """PostgreSQL's words: COPY for new rows, and otherwise one array a column, unnested."""
-
-    begin_text = "BEGIN"
-
-    def insert(self, cursor: DBAPICursor, table: Table, rows: Sequence[Row]) -> int:
-        """Insert new `rows`, each as the table's columns; return how many were written."""
-        quoted = self._dialect.identifier_preparer
-        names = ", ".join(quoted.quote(name) for name in table.columns.keys())  # noqa: SIM118 - a collection
-        driver = cast("psycopg.Cursor[Row]", cursor)
-        with driver.copy(f"COPY {quoted.format_table(table)} ({names}) FROM STDIN".encode()) as copy:
-            for row in rows:
-                copy.write_row(row)
-        return driver.rowcount
-
-    def select(self, cursor: DBAPICursor, table: Table, by: tuple[str, ...], keys: Sequence[Row]) -> list[Row]:
-        """Return all columns of the rows whose columns `by` equal one of `keys`."""
-        composed = self._memo(self._select, table, by)
-        cursor.execute(composed.text, _arrays(composed.columns, keys))
-        return cast("list[Row]", cursor.fetchall())
-
-    def parameters(self, compiled: SQLCompiler, values: Mapping[str, Value]) -> Parameters:
-        """Return values by name."""
-        return compiled.construct_params(values)
-
-    def _run(self, cursor: DBAPICursor, composed: Composed, rows: Sequence[Row]) -> int:
-        cursor.execute(composed.text, _arrays(composed.columns, rows))
-        return cursor.rowcount
-
-    def _upsert(self, table: Table) -> ClauseElement:
-        names = table.columns.keys()
-        statement = postgresql.insert(table).from_select(names, select(*_given(table, names).c))
-        return statement.on_conflict_do_update(
-            index_elements=list(table.primary_key.columns), set_=_replaced(table, statement.excluded)
-        )
-
-    def _update(self, table: Table, columns: tuple[str, ...]) -> ClauseElement:
-        keys = table.primary_key.columns.keys()
-        given = _given(table, (*columns, *keys))
-        changed = update(table).values({name: given.c[name] for name in columns})
-        return changed.where(*(table.c[name] == given.c[name] for name in keys))
-
-    def _delete(self, table: Table) -> ClauseElement:
-        names = table.primary_key.columns.keys()
-        given = _given(table, names)
-        return delete(table).where(*(table.c[name] == given.c[name] for name in names))
-
-    def _select(self, table: Table, by: tuple[str, ...]) -> ClauseElement:
-        given = _given(table, by)
-        return select(table).join(given, and_(*(table.c[name] == given.c[name] for name in by)))
-
-
-def words_of(dialect: Dialect) -> Words:
-    """Return the words of the database that `dialect` speaks to."""
-    return SqliteWords(dialect) if dialect.name == "sqlite" else PostgresWords(dialect)
-
-
-def _replaced(table: Table, excluded: _Excluded) -> dict[str, KeyedColumnElement[object]]:
+def replaced(table: Table, excluded: _Excluded) -> dict[str, KeyedColumnElement[object]]:
     keys = set(table.primary_key.columns.keys())
     return {name: excluded[name] for name in table.columns.keys() if name not in keys}  # noqa: SIM118 - a collection
-
-
-def _given(table: Table, names: Sequence[str]) -> TableValuedAlias:
-    """Return the rows that parameters named as the columns hold, one array a column."""
-    kinds = {name: _plain(table, name) for name in names}
-    arrays = [sql_cast(bindparam(name), postgresql.ARRAY(kind)) for name, kind in kinds.items()]
-    columns = [column(name, kind) for name, kind in kinds.items()]
-    return func.unnest(*arrays).table_valued(*columns, name="given").render_derived()
-
-
-def _plain(table: Table, name: str) -> BigInteger | Boolean | LargeBinary | Text:
-    kind = table.c[name].type
-    for plain in (BigInteger, Boolean, LargeBinary):
-        if isinstance(kind, plain):
-            return plain()
-    return Text()
-
-
-def _arrays(columns: Sequence[str], rows: Sequence[Row]) -> dict[str, list[Value]]:
-    return {name: [row[place] for row in rows] for place, name in enumerate(columns)}

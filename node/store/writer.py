@@ -26,12 +26,22 @@ from protocol.note import parse_note
 from protocol.tiles import TileId, TileReader
 
 _LAST: Final = select(schema.CHECKPOINTS).order_by(schema.CHECKPOINTS.c.number.desc()).limit(1)
-_PLACE: Final = _LAST.with_only_columns(
-    schema.CHECKPOINTS.c.number, schema.CHECKPOINTS.c.generation, schema.CHECKPOINTS.c.size
-)
 _LAST_SEQ: Final = select(func.max(schema.ENTRIES.c.seq))
+_MADE: Final = schema.CHECKPOINTS.c
 _TERM: Final = select(schema.WRITER_TERMS.c.term).where(schema.WRITER_TERMS.c.name == ONLY).with_for_update()
+# Whether the writer's term lasts and where its log ends, asked as one and before each commit.
+_PLACE: Final = (
+    select(schema.WRITER_TERMS.c.term, _MADE.number, _MADE.generation, _MADE.size)
+    .outerjoin_from(
+        schema.WRITER_TERMS, schema.CHECKPOINTS, _MADE.number == select(func.max(_MADE.number)).scalar_subquery()
+    )
+    .where(schema.WRITER_TERMS.c.name == ONLY)
+    .with_for_update(of=schema.WRITER_TERMS)
+)
 _LOTS: Final = codec_of(LOTS)
+
+FEW_ROWS_MAX: Final = 500
+"""Up to so many rows, waiting for the server's answers to each statement costs more than what COPY spares it."""
 
 _Family: TypeAlias = Table[object, object]
 
@@ -153,7 +163,8 @@ class StoreWriter:
         taken over, as `StoreFull`, `StoreReadOnly` or `StoreBusy` when the database could not write.
         """
         _assert_whole(record)
-        with self._session.transaction():
+        few = len(record.changes) + len(record.history) <= FEW_ROWS_MAX
+        with self._session.transaction(few_rows=few):
             self._compare(record)
             self._write_log(record)
             opened = write_changes(self._session, record, self._numbers)
@@ -227,10 +238,11 @@ class StoreWriter:
 
     def _compare(self, record: CommitRecord) -> None:
         """Raise `ForkRefused` unless this writer's term lasts and the log ends where `record` begins."""
-        if self._session.query(_TERM) != [(self._term,)]:
+        (place,) = self._session.query(_PLACE) or [(None, None, None, None)]
+        if place[0] != self._term:
             raise ForkRefused("another writer has taken over")
-        place = self._session.query(_PLACE)
-        number, generation, size = cast("tuple[int, int, int]", place[0]) if place else (-1, record.old_generation, 0)
+        empty = place[1] is None
+        number, generation, size = (-1, record.old_generation, 0) if empty else cast("tuple[int, int, int]", place[1:])
         expected = (record.old_generation, record.old_size)
         if (generation, size) != expected or (record.checkpoint and record.checkpoint.number != number + 1):
             raise ForkRefused(f"the stored log {generation} has {size} entries under checkpoint {number}")

@@ -65,7 +65,7 @@ def flips(store: DamagedStore, random: Random) -> Iterator[Flip]:
             columns = [column for column, value in zip(table.columns, row, strict=True) if value is not None]
             column = random.choice(columns)
             value = flipped(row[table.columns.keys().index(column.name)], random)
-            before = key_of(table, row)
+            before = {"account": row[0]} if table.name == "accounts" else key_of(table, row)
             after = {name: value if name == column.name else old for name, old in before.items()}
             yield Flip(table, column.name, row, value, (shown(before.values()), shown(after.values())))
 
