@@ -73,6 +73,12 @@ def flag(name: str) -> Column[object]:
     return Column(name, FLAG, nullable=False)
 
 
-def table(name: str, kind: TableClass, *parts: SchemaItem, clustered: bool = False) -> Table:
-    """Return a table; `clustered` keeps small rows of a text key in that key's own tree on SQLite."""
-    return Table(name, METADATA, *parts, info={CLASS: kind}, sqlite_with_rowid=not clustered)
+def table(
+    name: str, kind: TableClass, *parts: SchemaItem, clustered: bool = False, percent_filled: int | None = None
+) -> Table:
+    """Return a table; `clustered` keeps small rows in their key's own tree on SQLite.
+
+    `percent_filled` leaves PostgreSQL room to put a row's new state on the page of the one before, without its indexes.
+    """
+    room = {} if percent_filled is None else {"postgresql_with": {"fillfactor": percent_filled}}
+    return Table(name, METADATA, *parts, info={CLASS: kind}, sqlite_with_rowid=not clustered, **room)

@@ -64,7 +64,8 @@ def back_up(source: Database, path: Path, told: Told) -> None:
 
 def copy_once(source: Database, target: Database, told: Told) -> None:
     """Copy all of `source` into `target` unless it is there already; raise `StoreTaken` where anything else is."""
-    if _newest(source) is None or _newest(source) != _newest(target):
+    newest = _newest(source)
+    if newest is None or newest != _newest(target):
         with source.snapshot() as dump:
             copy_rows(dump, target, told)
 

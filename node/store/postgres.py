@@ -19,6 +19,13 @@ from node.store.sql import Composed, Words, replaced
 COPY_ROWS_MIN: Final = 64
 """With so many rows a COPY, which the server reads twice as fast as an array, is worth its two answers more."""
 
+# A writer asks for rows by their keys, however many. The server cannot know how many an array has when it plans, nor how
+# large a young table is: left to itself it reads whole tables for a handful of rows, and plans anew each time.
+_PLANS: Final = """
+    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;
+    SET plan_cache_mode = force_generic_plan
+"""
+
 _COPIED: Final = {BigInteger: "int8", Boolean: "bool", LargeBinary: "bytea", Text: "text"}
 
 
@@ -28,8 +35,10 @@ class PostgresWords(Words):
     begin_text = "BEGIN"
 
     def prepare(self, connection: object) -> None:
-        """Let a new connection take arrays that are packed here."""
-        register(cast("psycopg.Connection[object]", connection))
+        """Let a new connection take arrays that are packed here, and plan for keys alone."""
+        driver = cast("psycopg.Connection[object]", connection)
+        register(driver)
+        driver.execute(_PLANS)
 
     def insert(self, cursor: DBAPICursor, table: Table, rows: Sequence[Row]) -> int:
         """Insert new `rows`, each as the table's columns; return how many were written."""

@@ -94,6 +94,7 @@ ACCOUNTS: Final = table(
     integer("imported_seq", null=True),
     UniqueConstraint("account"),
     CheckConstraint("held >= 0 AND posted >= held AND conversions >= 0", name="posted"),
+    percent_filled=50,
 )
 BALANCES: Final = table(
     "balances",

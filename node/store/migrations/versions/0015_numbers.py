@@ -54,6 +54,7 @@ def _create() -> None:
         sa.PrimaryKeyConstraint("opened_seq", name=op.f("accounts_pk")),
         sa.UniqueConstraint("account", name=op.f("accounts_account_key")),
         sa.CheckConstraint("held >= 0 AND posted >= held AND conversions >= 0", name=op.f("accounts_posted_check")),
+        postgresql_with={"fillfactor": 50},
     )
     op.create_table(
         "lots",
