@@ -197,7 +197,6 @@ class LogWalk:
                 self._judge()
         self._judge()
         self._fill_gap(self.last.first_seq + size)
-        self.last.tree.settle()
         self._note_refusal()
         for generation, _ in sizes:
             notes.note((), None, f"all entries of the log {generation} are missing")
@@ -217,7 +216,6 @@ class LogWalk:
     def _turn_over(self, generation: int, seq: int) -> None:
         """Go on to the log after this one, whose genesis is the entry `seq`."""
         self._judge()
-        self.last.tree.settle()
         if self.is_sound:
             self.replay.succeed()
         else:

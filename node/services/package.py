@@ -26,12 +26,11 @@ from protocol.audit.pages import (
     messages_path,
     past_folder,
 )
-from protocol.audit.tree import RecomputedTree
+from protocol.audit.tree import RecomputedTree, leaf_hashes
 from protocol.checkpoint import Checkpoint, parse_checkpoint
 from protocol.errors import CouldNotCheck, ProtocolError, TileInvalid
 from protocol.identifiers import Ledger, generation_of
 from protocol.ledger.state import LEDGER, ONLY
-from protocol.merkle import leaf_hash
 from protocol.note import parse_note
 from protocol.tiles import (
     BundleId,
@@ -206,9 +205,7 @@ def _check_log(package: PackageSource, log: _Log) -> None:
     tree = RecomputedTree()
     try:
         for bundle in bundles_of(log.checkpoint.size):
-            for data in decode_bundle(_required(package, log.path(bundle)), width=bundle.width):
-                tree.append(leaf_hash(data))
-            tree.settle()
+            tree.extend(leaf_hashes(decode_bundle(_required(package, log.path(bundle)), width=bundle.width)))
     except TileInvalid as error:
         raise CouldNotCheck(f"the log's entries cannot be read: {error}") from error
     if tree.root() != log.checkpoint.root:

@@ -138,7 +138,6 @@ class _Recovery:
             tiles.append(leaf)
             if index >= known:
                 self._take(sealed, batch)
-        tree.settle()
         self._compare(tree, checkpoint, head, seen)
         first_seq = batch.sealed[0].entry.seq - known if batch.sealed else 0
         self._messages = self._write(batch, tiles, head, (checkpoint, note, first_seq), last=last)

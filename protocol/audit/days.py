@@ -4,17 +4,15 @@ A day is one of the ledger's own recording, in UTC: what was recorded up to its 
 size and a root. The business day on which something happened may be another one: that is what a cut-off test is about.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
-from protocol.audit.figures import Tally, line_of
-from protocol.entries import Sealed
+from protocol.audit.figures import HOLDER_LINES, Tally
+from protocol.entries import AnyEntry, Postings
 from protocol.identifiers import Asset
-from protocol.ledger.postings import ledger_record
-from protocol.ledger.view import Overlay
 
 _DATE_CHARACTERS: Final = 10
 
@@ -50,6 +48,13 @@ class Late:
     points: int = 0
 
 
+class DaySums(msgspec.Struct, frozen=True, kw_only=True):
+    """What consecutive entries post, as a process tells another: `Day` and `Late` by what they are of, in order."""
+
+    days: list[tuple[str, int, int, list[tuple[tuple[str, Asset], int]]]]
+    late: list[tuple[tuple[str, str, str], Late]]
+
+
 def day_of(time: str) -> str:
     """Return the day, in UTC, of an RFC 3339 time."""
     return time[:_DATE_CHARACTERS]
@@ -65,25 +70,47 @@ class DayBook:
         self.days: dict[str, Day] = {}
         self.late: dict[tuple[str, str, str], Late] = {}
 
-    def add(self, sealed: Sealed, view: Overlay) -> None:
-        """Add what an accepted entry posts."""
-        entry = sealed.entry
-        recorded_on = day_of(entry.time)
-        day = self.days.setdefault(recorded_on, Day())
-        day.end_seq, day.entries = entry.seq + 1, day.entries + 1
-        points, moved = ledger_record(view).points, 0
-        for posting in getattr(entry, "postings", ()):
-            line = line_of(posting.account), posting.asset
-            day.moves[line] = day.moves.get(line, 0) + posting.amount
-            moved += max(posting.amount, 0) if posting.asset == points else 0
-        if entry.occurred_on != recorded_on:
-            self._note_late(sealed, recorded_on, moved)
+    def passed(self, entries: Sequence[AnyEntry], *, points: Asset) -> None:
+        """Add what accepted entries post, in their order; `points` are the ledger's own."""
+        recorded_on, day = "", Day()
+        for entry in entries:
+            if day_of(entry.time) != recorded_on:
+                recorded_on = day_of(entry.time)
+                day = self.days.setdefault(recorded_on, Day())
+            day.end_seq, day.entries = entry.seq + 1, day.entries + 1
+            moves = day.moves
+            for posting in getattr(entry, "postings", ()):
+                account = posting.account
+                line = HOLDER_LINES.get(account.partition("/")[0], account), posting.asset
+                moves[line] = moves.get(line, 0) + posting.amount
+            if entry.occurred_on != recorded_on:
+                self._note_late(entry, recorded_on, points)
 
-    def _note_late(self, sealed: Sealed, recorded_on: str, moved: int) -> None:
-        entry = sealed.entry
+    def _note_late(self, entry: AnyEntry, recorded_on: str, points: Asset) -> None:
         kind = str(entry.__struct_config__.tag)
         late = self.late.setdefault((entry.occurred_on, recorded_on, kind), Late(first_seq=entry.seq))
+        postings: Postings = getattr(entry, "postings", ())
+        moved = sum(max(posting.amount, 0) for posting in postings if posting.asset == points)
         late.count, late.last_seq, late.points = late.count + 1, entry.seq, late.points + moved
+
+    def sums(self) -> DaySums:
+        """Return all that this book knows, to `add` it to another."""
+        return DaySums(
+            days=[(day, each.end_seq, each.entries, list(each.moves.items())) for day, each in self.days.items()],
+            late=list(self.late.items()),
+        )
+
+    def add(self, sums: DaySums) -> None:
+        """Add what was summed of the entries that come next."""
+        for day, end_seq, entries, moves in sums.days:
+            found = self.days.setdefault(day, Day())
+            found.end_seq, found.entries = end_seq, found.entries + entries
+            for line, amount in moves:
+                found.moves[line] = found.moves.get(line, 0) + amount
+        for place, late in sums.late:
+            known = self.late.setdefault(place, Late(first_seq=late.first_seq))
+            known.count, known.last_seq = known.count + late.count, late.last_seq
+            known.points += late.points
 
     def until(self, day: str | None) -> Tally:
         """Return the sums of all postings recorded up to the end of `day`, or of all."""

@@ -13,9 +13,7 @@ import msgspec
 from protocol.audit.conversions import ConversionBook, Decided, Sent
 from protocol.audit.findings import FindingCode, Findings
 from protocol.audit.liability import LiabilityLine
-from protocol.entries import Sealed
-from protocol.identifiers import Account, Asset, Ledger, Partner, partner_of
-from protocol.ledger.postings import is_holder
+from protocol.identifiers import HOLDER_KINDS, Account, Asset, Ledger, Partner, partner_of
 from protocol.ledger.state import ACCOUNTS, BALANCES, HOLDS, LOTS
 from protocol.ledger.view import Overlay
 
@@ -23,6 +21,10 @@ FIGURES: Final = "figures"
 MONEY_ACCOUNTS: Final = (
     "payable", "receivable", "due", "paid", "conversion_cost", "conversion_income", "loss", "contingent",
 )  # fmt: skip
+
+
+HOLDER_LINES: Final = {kind: f"{kind}/*" for kind in HOLDER_KINDS}
+"""The lines of the trial balance on which holders stand, by their kinds: one line a kind."""
 
 
 class _Figure(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,18 +96,13 @@ class Figures(_Figure, frozen=True, kw_only=True):
 
 
 class Tally:
-    """Sums the postings of a log, entry by entry."""
+    """The sums of the postings of a log, by line of the trial balance and asset."""
 
     __slots__ = ("totals",)
 
     def __init__(self) -> None:
         """Start at zero."""
         self.totals: defaultdict[tuple[str, Asset], int] = defaultdict(int)
-
-    def add(self, sealed: Sealed, _view: Overlay) -> None:
-        """Add what an accepted entry posts."""
-        for posting in getattr(sealed.entry, "postings", ()):
-            self.totals[line_of(posting.account), posting.asset] += posting.amount
 
     def check(self, view: Overlay, findings: Findings) -> None:
         """Compare the sums with each other and with the balances that the rules keep."""
@@ -192,7 +189,7 @@ def check_roll_forward(rolled: RollForward, findings: Findings) -> None:
 
 def line_of(account: Account) -> str:
     """Return the line of the trial balance on which `account` stands; holders are one line a kind."""
-    return f"{account.partition('/')[0]}/*" if is_holder(account) else str(account)
+    return HOLDER_LINES.get(account.partition("/")[0], account)
 
 
 def _is_holder_line(line: str) -> bool:

@@ -150,7 +150,7 @@ def _head(body: bytes) -> bytes:
 
 def _restored(kept: _Kept) -> LogState:
     books = _books_of(kept.books)
-    replay = LogReplay(findings=Findings(), collectors=books.collectors)
+    replay = LogReplay(findings=Findings(), follower=books)
     *past, own = ((each, RecomputedTree.of(each.leaves)) for each in kept.logs)
     replay.past += [PastLog(log.log, log.first_seq, tree) for log, tree in past]
     replay.view = view_of(kept.rows)
@@ -187,7 +187,6 @@ def _kept_books(books: Books) -> _KeptBooks:
 
 def _books_of(kept: _KeptBooks) -> Books:
     books = Books()
-    books.tally.totals.update(kept.tally)
     for ledger, sent in kept.sent:
         books.conversions.sent[ledger] = dict(sent)
     for ledger, decided in kept.decided:
@@ -202,6 +201,8 @@ def _books_of(kept: _KeptBooks) -> Books:
     for each in kept.days:
         books.days.days[each.day] = Day(end_seq=each.end_seq, entries=each.entries, moves=dict(each.moves))
     books.days.late.update(kept.late)
+    if books.tally.totals != dict(kept.tally):
+        raise StateInvalid("its totals are not those of its days")
     books.registers.rows += kept.registers
     return books
 

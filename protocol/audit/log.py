@@ -113,7 +113,7 @@ class _Auditor:
 
     def __post_init__(self) -> None:
         findings, books = Findings(), Books()
-        replay = LogReplay(findings=findings, collectors=books.collectors)
+        replay = LogReplay(findings=findings, follower=books)
         self.result = LogAudit(label=self.source.label, findings=findings, replay=replay, books=books)
         self._files = LogFiles(self.source, findings)
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from protocol.audit.findings import FindingCode, Findings
 from protocol.audit.replay import LogReplay, tile_place
+from protocol.audit.segments import segment_of
 from protocol.checkpoint import Checkpoint, open_checkpoint
 from protocol.errors import CouldNotCheck, ProtocolError
 from protocol.limits import TILE_WIDTH
@@ -79,10 +80,11 @@ class LogFiles:
                 return False
             known = replay.size - bundle.index * TILE_WIDTH
             self._check_known(replay, bundle, entries[:known])
-            replay.hash(entries[known:])
+            segment = segment_of(entries[known:])
+            replay.hash(segment)
             # The tile is compared first: it names the very entry that was changed, a rule perhaps a later one.
             self._check_tile(replay, TileId(level=0, index=bundle.index, width=bundle.width))
-            replay.judge(entries[known:])
+            replay.judge(segment)
             progress(self.source.label, replay.size, size)
             if settled is not None:
                 settled()

@@ -5,16 +5,18 @@ it. Hashing goes on to the end, so that tiles and checkpoint are still compared 
 restored from an old copy has several logs, one after the other: each has a tree of its own, the state goes on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from protocol.agreement import key_of
+from protocol.audit.days import DaySums
 from protocol.audit.findings import FindingCode, Findings
+from protocol.audit.segments import ReadEntry, Segment, segment_of
 from protocol.audit.tree import RecomputedTree
 from protocol.checkpoint import Checkpoint, open_checkpoint
 from protocol.encoding import ZERO_DIGEST
-from protocol.entries import Entry, Genesis, Sealed, decode_entry
+from protocol.entries import AnyEntry, Entry, Genesis, Sealed
 from protocol.errors import Code, ProtocolError, Refusal
 from protocol.identifiers import Digest, Ledger, partner_of
 from protocol.keys import Role
@@ -23,7 +25,7 @@ from protocol.ledger.rotation import log_keys
 from protocol.ledger.state import HEAD, LEDGER, ONLY, Head, LedgerRecord
 from protocol.ledger.view import Overlay
 from protocol.limits import TILE_WIDTH
-from protocol.merkle import HASH_BYTES, leaf_hash
+from protocol.merkle import HASH_BYTES
 from protocol.messages import Predecessor
 from protocol.note import KeyType, Verifier, parse_note, verify_note
 from protocol.tiles import TileId, format_path
@@ -38,6 +40,20 @@ class Collector(Protocol):
 
     def add(self, sealed: Sealed, view: Overlay) -> None:
         """Take note of an entry; `view` is the ledger's state after it."""
+
+
+Reader: TypeAlias = Callable[[Sealed, Overlay], None]
+"""Takes note of an entry right after the rules accepted it, by the ledger's state after it."""
+
+
+class Follower(Protocol):
+    """Reads along, and asks for the entries of few kinds one by one: most kinds it only sums."""
+
+    def readers(self, kind: type[Entry]) -> Sequence[Reader]:
+        """Return who takes note of each entry of `kind`; asked once a kind."""
+
+    def passed(self, entries: Sequence[AnyEntry], view: Overlay, sums: DaySums | None) -> None:
+        """Take note that `entries` were accepted; `sums` is what they post, where it was summed already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +76,10 @@ class LostEnd:
 class LogReplay:
     """A log as its entries make it; `findings` says where it is not what it should be."""
 
-    def __init__(self, *, findings: Findings, collectors: Sequence[Collector] = ()) -> None:
-        """Start before the first entry."""
+    def __init__(
+        self, *, findings: Findings, collectors: Sequence[Collector] = (), follower: Follower | None = None
+    ) -> None:
+        """Start before the first entry; `collectors` see each one, `follower` those that it asks for."""
         self.findings = findings
         self.tree = RecomputedTree()
         self.view = Overlay(complete=True)
@@ -70,6 +88,8 @@ class LogReplay:
         self.past: list[PastLog] = []
         self.lost: dict[Ledger, LostEnd] = {}
         self._collectors = tuple(collectors)
+        self._follower = follower
+        self._readers: dict[type[Entry], tuple[Reader, ...]] = {}
 
     def succeed(self) -> None:
         """Go on to the log after this one, whose end was lost: the state stays, the tree begins anew."""
@@ -119,51 +139,69 @@ class LogReplay:
 
     def add(self, entries: Sequence[bytes]) -> None:
         """Replay the next entries, in their order, as one bundle holds them."""
-        self.hash(entries)
-        self.judge(entries)
+        segment = segment_of(entries)
+        self.hash(segment)
+        self.judge(segment)
 
-    def hash(self, entries: Sequence[bytes]) -> None:
+    def hash(self, segment: Segment) -> None:
         """Add the next entries to the tree; they can be compared with a tile before `judge` judges them."""
-        for data in entries:
-            self.tree.append(leaf_hash(data))
-        self.tree.settle()
+        self.tree.extend(segment.leaves, root=segment.root)
 
-    def judge(self, entries: Sequence[bytes]) -> None:
+    def judge(self, segment: Segment) -> None:
         """Judge the entries that were hashed last, up to the first that is refused."""
-        first = self.size - len(entries)
-        for index, data in enumerate(entries, first):
-            if self.applied != index or not self._accepts(index, data):
+        count = len(segment.entries)
+        if self.applied != self.size - count:
+            return
+        accepted: list[AnyEntry] = []
+        for data, leaf in zip(segment.entries, self.tree.last_leaves(count), strict=True):
+            entry = self._accepted(data, leaf, segment.read)
+            if entry is None:
                 break
+            accepted.append(entry)
             self.applied += 1
+        if self._follower is not None and accepted:
+            self._follower.passed(accepted, self.view, segment.sums if len(accepted) == count else None)
         # Nothing is ever rolled back past a bundle, so the journal need not grow with the log.
-        self.view.take_changes()
+        self.view.forget_changes()
 
-    def _accepts(self, index: int, data: bytes) -> bool:
-        place = f"entry {self.first_seq + index}"
-        mark = self.view.savepoint()
+    def _accepted(self, data: bytes, leaf: Digest, read: ReadEntry) -> AnyEntry | None:
+        """Return the next entry if every rule accepts it; why one does not is a finding."""
+        view = self.view
+        mark = view.savepoint()
         try:
-            sealed = Sealed(decode_entry(data), data, self.tree.leaf(index))
-            self._check_beginning(sealed.entry, index)
-            rules.apply(self.view, sealed)
+            entry = read(data)
+            sealed = Sealed(entry, data, leaf)
+            if isinstance(entry, Genesis) or not self.applied:
+                self._check_beginning(entry)
+            rules.apply(view, sealed)
         except Refusal as refusal:
-            self.findings.broken(refusal.code, place, refusal.detail)
+            self._refused(refusal.code, refusal.detail)
         except ProtocolError as error:
-            self.findings.broken(error.code, place, str(error))
+            self._refused(error.code, str(error))
         except _RULE_FAULTS as error:
-            self.findings.broken(FindingCode.RULE_FAILED, place, f"no rule can judge the entry: {error}")
+            self._refused(FindingCode.RULE_FAILED, f"no rule can judge the entry: {error}")
         else:
-            if isinstance(sealed.entry, Genesis):
-                self._begun(sealed.entry)
-            for collector in self._collectors:
-                collector.add(sealed, self.view)
-            return True
-        self.view.rollback(mark)
-        return False
+            if isinstance(entry, Genesis):
+                self._begun(entry)
+            readers = self._readers.get(type(entry))
+            for reader in self._readers_of(type(entry)) if readers is None else readers:
+                reader(sealed, view)
+            return entry
+        view.rollback(mark)
+        return None
 
-    def _check_beginning(self, entry: Entry, index: int) -> None:
+    def _refused(self, code: str, text: str) -> None:
+        self.findings.broken(code, f"entry {self.first_seq + self.applied}", text)
+
+    def _readers_of(self, kind: type[Entry]) -> tuple[Reader, ...]:
+        asked = () if self._follower is None else self._follower.readers(kind)
+        readers = self._readers[kind] = (*(collector.add for collector in self._collectors), *asked)
+        return readers
+
+    def _check_beginning(self, entry: Entry) -> None:
         """Refuse a succession within one log, and a log after another that does not begin with one."""
         succeeds = isinstance(entry, Genesis) and entry.predecessor is not None
-        if succeeds != (not index and bool(self.past)):
+        if succeeds != (not self.applied and bool(self.past)):
             raise Refusal(Code.CHAIN_BROKEN, "a genesis that names a log before begins the log after it")
 
     def _begun(self, genesis: Genesis) -> None:

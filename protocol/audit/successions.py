@@ -166,10 +166,10 @@ class SuccessionBook:
 
     def add(self, sealed: Sealed, view: Overlay) -> None:
         """Take note of an entry that the rules accepted."""
-        lost, self._kept.end = sealed.entry.seq - self._kept.end, sealed.entry.seq + 1
         match sealed.entry:
             case Genesis(predecessor=Predecessor() as before) as entry:
                 waiting = {partner: _Recovery() for partner in ledger_record(view).recovering}
+                lost = entry.seq - self._kept.end
                 self._kept.found.append(_Succession(entry.ledger, entry.seq, entry.time, before, lost, waiting))
             case RecoveryBegun() as entry:
                 self._of(entry.partner).begun, self._of(entry.partner).state = entry, WAITING
@@ -193,6 +193,10 @@ class SuccessionBook:
                 )
             case _:
                 pass
+
+    def passed(self, end_seq: int) -> None:
+        """Take note of how far the ledger went: a succession has lost what lies between that and its genesis."""
+        self._kept.end = end_seq
 
     def _of(self, partner: Ledger) -> _Recovery:
         return self._kept.found[-1].partners.setdefault(partner, _Recovery())

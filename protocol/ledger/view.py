@@ -227,6 +227,10 @@ class Overlay:
             if table is LOTS and not cast("Lot", record).remaining:
                 lots.pop(key, None)
 
+    def forget_changes(self) -> None:
+        """Start anew without looking at what has changed: earlier savepoints are gone."""
+        self._journal.clear()
+
     def rows(self, table: Table[_K, _R]) -> Iterator[tuple[_K, _R]]:
         """Yield every row of `table` that exists."""
         for key, record in self._rows[table].items():  # type: ignore[index]  # as in `get`

@@ -1,6 +1,7 @@
 import pytest
 
 from protocol.audit.conversions import ConversionBook
+from protocol.audit.days import DayBook
 from protocol.audit.figures import (
     ConversionFigures,
     MoneyLine,
@@ -113,9 +114,9 @@ def test_redemptions_and_holds_are_part_of_the_figures() -> None:
 def test_sums_that_differ_are_found(unit: int) -> None:
     ledger = new_ledger(AURORA)
     ann = open_holder(ledger, "ann", points=1_000)
-    tally, findings = Tally(), Findings()
-    for sealed in ledger.sealed:
-        tally.add(sealed, ledger.state)
+    days, findings = DayBook(), Findings()
+    days.passed([sealed.entry for sealed in ledger.sealed], points=AUR)
+    tally = days.until(None)
     tally.check(ledger.state, findings)
     assert findings.count == 0
     tally.totals["issuance", AUR] -= unit

@@ -5,13 +5,14 @@ from collections import Counter
 import pytest
 
 from protocol.audit import journal
-from protocol.audit.figures import Tally, trial_balance
+from protocol.audit.days import DayBook
+from protocol.audit.figures import trial_balance
 from protocol.audit.journal import JournalLine, daily, journal_lines
 from protocol.entries import transfer_postings, unseal
 from protocol.identifiers import Account, Asset
 from protocol.ledger import commands
+from protocol.ledger.postings import ledger_record
 from protocol.ledger.state import HOLDS, HoldRecord, Piece
-from protocol.ledger.view import Overlay
 from tests.support.departing import departed
 from tests.support.documents import uuid
 from tests.support.history import history, succession
@@ -37,10 +38,10 @@ def totals(lines: list[JournalLine]) -> dict[tuple[str, str], int]:
 
 
 def trial(ledger: MemoryLedger) -> dict[tuple[str, str], int]:
-    tally, view = Tally(), Overlay(complete=True)
-    for sealed in ledger.sealed:
-        tally.add(sealed, view)
-    return {(line.account, line.asset): int(line.amount) for line in trial_balance(tally) if line.amount != "0"}
+    days = DayBook()
+    days.passed([sealed.entry for sealed in ledger.sealed], points=ledger_record(ledger.state).points)
+    lines = trial_balance(days.until(None))
+    return {(line.account, line.asset): int(line.amount) for line in lines if line.amount != "0"}
 
 
 @pytest.mark.parametrize("name", LEDGERS)
