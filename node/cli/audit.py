@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from node.app.memory import settle
 from node.cli import audit_options as options
 from node.cli.audit_files import check_reports, write_evidence, write_papers
 from node.cli.audit_progress import told_progress
@@ -37,6 +38,7 @@ def audit(
     state: options.StateOption = None,
     fresh: options.FreshOption = False,
     state_every: options.StateEveryOption = STATE_ENTRIES,
+    jobs: options.JobsOption = None,
     compare: options.CompareOption = None,
     evidence: options.EvidenceOption = None,
     reports: options.ReportOption = None,
@@ -53,6 +55,7 @@ def audit(
     Exit status 0: all held. 1: something is wrong. 3: something could not be checked.
     """
     check_reports(reports or [])
+    settle()
     seen = AuditState(state, fresh=fresh) if state else None
     folder = evidence or (state / "evidence" if state else None)
     with told_progress() as progress:
@@ -66,6 +69,7 @@ def audit(
             accuse=None if folder is None else partial(write_evidence, folder),
             thrifty=evidence is None,
             state_entries=state_every,
+            jobs=jobs,
         )
         wanted = Wanted(as_of=as_of, since=since, sample=sample, seed=sample_seed)
         with ExitStack() as stack:

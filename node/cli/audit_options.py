@@ -1,7 +1,7 @@
 """The options of `tallystick audit`, and what they mean."""
 
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import typer
 
@@ -13,6 +13,8 @@ from protocol.fields import parse_date
 from protocol.limits import TILE_WIDTH
 from protocol.note import Verifier, parse_vkey
 from protocol.policy import Policy, parse_policy
+
+JOBS_MAX: Final = 64
 
 Places: TypeAlias = Annotated[
     list[str] | None, typer.Argument(metavar="URL|PACKAGE...", help="Nodes, or packages of export.", show_default=False)
@@ -63,6 +65,17 @@ ReportOption: TypeAlias = Annotated[
 ]
 CsvOption: TypeAlias = Annotated[
     Path | None, typer.Option("--csv", metavar="DIR", help="Write every table as CSV, and the sample's receipts.")
+]
+JobsOption: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        min=1,
+        max=JOBS_MAX,
+        metavar="N",
+        help="Processes that take part; as many as there are cores unless the logs are small. The outcome is the same.",
+        show_default=False,
+    ),
 ]
 SampleOption: TypeAlias = Annotated[
     int, typer.Option("--sample", min=0, max=SAMPLE_MAX, metavar="N", help="Entries of each log to draw and prove.")

@@ -5,6 +5,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -25,6 +26,14 @@ PAUSE_SECONDS_MAX: Final = 30.0
 
 _BUSY: Final = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE})
 _FORBIDDEN: Final = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """How another process opens a source again: what `open_source` takes."""
+
+    place: str
+    token: str | None = None
 
 
 class LogSource(Protocol):
@@ -71,6 +80,8 @@ class HttpSource(_Closing):
     ) -> None:
         """Read from the node at `url`, with an auditor's `token` if it is given."""
         self._url = url.rstrip("/")
+        # One with a transport of its own is this process's alone.
+        self.opening = None if transport else Opening(place=self._url, token=token)
         self._pause = pause
         headers = {"authorization": f"Bearer {token}"} if token else {}
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
@@ -124,6 +135,7 @@ class PackageSource(_Closing):
     def __init__(self, path: Path) -> None:
         """Open the package, or raise `CouldNotCheck` when there is none at `path`."""
         self._path = path
+        self.opening = Opening(place=str(path))
         self._archive: zipfile.ZipFile | None = None
         if path.is_dir():
             return

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from node.peers.log_source import HttpSource, PackageSource
+from node.services.audit_crew import Crew
 from node.services.audit_state import AuditState
 from protocol.agreement import SignedAgreement, key_of
 from protocol.audit.accuse import Accusation, accusations, forks
@@ -53,10 +55,12 @@ def audit(
     policy: Policy | None = None,
     progress: Progress | None = None,
     accuse: Callable[[Accusation], None] | None = None,
+    jobs: int | None = 1,
 ) -> Report:
     """Return what is found by replaying every log of `sources` and matching each pair of partners among them."""
     told = progress or _silent
-    return Auditing(vkeys=tuple(vkeys), seen=seen, policy=policy, progress=told, accuse=accuse).audit(sources).report
+    auditing = Auditing(vkeys=tuple(vkeys), seen=seen, policy=policy, progress=told, accuse=accuse, jobs=jobs)
+    return auditing.audit(sources).report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +72,8 @@ class Auditing:
     verified, and is remembered if it held; the same must be so of what `others` hold. With `policy`, its logs are known
     too, and as many witnesses as it asks for must have cosigned each checkpoint. With `accuse`, every file of evidence
     that can be made of these logs is handed to it; with `thrifty`, only where the audit is broken are all received
-    messages read once more for that.
+    messages read once more for that. `jobs` processes take part, or as many as there are cores where it is None and
+    there is enough to read: what is found is the same.
     """
 
     vkeys: tuple[Verifier, ...] = ()
@@ -80,12 +85,14 @@ class Auditing:
     accuse: Callable[[Accusation], None] | None = None
     thrifty: bool = False
     state_entries: int = STATE_ENTRIES
+    jobs: int | None = 1
 
     def audit(self, sources: Sequence[Source]) -> Audited:
         """Return what is found by replaying every log of `sources` and matching each pair of partners among them."""
         verifiers = (*self.vkeys, *anchors_of(self.agreements))
         known = list(self.seen.checkpoints()) if self.seen else []
-        audits = [self._audited(source, verifiers, known) for source in sources]
+        with Crew(self.jobs) as crew:
+            audits = [self._audited(source, verifiers, known, crew) for source in sources]
         return self._reported(audits, sources)
 
     def recall(self) -> Audited:
@@ -100,11 +107,19 @@ class Auditing:
             raise CouldNotCheck(f"{self.seen.directory} holds no state of a log")
         return self._reported(audits, ())
 
-    def _audited(self, source: Source, verifiers: Sequence[Verifier], known: Sequence[Checkpoint]) -> LogAudit:
+    def _audited(
+        self, source: Source, verifiers: Sequence[Verifier], known: Sequence[Checkpoint], crew: Crew
+    ) -> LogAudit:
         seen = self.seen
         keeping = Keeping(find=seen.find, keep=seen.keep, every=self.state_entries) if seen else None
         found = audit_log(
-            source, verifiers=verifiers, known=known, policy=self.policy, progress=self.progress, keeping=keeping
+            source,
+            verifiers=verifiers,
+            known=known,
+            policy=self.policy,
+            progress=self.progress,
+            keeping=keeping,
+            ahead=crew.reader(source.opening) if isinstance(source, HttpSource | PackageSource) else None,
         )
         self._meet(found)
         # What held is kept at once: whoever stops this audit now does not lose it.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from protocol.agreement import key_of
+from protocol.audit.ahead import Ahead, Source
 from protocol.audit.books import Books
 from protocol.audit.findings import FindingCode, Findings, Verdict
 from protocol.audit.kept import LogState, StateInvalid
@@ -25,7 +26,7 @@ from protocol.audit.pages import (
     messages_path,
     past_folder,
 )
-from protocol.audit.reading import LogFiles, Progress, Source
+from protocol.audit.reading import LogFiles, Progress
 from protocol.audit.replay import LogReplay
 from protocol.checkpoint import Checkpoint, parse_checkpoint
 from protocol.errors import CouldNotCheck, IdentifierInvalid, ProtocolError, QuorumMissing
@@ -71,13 +72,15 @@ def audit_log(
     policy: Policy | None = None,
     progress: Progress = _quiet,
     keeping: Keeping | None = None,
+    ahead: Ahead | None = None,
 ) -> LogAudit:
     """Return what is found by replaying the log at `source`.
 
     `verifiers` are keys known from elsewhere: that of this log, if it is among them, must be the one that signed.
     `known` are checkpoints of any logs that were verified before: this log must still lead to its own. With `policy`,
     its logs are known too, and as many witnesses as it asks for must have cosigned this log's checkpoint. `keeping`
-    finds what an earlier audit has verified, and keeps what this one has.
+    finds what an earlier audit has verified, and keeps what this one has. `ahead` reads in other processes what can be
+    checked apart.
     """
     if policy is not None:
         verifiers = (*verifiers, *policy.verifiers)
@@ -85,7 +88,13 @@ def audit_log(
 
     def audited(kept: Keeping) -> LogAudit:
         auditor = _Auditor(
-            source=source, verifiers=verifiers, known=known, policy=policy, progress=progress, keeping=kept
+            source=source,
+            verifiers=verifiers,
+            known=known,
+            policy=policy,
+            progress=progress,
+            keeping=kept,
+            ahead=ahead,
         )
         return auditor.audited()
 
@@ -106,6 +115,7 @@ class _Auditor:
     policy: Policy | None
     progress: Progress
     keeping: Keeping
+    ahead: Ahead | None
     result: LogAudit = field(init=False)
     _files: LogFiles = field(init=False)
     _memory: MessageMemory = field(default_factory=MessageMemory)
@@ -115,7 +125,7 @@ class _Auditor:
         findings, books = Findings(), Books()
         replay = LogReplay(findings=findings, follower=books)
         self.result = LogAudit(label=self.source.label, findings=findings, replay=replay, books=books)
-        self._files = LogFiles(self.source, findings)
+        self._files = LogFiles(self.source, findings, ahead=self.ahead)
 
     def audited(self) -> LogAudit:
         """Go through the whole ledger, as far as its files can be had, and return what was found."""

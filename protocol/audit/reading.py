@@ -3,12 +3,13 @@
 Where a partial file is gone because the log has grown since, the full one of the same place serves (C2SP tlog-tiles).
 """
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, closing, nullcontext
 
+from protocol.audit.ahead import Ahead, Source, Stretch
 from protocol.audit.findings import FindingCode, Findings
 from protocol.audit.replay import LogReplay, tile_place
-from protocol.audit.segments import segment_of
+from protocol.audit.segments import Segment, segment_of
 from protocol.checkpoint import Checkpoint, open_checkpoint
 from protocol.errors import CouldNotCheck, ProtocolError
 from protocol.limits import TILE_WIDTH
@@ -29,23 +30,13 @@ Progress = Callable[[str, int, int], None]
 """Called with a source's label, the entries replayed so far, and the size of the log."""
 
 
-class Source(Protocol):
-    """Where the files of one log are kept: a node, or an audit package."""
-
-    @property
-    def label(self) -> str:
-        """Return how a person would name the place."""
-
-    def fetch(self, path: str) -> bytes | None:
-        """Return the file at `path`, or None if there is none; raise `CouldNotCheck` if that cannot be known."""
-
-
 class LogFiles:
     """Reads one log after the other out of a source; `folder` is where the present one's files are."""
 
-    def __init__(self, source: Source, findings: Findings) -> None:
-        """Read from `source`; what is missing or wrong goes to `findings`."""
+    def __init__(self, source: Source, findings: Findings, *, ahead: Ahead | None = None) -> None:
+        """Read from `source`, where `ahead` is given in other processes too; what is wrong goes to `findings`."""
         self.source = source
+        self._ahead = ahead
         self.folder = ""
         self.path = ""
         self._findings = findings
@@ -69,26 +60,58 @@ class LogFiles:
 
         `settled` is called after each of them.
         """
-        for bundle in changed_bundles(old_size=replay.size, size=size):
-            data = self._bundle(bundle)
-            if data is None:
-                return False
-            try:
-                entries = decode_bundle(data, width=bundle.width)
-            except ProtocolError as error:
-                self._findings.broken(error.code, self.folder + format_path(bundle), str(error))
-                return False
-            known = replay.size - bundle.index * TILE_WIDTH
-            self._check_known(replay, bundle, entries[:known])
-            segment = segment_of(entries[known:])
-            replay.hash(segment)
-            # The tile is compared first: it names the very entry that was changed, a rule perhaps a later one.
-            self._check_tile(replay, TileId(level=0, index=bundle.index, width=bundle.width))
-            replay.judge(segment)
-            progress(self.source.label, replay.size, size)
-            if settled is not None:
-                settled()
+        with closing(self._segments(replay, size)) as segments:
+            for segment in segments:
+                if segment is None:
+                    return False
+                # The tile was compared first: it names the very entry that was changed, a rule perhaps a later one.
+                replay.judge(segment)
+                progress(self.source.label, replay.size, size)
+                if settled is not None:
+                    settled()
         return True
+
+    def _segments(self, replay: LogReplay, size: int) -> Generator[Segment | None, None, None]:
+        """Yield every segment from where `replay` stands, hashed and compared with its tile, or None for a bad one."""
+        ahead: Generator[Segment | None, None, None] | None = None
+        with ExitStack() as stack:
+            for bundle in changed_bundles(old_size=replay.size, size=size):
+                if ahead is None:
+                    ahead = self._begin_ahead(replay, bundle, size)
+                    stack.enter_context(nullcontext() if ahead is None else closing(ahead))
+                segment = None if ahead is None else next(ahead)
+                if segment is None:
+                    # Whatever is wrong with it is found, and told, here alone.
+                    segment = self._hashed(replay, bundle)
+                else:
+                    replay.hash(segment)
+                yield segment
+
+    def _begin_ahead(
+        self, replay: LogReplay, bundle: BundleId, size: int
+    ) -> Generator[Segment | None, None, None] | None:
+        """Let other processes read from `bundle` on, if there are any, they are ready, and it is new altogether."""
+        record = replay.ledger
+        if self._ahead is None or record is None or replay.size % TILE_WIDTH:
+            return None
+        return self._ahead.begin(Stretch(folder=self.folder, first=bundle.index, size=size, points=record.points))
+
+    def _hashed(self, replay: LogReplay, bundle: BundleId) -> Segment | None:
+        """Read a bundle, add its entries to the tree and compare their tile; None where there is no such bundle."""
+        data = self._bundle(bundle)
+        if data is None:
+            return None
+        try:
+            entries = decode_bundle(data, width=bundle.width)
+        except ProtocolError as error:
+            self._findings.broken(error.code, self.folder + format_path(bundle), str(error))
+            return None
+        known = replay.size - bundle.index * TILE_WIDTH
+        self._check_known(replay, bundle, entries[:known])
+        segment = segment_of(entries[known:])
+        replay.hash(segment)
+        self._check_tile(replay, TileId(level=0, index=bundle.index, width=bundle.width))
+        return segment
 
     def entry(self, index: int, size: int) -> bytes | None:
         """Return the entry at `index` of a log of `size` entries, or None where it cannot be had."""

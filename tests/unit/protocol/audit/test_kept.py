@@ -240,6 +240,7 @@ def damaged(data: bytes) -> dict[str, bytes]:
     other = audit_log(MemorySource(long_log(5).files()))
     assert other.note is not None
     other_note = {**document, "note": msgspec.to_builtins(other.note)}
+    other_total = {**document, "books": {**document["books"], "tally": document["books"]["tally"][1:]}}
     no_leaf = {**document, "logs": [{**document["logs"][0], "leaves": ""}]}
     return {
         "empty": b"",
@@ -256,6 +257,7 @@ def damaged(data: bytes) -> dict[str, bytes]:
         "no head": sealed_body(msgspec.json.encode(no_rows)),
         "another head": sealed_body(msgspec.json.encode(other_head)),
         "another note": sealed_body(msgspec.json.encode(other_note)),
+        "another total": sealed_body(msgspec.json.encode(other_total)),
         "no note": sealed_body(msgspec.json.encode({**document, "note": ""})),
     }
 

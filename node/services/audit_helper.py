@@ -1,0 +1,68 @@
+"""A process that reads logs ahead of the one that judges them: python -m node.services.audit_helper.
+
+It is told on its standard input what to read, one JSON object a line, and hands segments over on its standard output,
+each after its length; a length of 0 stands for one that is not sound. It ends with its input.
+"""
+
+import contextlib
+import gc
+import signal
+import sys
+from typing import BinaryIO, Final
+
+import msgspec
+
+from node.peers.log_source import open_source
+from protocol.audit.ahead import Stretch, read_ahead
+
+LENGTH_BYTES: Final = 4
+READY: Final = b"ready"
+_PIPE_BYTES: Final = 1 << 20
+_SET_PIPE_SIZE: Final = 1031
+"""F_SETPIPE_SZ of Linux, which `fcntl` names on Linux alone."""
+
+
+class Errand(msgspec.Struct, frozen=True, kw_only=True):
+    """What to read, and where: a place and a token as `open_source` takes them."""
+
+    place: str
+    token: str | None
+    stretch: Stretch
+
+
+_ERRANDS: Final = msgspec.json.Decoder(Errand)
+
+
+def main() -> None:
+    """Go on errands until there are no more of them, or nobody takes over what is read."""
+    # Whoever interrupts the audit at a terminal interrupts both: the other one ends this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What is read here is handed over and gone, and refers to nothing that refers to it.
+    gc.disable()
+    _widen(sys.stdout.fileno())
+    with contextlib.suppress(BrokenPipeError):
+        serve(sys.stdin.buffer, sys.stdout.buffer)
+
+
+def serve(told: BinaryIO, taken: BinaryIO) -> None:
+    """Say that this process is ready, and go on each errand."""
+    taken.write(READY)
+    taken.flush()
+    for line in told:
+        errand = _ERRANDS.decode(line)
+        with contextlib.closing(open_source(errand.place, token=errand.token)) as source:
+            for data in read_ahead(source, errand.stretch):
+                taken.write(len(data or b"").to_bytes(LENGTH_BYTES) + (data or b""))
+                taken.flush()
+
+
+def _widen(descriptor: int) -> None:
+    """Let a few segments wait in the pipe, where the system allows it: then neither process waits for the other."""
+    with contextlib.suppress(ImportError, OSError):
+        import fcntl  # noqa: PLC0415 - not every system has it
+
+        fcntl.fcntl(descriptor, _SET_PIPE_SIZE, _PIPE_BYTES)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Segments that other processes read ahead, and how they are handed over (specs/audit.md §3).
+
+What a helper hands over is sound; of whatever is not, it says nothing but that. The one process that judges then reads
+it again by itself, so that an audit finds the same in the same words, however many processes have read.
+"""
+
+from collections.abc import Generator, Iterator
+from typing import Final, Protocol
+
+import msgspec
+
+from protocol.audit.days import DaySums
+from protocol.audit.forms import read_known_entry
+from protocol.audit.segments import Segment, checked_segment
+from protocol.errors import CouldNotCheck, ProtocolError
+from protocol.identifiers import Asset
+from protocol.tiles import BundleId, TileId, changed_bundles, decode_bundle, format_path
+
+
+class Source(Protocol):
+    """Where the files of one log are kept: a node, or an audit package."""
+
+    @property
+    def label(self) -> str:
+        """Return how a person would name the place."""
+
+    def fetch(self, path: str) -> bytes | None:
+        """Return the file at `path`, or None if there is none; raise `CouldNotCheck` if that cannot be known."""
+
+
+class Stretch(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be read ahead: the bundles from `first` on of the log in `folder`, which has `size` entries.
+
+    Of `parts` helpers each reads every `parts`th bundle, from the one that stands at its `part` on.
+    """
+
+    folder: str
+    first: int
+    size: int
+    points: Asset
+    part: int = 0
+    parts: int = 1
+
+    def bundles(self) -> Iterator[BundleId]:
+        """Yield the bundles of this part."""
+        for bundle in changed_bundles(old_size=0, size=self.size):
+            if bundle.index >= self.first and (bundle.index - self.first) % self.parts == self.part:
+                yield bundle
+
+
+class Ahead(Protocol):
+    """Other processes that read one log ahead of the one that judges it."""
+
+    def begin(self, stretch: Stretch) -> Generator[Segment | None, None, None] | None:
+        """Return the segments of `stretch` in their order, None for one that is not sound; or None, if not now.
+
+        Asking for the next one raises `CouldNotCheck` where a process has ended before its time.
+        """
+
+
+class _HandedOver(msgspec.Struct, frozen=True, array_like=True):
+    data: bytes
+    width: int
+    leaves: bytes
+    root: bytes | None
+    sums: DaySums
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODER: Final = msgspec.msgpack.Decoder(_HandedOver)
+
+
+def read_ahead(source: Source, stretch: Stretch) -> Iterator[bytes | None]:
+    """Yield each bundle of `stretch` as it is handed over, or None where it is not sound or cannot be read."""
+    for bundle in stretch.bundles():
+        try:
+            yield _handed_over(source, stretch, bundle)
+        except (ProtocolError, CouldNotCheck):
+            yield None
+
+
+def _handed_over(source: Source, stretch: Stretch, bundle: BundleId) -> bytes | None:
+    data = source.fetch(stretch.folder + format_path(bundle))
+    if data is None:
+        return None
+    segment = checked_segment(decode_bundle(data, width=bundle.width), points=stretch.points)
+    tile = source.fetch(stretch.folder + format_path(TileId(level=0, index=bundle.index, width=bundle.width)))
+    if tile != segment.leaves:
+        return None
+    assert segment.sums is not None, "a segment that was read has its sums"
+    return _ENCODER.encode(_HandedOver(data, bundle.width, segment.leaves, segment.root, segment.sums))
+
+
+def taken_over(data: bytes) -> Segment:
+    """Return the segment that a helper has handed over."""
+    found = _DECODER.decode(data)
+    return Segment(
+        entries=decode_bundle(found.data, width=found.width),
+        leaves=found.leaves,
+        root=found.root,
+        read=read_known_entry,
+        sums=found.sums,
+    )

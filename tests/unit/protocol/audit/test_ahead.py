@@ -1,0 +1,102 @@
+"""Whoever reads ahead, an audit comes to the same: in what it finds, in its words, and in what it keeps."""
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+
+from protocol.audit.ahead import Stretch, read_ahead, taken_over
+from protocol.audit.findings import Verdict
+from protocol.audit.kept import LogState, decode_state, encode_state
+from protocol.audit.log import Keeping, LogAudit, audit_log
+from protocol.audit.report import make_report
+from protocol.audit.segments import Segment
+from protocol.errors import CouldNotCheck
+from protocol.identifiers import Asset
+from protocol.tiles import BundleId
+from tests.support.audits import MemorySource
+from tests.support.long_logs import ENTRIES, faulty_logs, long_half
+
+
+@dataclass
+class Helpers:
+    """Reads ahead as other processes do, in this one; `late` times it is not ready, and it ends after `ends_after`."""
+
+    source: MemorySource
+    late: int = 0
+    parts: int = 1
+    ends_after: int | None = None
+    sound: list[bool] = field(default_factory=list)
+
+    def begin(self, stretch: Stretch) -> Generator[Segment | None, None, None] | None:
+        self.late -= 1
+        return None if self.late >= 0 else self._segments(stretch)
+
+    def _segments(self, stretch: Stretch) -> Generator[Segment | None, None, None]:
+        own = [
+            read_ahead(self.source, msgspec.structs.replace(stretch, part=part, parts=self.parts))
+            for part in range(self.parts)
+        ]
+        for number, _ in enumerate(stretch.bundles()):
+            if self.ends_after == len(self.sound):
+                raise CouldNotCheck("a process has ended")
+            data = next(own[number % self.parts])
+            self.sound.append(data is not None)
+            yield None if data is None else taken_over(data)
+
+
+def outcome(audit: LogAudit) -> tuple[bytes, bytes, object]:
+    state = encode_state(audit.state) if audit.findings.verdict is Verdict.HELD else b""
+    return make_report([audit]).json(), state, audit.findings.listed
+
+
+@pytest.mark.parametrize("fault", faulty_logs())
+@pytest.mark.parametrize(("late", "parts"), [(0, 1), (1, 2)])
+def test_the_outcome_is_the_same(fault: str, late: int, parts: int) -> None:
+    source = MemorySource(faulty_logs()[fault])
+    helpers = Helpers(source, late=late, parts=parts)
+    alone, helped = audit_log(source), audit_log(source, ahead=helpers)
+    assert outcome(helped) == outcome(alone)
+    # One that comes later may not see what is wrong.
+    assert late or all(helpers.sound) == (fault in {"nothing", "an entry is missing", "an entry is another"})
+    assert (alone.findings.count == 0) == (fault in {"nothing", "the last tile is full"})
+
+
+def test_what_cannot_be_fetched_is_said_as_it_was() -> None:
+    files = faulty_logs()["nothing"]
+    for path in ("tile/entries/001", "tile/0/001"):
+        source = MemorySource(files, unreachable=frozenset({path}))
+        assert outcome(audit_log(source, ahead=Helpers(source))) == outcome(audit_log(source))
+
+
+def test_helpers_that_end_leave_the_log_unchecked() -> None:
+    source = MemorySource(faulty_logs()["nothing"])
+    found = audit_log(source, ahead=Helpers(source, ends_after=1))
+    assert found.findings.verdict is Verdict.INCOMPLETE
+    assert [finding.code for finding in found.findings.listed] == ["unreachable"]
+
+
+def test_an_audit_that_goes_on_reads_the_first_bundle_by_itself() -> None:
+    half = long_half()
+    source = MemorySource(half.files())
+    kept: list[LogState] = []
+    first = audit_log(MemorySource(half.files(size=300)))
+    state = encode_state(first.state)
+
+    def keeping() -> Keeping:
+        return Keeping(find=lambda _checkpoint: decode_state(state), keep=kept.append)
+
+    helpers = Helpers(source)
+    helped, alone = audit_log(source, keeping=keeping(), ahead=helpers), audit_log(source, keeping=keeping())
+    assert helped.resumed == alone.resumed == 300
+    assert outcome(helped) == outcome(alone)
+    assert helpers.sound == [True]
+
+
+def test_a_stretch_is_dealt_out() -> None:
+    dealt = [
+        list(Stretch(folder="", first=1, size=ENTRIES, points=Asset("AUR"), part=part, parts=2).bundles())
+        for part in range(2)
+    ]
+    assert dealt == [[BundleId(index=1)], [BundleId(index=2, width=ENTRIES - 512)]]
