@@ -10,8 +10,8 @@ from typing import Final, Protocol
 import msgspec
 
 from protocol.audit.days import DaySums
-from protocol.audit.forms import read_known_entry
 from protocol.audit.segments import Segment, checked_segment
+from protocol.entries import decode_known_entry
 from protocol.errors import CouldNotCheck, ProtocolError
 from protocol.identifiers import Asset
 from protocol.tiles import BundleId, TileId, changed_bundles, decode_bundle, format_path
@@ -98,6 +98,6 @@ def taken_over(data: bytes) -> Segment:
         entries=decode_bundle(found.data, width=found.width),
         leaves=found.leaves,
         root=found.root,
-        read=read_known_entry,
+        read=decode_known_entry,
         sums=found.sums,
     )

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from protocol.audit.days import DayBook, DaySums
-from protocol.audit.forms import read_entry, read_known_entry
 from protocol.audit.tree import leaf_hashes, tile_root
-from protocol.entries import AnyEntry
+from protocol.entries import AnyEntry, decode_entry, decode_known_entry
 from protocol.identifiers import Asset
 from protocol.limits import TILE_WIDTH
 
@@ -25,7 +24,7 @@ class Segment:
     entries: Sequence[bytes]
     leaves: bytes
     root: bytes | None = None
-    read: ReadEntry = read_entry
+    read: ReadEntry = decode_entry
     sums: DaySums | None = None
 
 
@@ -37,7 +36,7 @@ def segment_of(entries: Sequence[bytes]) -> Segment:
 def checked_segment(entries: Sequence[bytes], *, points: Asset) -> Segment:
     """Return `entries` of a log of `points`, each of them read, or raise `EntryInvalid`."""
     days = DayBook()
-    days.passed([read_entry(data) for data in entries], points=points)
+    days.passed([decode_entry(data) for data in entries], points=points)
     leaves = leaf_hashes(entries)
     root = tile_root(leaves) if len(entries) == TILE_WIDTH else None
-    return Segment(entries=entries, leaves=leaves, root=root, read=read_known_entry, sums=days.sums())
+    return Segment(entries=entries, leaves=leaves, root=root, read=decode_known_entry, sums=days.sums())
