@@ -14,9 +14,9 @@ from node.app.memory import settle
 from protocol.errors import TallystickError
 from scripts.alliance.process import AllianceFailed
 from scripts.alliance.progress import say
-from scripts.benchmark import audits, engine, expiry, over_http, yardsticks
+from scripts.benchmark import audits, engine, expiry, large, over_http, yardsticks
 from scripts.benchmark.figures import Figure, conditions_at
-from scripts.benchmark.places import LOTS, Place, Server
+from scripts.benchmark.places import ENTRIES, LOTS, MEMBERS, START_ENTRIES, Place, Server
 
 BENCHMARKS: Final[Mapping[str, Callable[[Place], Iterator[Figure]]]] = {
     "yardstick": yardsticks.measure,
@@ -25,6 +25,8 @@ BENCHMARKS: Final[Mapping[str, Callable[[Place], Iterator[Figure]]]] = {
     over_http.CONVERSIONS: over_http.measure_conversions,
     "audit": audits.measure,
     expiry.NAME: expiry.measure,
+    large.START: large.measure_start,
+    large.MEMORY: large.measure_memory,
 }
 _COLUMNS: Final = ("what", "store", "batch", "callers", "offered", "per second", "p50 ms", "p99 ms")
 
@@ -42,6 +44,13 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--only", action="append", choices=sorted(BENCHMARKS), help="measure this alone; may be repeated"
     )
     parser.add_argument("--lots", type=int, default=LOTS, help="how many lots expire (default: %(default)s)")
+    parser.add_argument("--entries", type=int, default=ENTRIES, help="how many are audited (default: %(default)s)")
+    parser.add_argument(
+        "--start-entries", type=int, default=START_ENTRIES, help="how many are there at a start (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--members", type=int, default=MEMBERS, help="how many a large ledger has (default: %(default)s)"
+    )
     parser.add_argument("--dir", type=Path, help="where to keep the data: the disk that is measured")
     return parser.parse_args(arguments)
 
@@ -56,7 +65,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             server = _server(stack)
             settle()
             place = Place(
-                folder=folder, server=server, conditions=conditions_at(folder), quick=options.quick, lots=options.lots
+                folder=folder,
+                server=server,
+                conditions=conditions_at(folder),
+                quick=options.quick,
+                lots=options.lots,
+                entries=options.entries,
+                entries_at_start=options.start_entries,
+                members=options.members,
             )
             _measure(place, options.only or list(BENCHMARKS), as_json=options.json)
     except (AllianceFailed, OSError) as error:

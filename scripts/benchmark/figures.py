@@ -35,6 +35,8 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     durable: bool
     fdatasync_us: float
     offered: int | None = None
+    resident_mib: float | None = None
+    ready_ms: float | None = None
 
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,8 +85,11 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
         callers: int = 1,
         offered: int | None = None,
         durable: bool = True,
+        cores: int | None = None,
+        resident_mib: float | None = None,
+        ready_ms: float | None = None,
     ) -> Figure:
-        """Return the figure of the median round."""
+        """Return the figure of the median round; `cores` are those that took part, if not all there are."""
         chosen = sorted(rounds, key=lambda each: each.per_second)[len(rounds) // 2]
         return Figure(
             name=name,
@@ -94,10 +99,12 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
             per_second=round(chosen.per_second, 1),
             p50_ms=round(percentile(chosen.calls, 50) * 1_000, 3),
             p99_ms=round(percentile(chosen.calls, 99) * 1_000, 3),
-            cores=self.cores,
+            cores=cores or self.cores,
             durable=durable,
             fdatasync_us=self.fdatasync_us,
             offered=offered,
+            resident_mib=resident_mib,
+            ready_ms=ready_ms,
         )
 
 

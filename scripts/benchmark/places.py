@@ -9,6 +9,9 @@ from scripts.benchmark.figures import Conditions
 SQLITE: Final = "sqlite"
 POSTGRESQL: Final = "postgresql"
 LOTS: Final = 100_000
+ENTRIES: Final = 100_000
+START_ENTRIES: Final = 1_000_000
+MEMBERS: Final = 1_000_000
 
 
 class Server(Protocol):
@@ -23,13 +26,19 @@ class Server(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a benchmark is given: an empty folder, the server if there is one, whether to be `quick`, how many lots."""
+    """What a benchmark is given: an empty folder, the server if there is one, whether to be `quick`, and sizes.
+
+    `lots` expire, `entries` are audited, `entries_at_start` there when a node starts, `members` are a large ledger's.
+    """
 
     folder: Path
     server: Server | None
     conditions: Conditions
     quick: bool
     lots: int = LOTS
+    entries: int = ENTRIES
+    entries_at_start: int = START_ENTRIES
+    members: int = MEMBERS
 
     @property
     def stores(self) -> tuple[str, ...]:
