@@ -59,6 +59,7 @@ from node.api.edges import MemberOrigins, PartnerCertificates
 from node.api.observed import Observed
 from node.api.openapi import describe
 from node.api.problems import STATUS, FieldError, ProblemRaised, problem, problem_of
+from node.api.quick import QuickWay
 from node.services.node import Node
 from node.services.refusals import NodeCode
 from protocol.errors import Code, Refusal, TallystickError
@@ -130,6 +131,7 @@ def create_app(node: Node, *, origins: Sequence[str] = (), partners_show_certifi
     for router in _ROUTERS:
         app.include_router(router)
     describe(app)
+    app.add_middleware(QuickWay, node=node, routes=routes_of(), refused=_refused)
     if origins:
         app.add_middleware(MemberOrigins, origins=origins)
     if partners_show_certificates:

@@ -1,28 +1,38 @@
 """`/v1/transactions`: points issued, redeemed, transferred and reversed, one by one or many at once."""
 
+from collections.abc import Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Final, Literal, TypeAlias
 
+import msgspec
 from fastapi import Path
+from fastapi.concurrency import run_in_threadpool
 from pydantic import Field
 from starlette.responses import Response
 
 from node.api.fields import AmountField, Body, DayText, HolderText, IdText, MetadataField
 from node.api.problems import STATUS, problem, problem_document
+from node.api.quick_bodies import ITEMS_MAX
 from node.api.requests import LARGE_BODY
 from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
 from node.api.screened import GOVERNED
-from node.services.answers import EntryAnswer, IssuedAnswer, MovedAnswer, ReversedAnswer
+from node.services.answers import IssuedAnswer, MovedAnswer, ReversedAnswer
 from node.services.credentials import Scope
 from node.services.metadata import pack_metadata
+from node.services.node import Node
 from node.services.points import ItemRefused
 from node.services.refusals import NodeCode
 from node.services.requests import IssueRequest, RedeemRequest, ReverseRequest, TransactionRequest, TransferRequest
+from node.services.written import AnswerRow
 from protocol.errors import Code, Refusal
 from protocol.identifiers import Account, Id
 
 ROUTER: Final = router("transactions", "/v1/transactions")
-ITEMS_MAX: Final = 8_192
+_CREATED: Final = HTTPStatus.CREATED.value
+_THREAD_ITEMS: Final = 128
+"""More items are made ready on a thread, while the loop serves others."""
+
 _READ: Final = [requires(Scope.TRANSACTIONS_READ)]
 _WRITE: Final = [requires(Scope.TRANSACTIONS_WRITE)]
 _REASONS: Final = (
@@ -154,6 +164,18 @@ class BatchResult(Body):
     problem: BatchItemProblem | None = None
 
 
+class _Done(msgspec.Struct, frozen=True):
+    """A `BatchResult` on its way out."""
+
+    status: int
+    answer: AnswerRow
+
+
+class _Refused(msgspec.Struct, frozen=True):
+    status: int
+    problem: dict[str, object]
+
+
 class BatchAnswer(Body):
     """What became of each item, in order."""
 
@@ -168,18 +190,13 @@ class BatchAnswer(Body):
 )
 async def transact(body: TransactionBody, node: NodeDependency) -> Response:
     """Issue, redeem or transfer points, or undo what was issued or redeemed."""
-    return answered(await node.points.transact(body.request()).wait(), HTTPStatus.CREATED)
+    return await do_transaction(node, body.request())
 
 
 @ROUTER.post("/batch", dependencies=_WRITE, responses=answers(BatchAnswer, *_REASONS), openapi_extra=LARGE_BODY)
-def transact_batch(body: BatchBody, node: NodeDependency) -> Response:
+async def transact_batch(body: BatchBody, node: NodeDependency) -> Response:
     """Do many transactions in one commit; with `atomic`, the first refusal refuses all and names its item."""
-    requests = [item.request() for item in body.items]
-    try:
-        results = node.points.batch(requests, atomic=body.atomic).result()
-    except ItemRefused as refused:
-        return problem(refused.code, refused.detail, errors=[(f"items.{refused.index}", refused.detail)])
-    return answered({"results": [_result(each) for each in results]})
+    return await do_batch(node, [item.request() for item in body.items], atomic=body.atomic)
 
 
 @ROUTER.get(
@@ -192,7 +209,23 @@ def show_transaction(transaction_id: Annotated[IdText, Path()], node: NodeDepend
     return answered(node.points.transaction(Id(transaction_id)))
 
 
-def _result(result: EntryAnswer | Refusal) -> dict[str, object]:
+async def do_transaction(node: Node, request: TransactionRequest) -> Response:
+    """Do one transaction, and return the answer once it is durable."""
+    return answered(await node.points.transact(request).wait(), HTTPStatus.CREATED)
+
+
+async def do_batch(node: Node, requests: Sequence[TransactionRequest], *, atomic: bool) -> Response:
+    """Do many transactions in one commit, and return the answer once it is durable."""
+    write_each = partial(node.points.write_each, requests, atomic=atomic)
+    pending = await run_in_threadpool(write_each) if len(requests) > _THREAD_ITEMS else write_each()
+    try:
+        results = await pending.wait()
+    except ItemRefused as refused:
+        return problem(refused.code, refused.detail, errors=[(f"items.{refused.index}", refused.detail)])
+    return answered({"results": [_result(each) for each in results]})
+
+
+def _result(result: AnswerRow | Refusal) -> "_Done | _Refused":
     if isinstance(result, Refusal):
-        return {"status": STATUS[result.code], "problem": problem_document(result.code, result.detail)}
-    return {"status": HTTPStatus.CREATED, "answer": result}
+        return _Refused(STATUS[result.code].value, problem_document(result.code, result.detail))
+    return _Done(_CREATED, result)

@@ -3,13 +3,14 @@
 Field order is the order of the JSON; `Document` is a signed paper as JSON, for a person to carry and a program to read.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Final, Generic, Literal, TypeAlias, TypeVar, cast
 
 import msgspec
+
+from node.services.arriving import arrival
 
 Document: TypeAlias = Mapping[str, object]
 PostingRow: TypeAlias = tuple[str, str, int]
@@ -334,7 +335,7 @@ class Pending(Generic[_T]):
 
     async def wait(self) -> _T:
         """Return the answer without holding up the event loop; a caller that goes away does not undo the work."""
-        return self._finish(await asyncio.shield(asyncio.wrap_future(self._future)))
+        return self._finish(await arrival(self._future))
 
 
 def encode_answer(answer: object) -> bytes:

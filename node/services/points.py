@@ -1,7 +1,8 @@
 """Accounts, points and holds: the ledger as a programme's own systems use it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
+from typing import NamedTuple
 
 from node.engine.work import Answer, Asking, Desk
 from node.services.answers import EntryAnswer, IssuedAnswer, MovedAnswer, Pending, ReversedAnswer
@@ -21,6 +22,7 @@ from node.services.requests import (
     TransferRequest,
     digest_request,
 )
+from node.services.written import AnswerRow, row_of
 from node.store.rows import PutMetadata
 from protocol.errors import Refusal, TallystickError
 from protocol.identifiers import Digest, Id
@@ -50,8 +52,7 @@ class ItemRefused(TallystickError):
         self.detail = refusal.detail
 
 
-@dataclass(frozen=True, slots=True)
-class BatchItem:
+class BatchItem(NamedTuple):
     """A command and the metadata row beside its entry."""
 
     command: AnyCommand
@@ -65,6 +66,11 @@ class BatchWork:
         self._items = items
         self._asking = Asking([item.command for item in items])
         self._atomic = atomic
+
+    @property
+    def items(self) -> int:
+        """Return how many entries this may write: what the writer's queue is bounded by."""
+        return len(self._items)
 
     def needs(self, view: Overlay) -> Iterator[Need]:
         """Yield what every command reads."""
@@ -117,13 +123,15 @@ class PointsService:
     def transact(self, request: TransactionRequest) -> Pending[EntryAnswer]:
         """Issue, redeem or transfer points, or undo what was issued or redeemed."""
         item = self._item(request)
-        return self._context.execute(item.command, [item.metadata] if item.metadata else [])
+        return self._context.execute(item.command, () if item.metadata is None else (item.metadata,))
 
     def batch(self, requests: Sequence[TransactionRequest], *, atomic: bool) -> Pending[list[EntryAnswer | Refusal]]:
         """Do many transactions in one commit; with `atomic`, raise `ItemRefused` when one of them is refused."""
-        items = [self._item(request) for request in requests]
-        future = self._context.writer.submit(BatchWork(items, atomic=atomic))
-        return Pending(future, self._render_each)
+        return Pending(self._submit_each(requests, atomic=atomic), self._render_each)
+
+    def write_each(self, requests: Sequence[TransactionRequest], *, atomic: bool) -> Pending[list[AnswerRow | Refusal]]:
+        """Do what `batch` does; its answers are to be encoded, and nothing else."""
+        return Pending(self._submit_each(requests, atomic=atomic), self._rows)
 
     def transaction(self, transaction_id: Id) -> EntryAnswer:
         """Return the answer that the transaction was given, or raise `not_found`."""
@@ -192,8 +200,15 @@ class PointsService:
         metadata = metadata_row(request.metadata, self._context.randomness)
         return BatchItem(_command(request, self._digest(request), _cited(metadata)), metadata)
 
+    def _submit_each(self, requests: Sequence[TransactionRequest], *, atomic: bool) -> "Future[list[Answer | Refusal]]":
+        return self._context.writer.submit(BatchWork([self._item(each) for each in requests], atomic=atomic))
+
     def _render_each(self, answers: Sequence[Answer | Refusal]) -> list[EntryAnswer | Refusal]:
         return [each if isinstance(each, Refusal) else self._context.render(each.sealed) for each in answers]
+
+    def _rows(self, answers: Sequence[Answer | Refusal]) -> list[AnswerRow | Refusal]:
+        ledger = self._context.ledger
+        return [each if isinstance(each, Refusal) else row_of(each.sealed, ledger=ledger) for each in answers]
 
 
 def _cited(metadata: PutMetadata | None) -> Digest | None:

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
-from node.services.request_digest import RequestDigests
+import msgspec
+
+from node.services.request_digest import RequestDigests, fields_of, plain_message
 from protocol.agreement import InFlightLimits, MemberLimits, Promotion
 from protocol.encoding import JsonValue
 from protocol.identifiers import Account, Alias, Digest, Id, Ledger
@@ -43,8 +45,7 @@ class CloseAccountRequest:
     occurred_on: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IssueRequest:
+class IssueRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Give a holder new points; `metadata` is a packed JSON object (`node.services.metadata`)."""
 
     id: Id
@@ -55,8 +56,7 @@ class IssueRequest:
     metadata: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RedeemRequest:
+class RedeemRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Use up a holder's points."""
 
     id: Id
@@ -66,8 +66,7 @@ class RedeemRequest:
     metadata: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferRequest:
+class TransferRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Move points between two holders."""
 
     id: Id
@@ -78,8 +77,7 @@ class TransferRequest:
     metadata: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReverseRequest:
+class ReverseRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Undo an issue, a redemption or a capture: all that was not undone yet when `amount` is None.
 
     Of an issue whose points are not there any more, `partial` takes as many as there are.
@@ -323,10 +321,15 @@ class ConfirmationRequest:
     statement: Digest
 
 
-def digest_request(digests: RequestDigests, request: "DataclassInstance") -> Digest:
+def digest_request(digests: RequestDigests, request: "DataclassInstance | msgspec.Struct") -> Digest:
     """Return the keyed digest of all that `request` says.
 
     A field that requests have got later counts where it says something: one of before is recognised as the same.
     """
-    said = {name: value for name, value in asdict(request).items() if value is not None or name not in LATER}
-    return digests.digest(type(request).__name__, cast("dict[str, JsonValue]", said))
+    names, kind = fields_of(type(request)), type(request).__name__
+    message = None if not LATER.isdisjoint(names) else plain_message(request, kind=kind)
+    if message is not None:
+        return digests.digest_bytes(message)
+    document = msgspec.structs.asdict(request) if isinstance(request, msgspec.Struct) else asdict(request)
+    said = {name: value for name, value in document.items() if value is not None or name not in LATER}
+    return digests.digest(kind, cast("dict[str, JsonValue]", said))

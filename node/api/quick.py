@@ -1,0 +1,176 @@
+"""The quick way: transactions and balances answered before any route is looked for.
+
+Most of what a programme's systems ask is one of three requests, and finding their routes, solving dependencies and
+checking bodies field by field took longer than writing the ledger. Here they are recognised by method and path, read in
+one pass and answered. Whatever is not plainly right (an unknown token, a wrong field) goes the long way instead, with
+its body if that was read: the routes say what is wrong, and only they do.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from node.api.quick_bodies import read_batch, read_transaction
+from node.api.requests import BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX
+from node.api.routes import JSON, answered
+from node.api.transactions import do_batch, do_transaction
+from node.services.credentials import SCOPES, Caller
+from node.services.credentials import Scope as Permission
+from node.services.node import Node
+from node.services.refusals import NodeRefusal
+from protocol.errors import TallystickError
+from protocol.identifiers import HOLDER_PATTERN, Account
+
+Refused: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
+Answer: TypeAlias = Callable[[], Awaitable[Response]]
+
+ACCOUNTS: Final = "/v1/accounts/"
+THREAD_BYTES: Final = 65_536
+"""A longer body is read on a thread, while the loop serves others."""
+
+LENGTH_DIGITS_MAX: Final = 9
+
+_ACCOUNT: Final = re.compile(HOLDER_PATTERN)
+_BEARER: Final = b"bearer"
+_EXPECTED: Final = JSON.encode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class QuickRoute:
+    """A route that has a quick way, what it asks of its caller, and how long its body may be."""
+
+    route: APIRoute
+    permission: Permission
+    bytes_max: int = 0
+
+
+class QuickWay:
+    """ASGI middleware, the innermost: answers what it knows at sight, and hands on everything else."""
+
+    def __init__(self, app: ASGIApp, *, node: Node, routes: Sequence[APIRoute], refused: Refused) -> None:
+        """Answer for `node` in the name of `routes`; `refused` makes the answer of what the services refuse."""
+        by_name = {each.name: each for each in routes}
+        self._app = app
+        self._node = node
+        self._refused = refused
+        self._account = QuickRoute(by_name["show_account"], Permission.ACCOUNTS_READ)
+        writes = Permission.TRANSACTIONS_WRITE
+        posts = (
+            QuickRoute(by_name["transact"], writes, BODY_BYTES_MAX),
+            QuickRoute(by_name["transact_batch"], writes, LARGE_BODY_BYTES_MAX),
+        )
+        self._posts = {each.route.path: each for each in posts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        quick = self._quick(scope)
+        if quick is None or not self._let_in(scope, quick):
+            await self._app(scope, receive, send)
+        elif quick is self._account:
+            account = Account(scope["path"][len(ACCOUNTS) :])
+            await self._send(quick, lambda: self._show(account), scope=scope, receive=receive, send=send)
+        else:
+            await self._post(quick, scope, receive, send)
+
+    def _quick(self, scope: Scope) -> QuickRoute | None:
+        if scope["type"] != "http":
+            return None
+        path: str = scope["path"]
+        if scope["method"] == "POST":
+            return self._posts.get(path)
+        is_account = scope["method"] == "GET" and path.startswith(ACCOUNTS) and _ACCOUNT.fullmatch(path, len(ACCOUNTS))
+        return self._account if is_account else None
+
+    def _let_in(self, scope: Scope, quick: QuickRoute) -> bool:
+        """Return whether the caller is known at once and may do this, and what it sends is plain; count it then."""
+        token, length, is_json = _head(scope)
+        if quick.bytes_max and not (is_json and 0 < length <= quick.bytes_max):
+            return False
+        try:
+            caller = self._node.callers.remembered(token)
+            if caller is None or quick.permission not in SCOPES[caller.role]:
+                return False
+            self._node.callers.count(caller)
+        except NodeRefusal:
+            return False
+        _remember(scope, caller)
+        return True
+
+    async def _post(self, quick: QuickRoute, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await _body(receive)
+        answer = await self._read(quick, body)
+        if answer is None:
+            await self._app(scope, _again(body, receive), send)
+        else:
+            await self._send(quick, answer, scope=scope, receive=receive, send=send)
+
+    async def _read(self, quick: QuickRoute, body: bytes) -> Answer | None:
+        """Return what makes the answer to a body, or None where it is not plainly right."""
+        node = self._node
+        if quick.route.name == "transact":
+            request = read_transaction(body)
+            return None if request is None else lambda: do_transaction(node, request)
+        asked = await run_in_threadpool(read_batch, body) if len(body) > THREAD_BYTES else read_batch(body)
+        return None if asked is None else lambda: do_batch(node, asked.requests, atomic=asked.atomic)
+
+    async def _show(self, account: Account) -> Response:
+        return answered(await run_in_threadpool(self._node.accounts.show, account))
+
+    async def _send(self, quick: QuickRoute, answer: Answer, *, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = quick.route
+        try:
+            response = await answer()
+        except TallystickError as error:
+            response = await self._refused(Request(scope, receive), error)
+        await response(scope, receive, send)
+
+
+def _head(scope: Scope) -> tuple[str, int, bool]:
+    """Return the token, the length and whether it is JSON, as the headers that stand first say."""
+    token, length, is_json = "", 0, False
+    seen: set[bytes] = set()
+    for name, value in scope["headers"]:
+        if name == b"authorization" and name not in seen:
+            scheme, _, rest = value.partition(b" ")
+            token = rest.decode("latin-1") if scheme.lower() == _BEARER else ""
+        elif name == b"content-type" and name not in seen:
+            is_json = value.partition(b";")[0].strip().lower() == _EXPECTED
+        elif name == b"content-length" and name not in seen:
+            length = int(value) if value.isdigit() and len(value) <= LENGTH_DIGITS_MAX else 0
+        seen.add(name)
+    return token, 0 if b"transfer-encoding" in seen else length, is_json
+
+
+def _remember(scope: Scope, caller: Caller) -> None:
+    """Let the long way know that the caller is recognised and counted."""
+    scope.setdefault("state", {})["caller"] = caller
+
+
+async def _body(receive: Receive) -> bytes:
+    """Return a body; the server lets it be no longer than it has said."""
+    parts = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Return what gives a body that was read once more."""
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return again

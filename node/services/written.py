@@ -1,0 +1,111 @@
+"""What the callers of transactions are told, made quickly: encoded, it is byte for byte what `render` makes.
+
+An answer of `node.services.answers` takes five times as long to make as these rows, which only know how to be encoded.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias, cast
+
+import msgspec
+
+from node.services.answers import EntryAnswer
+from node.services.render import render
+from protocol.entries import AnyEntry, PointsIssued, PointsRedeemed, PointsTransferred, Sealed
+from protocol.identifiers import Digest, Ledger
+from protocol.point_entries import PointsReversed
+
+
+class _Row(msgspec.Struct, frozen=True, kw_only=True):
+    """Fields in the order of the JSON; postings are encoded as entries encode them, which is the same."""
+
+    id: str
+    kind: str
+    seq: int
+    leaf: str
+    time: str
+    occurred_on: str
+
+
+class _Issued(_Row, frozen=True, kw_only=True):
+    postings: object
+    expiry: str
+    expires_on: str | None
+    spendable_on: str | None
+    metadata: str | None
+
+
+class _Moved(_Row, frozen=True, kw_only=True):
+    postings: object
+    metadata: str | None
+
+
+class _Reversed(_Row, frozen=True, kw_only=True):
+    reverses: str
+    asked: int
+    postings: object
+    metadata: str | None
+
+
+AnswerRow: TypeAlias = _Row | EntryAnswer
+"""To be encoded, and nothing else."""
+
+
+def row_of(sealed: Sealed, *, ledger: Ledger) -> AnswerRow:
+    """Return what a caller of `ledger` is told about an entry."""
+    make = _ROWS.get(type(sealed.entry))
+    return render(sealed, ledger=ledger) if make is None else make(sealed.entry, sealed.leaf)
+
+
+def _issued(entry: PointsIssued, leaf: Digest) -> _Row:
+    return _Issued(
+        id=entry.id,
+        kind="points_issued",
+        seq=entry.seq,
+        leaf=leaf,
+        time=entry.time,
+        occurred_on=entry.occurred_on,
+        postings=entry.postings,
+        expiry=entry.expiry,
+        expires_on=entry.expires_on,
+        spendable_on=entry.spendable_on,
+        metadata=entry.metadata,
+    )
+
+
+def _moved(entry: PointsRedeemed | PointsTransferred, leaf: Digest) -> _Row:
+    return _Moved(
+        id=entry.id,
+        kind="points_transferred" if isinstance(entry, PointsTransferred) else "points_redeemed",
+        seq=entry.seq,
+        leaf=leaf,
+        time=entry.time,
+        occurred_on=entry.occurred_on,
+        postings=entry.postings,
+        metadata=entry.metadata,
+    )
+
+
+def _reversed(entry: PointsReversed, leaf: Digest) -> _Row:
+    return _Reversed(
+        id=entry.id,
+        kind="points_reversed",
+        seq=entry.seq,
+        leaf=leaf,
+        time=entry.time,
+        occurred_on=entry.occurred_on,
+        reverses=entry.reverses,
+        asked=entry.asked,
+        postings=entry.postings,
+        metadata=entry.metadata,
+    )
+
+
+_ROWS: Final = cast(
+    "Mapping[type, Callable[[AnyEntry, Digest], _Row]]",
+    {
+        PointsIssued: _issued,
+        PointsRedeemed: _moved,
+        PointsTransferred: _moved,
+        PointsReversed: _reversed,
+    },
+)
