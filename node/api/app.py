@@ -148,6 +148,9 @@ def routes_of() -> tuple[APIRoute, ...]:
 async def _refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, TallystickError), "registered for this class"
     answer = problem_of(error)
+    if error.code == NodeCode.BUSY:
+        # Whoever asks for more than can be done would fill the log as well: the line of the request says enough.
+        return answer
     if isinstance(error, Refusal) and answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
         # A start that its partners have not answered, say: the node refuses on purpose, as often as it is asked.
         _LOG.warning("request_not_done", code=error.code)

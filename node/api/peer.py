@@ -5,12 +5,12 @@ from http import HTTPStatus
 from typing import Final, TypeVar
 
 from fastapi import Request
-from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from node.api.problems import ProblemRaised, document_problems
 from node.api.requests import LARGE_BODY
 from node.api.routes import ALWAYS, JSON, WRITING, NodeDependency, Responses, answered, answers, router
+from node.api.threads import PARTNERS, on_thread
 from node.services.agreements import ProposalView
 from node.services.answers import AgreementAnswer
 from node.services.node import Node
@@ -62,7 +62,9 @@ def _parcels(*codes: str) -> Responses:
 async def exchange(request: Request, node: NodeDependency) -> Response:
     """Take in a partner's parcel, and answer with the one that waits for it."""
     parcel = await request.body()
-    return Response(await run_in_threadpool(for_partners, lambda: _exchange(node, parcel)), media_type=PARCEL_TYPE)
+    return Response(
+        await on_thread(PARTNERS, lambda: for_partners(lambda: _exchange(node, parcel))), media_type=PARCEL_TYPE
+    )
 
 
 @ROUTER.post(
@@ -74,7 +76,7 @@ async def receive_proposal(request: Request, node: NodeDependency) -> Response:
     """Keep an agreement that a partner has signed, for the operator to accept."""
     document = await request.body()
     take = node.agreements.receive_proposal
-    return answered(await run_in_threadpool(for_partners, lambda: take(document).result()))
+    return answered(await on_thread(PARTNERS, lambda: for_partners(lambda: take(document).result())))
 
 
 @ROUTER.post(
@@ -96,7 +98,7 @@ async def receive_agreement(request: Request, node: NodeDependency) -> Response:
     """Enter an agreement that both sides have signed."""
     document = await request.body()
     take = node.agreements.receive_complete
-    return answered(await run_in_threadpool(for_partners, lambda: take(document).result()))
+    return answered(await on_thread(PARTNERS, lambda: for_partners(lambda: take(document).result())))
 
 
 def _exchange(node: Node, parcel: bytes) -> bytes:

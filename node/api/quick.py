@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from fastapi import Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from node.api.admission import Admission
 from node.api.quick_bodies import read_batch, read_transaction
 from node.api.requests import BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX
 from node.api.routes import JSON, answered
+from node.api.threads import ORDERS, on_thread
 from node.api.transactions import do_batch, do_transaction
 from node.services.credentials import SCOPES, Caller
 from node.services.credentials import Scope as Permission
@@ -60,6 +61,7 @@ class QuickWay:
         by_name = {each.name: each for each in routes}
         self._app = app
         self._node = node
+        self._admission = Admission(node)
         self._refused = refused
         self._account = QuickRoute(by_name["show_account"], Permission.ACCOUNTS_READ)
         writes = Permission.TRANSACTIONS_WRITE
@@ -72,13 +74,17 @@ class QuickWay:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         quick = self._quick(scope)
-        if quick is None or not self._let_in(scope, quick):
+        length = None if quick is None else self._let_in(scope, quick)
+        if quick is None or length is None:
             await self._app(scope, receive, send)
-        elif quick is self._account:
-            account = Account(scope["path"][len(ACCOUNTS) :])
-            await self._send(quick, lambda: self._show(account), scope=scope, receive=receive, send=send)
-        else:
-            await self._post(quick, scope, receive, send)
+            return
+        scope["route"] = quick.route
+        response: Response | None
+        try:
+            response, receive = await self._answer(quick, length, scope, receive)
+        except TallystickError as error:
+            response = await self._refused(Request(scope, receive), error)
+        await (response or self._app)(scope, receive, send)
 
     def _quick(self, scope: Scope) -> QuickRoute | None:
         if scope["type"] != "http":
@@ -89,28 +95,33 @@ class QuickWay:
         is_account = scope["method"] == "GET" and path.startswith(ACCOUNTS) and _ACCOUNT.fullmatch(path, len(ACCOUNTS))
         return self._account if is_account else None
 
-    def _let_in(self, scope: Scope, quick: QuickRoute) -> bool:
-        """Return whether the caller is known at once and may do this, and what it sends is plain; count it then."""
+    def _let_in(self, scope: Scope, quick: QuickRoute) -> int | None:
+        """Return the length of the body if the caller is known at once and may do this, and count it; else None."""
         token, length, is_json = _head(scope)
         if quick.bytes_max and not (is_json and 0 < length <= quick.bytes_max):
-            return False
+            return None
         try:
             caller = self._node.callers.remembered(token)
             if caller is None or quick.permission not in SCOPES[caller.role]:
-                return False
+                return None
             self._node.callers.count(caller)
         except NodeRefusal:
-            return False
-        _remember(scope, caller)
-        return True
+            return None
+        # The long way need not recognise and count it again.
+        scope.setdefault("state", {})["caller"] = caller
+        return length
 
-    async def _post(self, quick: QuickRoute, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await _body(receive)
-        answer = await self._read(quick, body)
-        if answer is None:
-            await self._app(scope, _again(body, receive), send)
-        else:
-            await self._send(quick, answer, scope=scope, receive=receive, send=send)
+    async def _answer(
+        self, quick: QuickRoute, length: int, scope: Scope, receive: Receive
+    ) -> tuple[Response | None, Receive]:
+        """Return the answer; or None where the long way is to make it, with what gives it the body once more."""
+        if quick is self._account:
+            account = Account(scope["path"][len(ACCOUNTS) :])
+            return answered(await on_thread(ORDERS, lambda: self._node.accounts.show(account))), receive
+        with self._admission.let_in(length):
+            body = await _body(receive)
+            answer = await self._read(quick, body)
+            return (None if answer is None else await answer()), _again(body, receive)
 
     async def _read(self, quick: QuickRoute, body: bytes) -> Answer | None:
         """Return what makes the answer to a body, or None where it is not plainly right."""
@@ -118,19 +129,8 @@ class QuickWay:
         if quick.route.name == "transact":
             request = read_transaction(body)
             return None if request is None else lambda: do_transaction(node, request)
-        asked = await run_in_threadpool(read_batch, body) if len(body) > THREAD_BYTES else read_batch(body)
+        asked = await on_thread(ORDERS, lambda: read_batch(body)) if len(body) > THREAD_BYTES else read_batch(body)
         return None if asked is None else lambda: do_batch(node, asked.requests, atomic=asked.atomic)
-
-    async def _show(self, account: Account) -> Response:
-        return answered(await run_in_threadpool(self._node.accounts.show, account))
-
-    async def _send(self, quick: QuickRoute, answer: Answer, *, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["route"] = quick.route
-        try:
-            response = await answer()
-        except TallystickError as error:
-            response = await self._refused(Request(scope, receive), error)
-        await response(scope, receive, send)
 
 
 def _head(scope: Scope) -> tuple[str, int, bool]:

@@ -35,6 +35,10 @@ class StandbyWriter:
         """Return that nothing waits."""
         return 0
 
+    def has_room(self, _items: int) -> bool:
+        """Return that there is room: what comes is refused for another reason."""
+        return True
+
     @property
     def clock_stopped(self) -> bool:
         """Return that nothing depends on the clock here."""

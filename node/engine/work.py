@@ -113,3 +113,20 @@ class CommandWork:
             for write in self._writes:
                 desk.stage(write)
         return answers
+
+
+class Foremost:
+    """A work that does not wait behind orders: a partner's envelope, or what the node itself is asked by."""
+
+    __slots__ = ()
+
+
+class Weighed:
+    """A work that may write many entries; any other counts as one."""
+
+    __slots__ = ()
+
+    @property
+    def items(self) -> int:
+        """Return how many entries it may write."""
+        raise NotImplementedError

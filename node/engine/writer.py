@@ -1,26 +1,33 @@
-"""The writer's thread: a bounded queue in front of the engine, group commit without a fixed delay."""
+"""The writer's thread: bounded lanes in front of the engine, group commit without a fixed delay."""
 
-import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Final, TypeAlias, TypeVar, cast
+from typing import Final, TypeVar, cast
 
 import structlog
 
 from node.engine.clock import ClockGuard
 from node.engine.engine import Committed, Engine
 from node.engine.gate import Gate
-from node.engine.work import Work
+from node.engine.lanes import Lane, Waiting
+from node.engine.work import Foremost, Work
 from node.ports import Clock
 from protocol.errors import TallystickError
 
 _T = TypeVar("_T")
-_Waiting: TypeAlias = "tuple[Work[object], Future[object]]"
 _LOG: Final = structlog.get_logger()
 
-QUEUE_WORKS_MAX: Final = 4_096
+QUEUE_WORKS_MAX: Final = 2_048
+"""How many orders may wait, and how many works that go before them."""
+
+QUEUE_ITEMS_MAX: Final = 16_384
+"""How many entries all that waits in a lane may write: about a second's work, so that nobody waits much longer."""
+
 COMMIT_WORKS_MAX: Final = 1_024
+COMMIT_ITEMS_MAX: Final = 8_192
+FOREMOST_SHARE: Final = 4
+"""What goes before orders has one part in so many of a commit at most, so that orders go on, too."""
 
 
 class Busy(TallystickError):
@@ -45,10 +52,11 @@ class WriterQueue:
         """Prepare; nothing runs before `start`."""
         self._engine = engine
         self._guard = ClockGuard(clock)
-        self._waiting: queue.Queue[_Waiting | None] = queue.Queue(QUEUE_WORKS_MAX)
+        self._orders = Lane(works_max=QUEUE_WORKS_MAX, items_max=QUEUE_ITEMS_MAX)
+        self._foremost = Lane(works_max=QUEUE_WORKS_MAX, items_max=QUEUE_ITEMS_MAX)
         self._listeners: list[Callable[[Committed], None]] = []
         self._thread = threading.Thread(target=self._loop, name="writer", daemon=True)
-        self._door = threading.Lock()
+        self._door = threading.Condition(threading.Lock())
         self._closing = False
         self._failure: Exception | None = None
 
@@ -65,7 +73,11 @@ class WriterQueue:
     @property
     def waiting(self) -> int:
         """Return about how many works wait for the next commits."""
-        return self._waiting.qsize()
+        return len(self._orders) + len(self._foremost)
+
+    def has_room(self, items: int) -> bool:
+        """Return whether orders of so many entries would be taken now."""
+        return self._orders.has_room(items)
 
     @property
     def clock_stopped(self) -> bool:
@@ -87,14 +99,13 @@ class WriterQueue:
     def submit(self, work: Work[_T]) -> "Future[_T]":
         """Queue `work`; the future carries its value or the error it raised. Raises `Busy` or `Stopped`."""
         future: Future[object] = Future()
-        # Without the lock a work could be queued behind the mark that ends the thread, and wait for ever.
+        lane = self._foremost if isinstance(work, Foremost) else self._orders
         with self._door:
             if self._closing:
                 raise Stopped("the node is stopping")
-            try:
-                self._waiting.put_nowait((work, future))
-            except queue.Full as error:
-                raise Busy("too many requests are waiting to be written") from error
+            if not lane.put(Waiting(work, future)):
+                raise Busy("too many requests are waiting to be written")
+            self._door.notify()
         return cast("Future[_T]", future)
 
     def close(self) -> None:
@@ -103,33 +114,28 @@ class WriterQueue:
             if self._closing:
                 return
             self._closing = True
+            self._door.notify()
         if self._thread.is_alive():
-            self._waiting.put(None)
             self._thread.join()
 
-    def _take(self) -> tuple[list[_Waiting], bool]:
-        taken: list[_Waiting] = []
-        item = self._waiting.get()
-        while item is not None:
-            # From here on nobody can cancel; a caller who has gone away before is not served.
-            if item[1].set_running_or_notify_cancel():
-                taken.append(item)
-            if len(taken) == COMMIT_WORKS_MAX:
-                return taken, True
-            try:
-                item = self._waiting.get_nowait()
-            except queue.Empty:
-                return taken, True
-        return taken, False
+    def _take(self) -> list[Waiting]:
+        """Wait, and return what goes into the next commit: nothing once all is done and the queue was closed."""
+        with self._door:
+            while not self.waiting and not self._closing:
+                self._door.wait()
+            taken = self._foremost.take(
+                works=COMMIT_WORKS_MAX // FOREMOST_SHARE, items=COMMIT_ITEMS_MAX // FOREMOST_SHARE
+            )
+            return taken + self._orders.take(works=COMMIT_WORKS_MAX - len(taken), items=COMMIT_ITEMS_MAX)
 
     def _loop(self) -> None:
-        going = True
-        while going:
-            taken, going = self._take()
-            if taken:
-                self._commit(taken)
+        while taken := self._take():
+            # From here on nobody can cancel; a caller who has gone away before is not served.
+            wanted = [each for each in taken if each.future.set_running_or_notify_cancel()]
+            if wanted:
+                self._commit(wanted)
 
-    def _commit(self, taken: Sequence[_Waiting]) -> None:
+    def _commit(self, taken: "Sequence[tuple[Work[object], Future[object]]]") -> None:
         try:
             results, committed = self._engine.commit([work for work, _ in taken], self._guard.read())
         except Exception as failure:  # noqa: BLE001 - each caller is told; the thread must go on

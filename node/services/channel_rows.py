@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Protocol
 
-from node.engine.work import Desk
+from node.engine.work import Desk, Foremost
 from node.store.rows import ChannelState
 from protocol.channel import Incoming, Outgoing
 from protocol.envelope import Fence
@@ -63,7 +63,7 @@ def present_channel(desk: Desk, store: ChannelRows, partner: Ledger) -> ChannelS
     return store.channel(partner) or ChannelState(partner=partner)
 
 
-class OpenEpoch:
+class OpenEpoch(Foremost):
     """Makes a new epoch of our stream to a partner durable, before anything is said in it."""
 
     def __init__(self, partner: Ledger, outgoing: Outgoing, store: ChannelRows) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from node.engine.engine import Committed
 from node.engine.gate import Gate
-from node.engine.work import Answer, CommandWork, Desk, Work
+from node.engine.work import Answer, CommandWork, Desk, Foremost, Work
 from node.ports import Clock, Keyring, Randomness
 from node.services.answers import EntryAnswer, Pending
 from node.services.render import render
@@ -50,6 +50,9 @@ class NodeWriter(Writer, Protocol):
     def waiting(self) -> int:
         """Return about how many works wait for the next commits."""
 
+    def has_room(self, items: int) -> bool:
+        """Return whether orders of so many entries would be taken now."""
+
     @property
     def clock_stopped(self) -> bool:
         """Return whether a jump of the wall clock waits for `confirm_clock`."""
@@ -58,7 +61,7 @@ class NodeWriter(Writer, Protocol):
         """Believe the wall clock as it is now."""
 
 
-class Ping:
+class Ping(Foremost):
     """A work that does nothing: its answer shows that the writer is at work."""
 
     def needs(self, _view: Overlay) -> Iterator[Need]:

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 import structlog
 
 from node.engine.gate import Gate
-from node.engine.work import Desk
+from node.engine.work import Desk, Foremost
 from node.services.body_commands import command_for
 from node.services.channel_rows import ChannelRows, incoming_of, present_channel, with_incoming
 from node.services.misconduct import AccusationReads, Watch
@@ -96,7 +96,7 @@ class Taken:
     restored: bool = False
 
 
-class IntakeWork:
+class IntakeWork(Foremost):
     """One verified parcel of a partner: its due frames are applied in order, and kept as evidence."""
 
     def __init__(

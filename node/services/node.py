@@ -174,6 +174,10 @@ class Node:
         """Queue `work` for the next commit."""
         return self._writer.submit(work)
 
+    def has_room(self, items: int) -> bool:
+        """Return whether orders of so many entries would be taken now, with what waits to be written already."""
+        return self._writer.has_room(items)
+
     def checks(self) -> dict[str, bool]:
         """Return what must hold for the node to serve, each by name."""
         return {

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
-from node.engine.work import Answer, Asking, Desk
+from node.engine.work import Answer, Asking, Desk, Weighed
 from node.services.answers import EntryAnswer, IssuedAnswer, MovedAnswer, Pending, ReversedAnswer
 from node.services.context import Context
 from node.services.metadata import metadata_row
@@ -59,7 +59,7 @@ class BatchItem(NamedTuple):
     metadata: PutMetadata | None
 
 
-class BatchWork:
+class BatchWork(Weighed):
     """Many commands in one commit, each by itself, or with `atomic` all or none."""
 
     def __init__(self, items: Sequence[BatchItem], *, atomic: bool) -> None:

@@ -6,6 +6,7 @@ from concurrent.futures import Future, wait
 
 import pytest
 
+from node.engine import work as work_module
 from node.engine import writer as writer_module
 from node.engine.engine import Committed
 from node.engine.work import Answer, Desk
@@ -114,6 +115,36 @@ def test_a_full_queue_is_busy(bench: Bench, clock: FakeClock, monkeypatch: pytes
     blocking.go.set()
     wait(futures, SECONDS_MAX)
     assert submit(queue, 3)[0].result(SECONDS_MAX)
+    queue.close()
+
+
+class Foremost(Blocking, work_module.Foremost):
+    """What a partner has sent, say."""
+
+
+def test_orders_that_fill_the_queue_hold_up_no_partner(
+    bench: Bench, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "QUEUE_WORKS_MAX", 2)
+    monkeypatch.setattr(writer_module, "COMMIT_WORKS_MAX", 2)
+    queue = WriterQueue(bench.engine, clock)
+    queue.start()
+    blocking = block(queue)
+    orders = submit(queue, 1, 2)
+    assert not queue.has_room(1)
+    with pytest.raises(Busy):
+        submit(queue, 3)
+    envelope = Foremost()
+    taken = queue.submit(envelope)
+    assert queue.waiting == 3
+    blocking.go.set()
+    # It runs in the very next commit, and one of the orders with it.
+    assert envelope.running.wait(SECONDS_MAX)
+    assert queue.waiting == 1
+    assert not any(order.done() for order in orders)
+    envelope.go.set()
+    taken.result(SECONDS_MAX)
+    assert [order.result(SECONDS_MAX)[0].sealed.entry.seq for order in orders] == [2, 3]
     queue.close()
 
 

@@ -189,7 +189,7 @@ class TestOrder:
         opening = threading.Thread(target=node.exchange.reopen, args=(peer, epoch))
         with writer_held(node):
             opening.start()
-            while node.writer._waiting.empty():
+            while not node.writer.waiting:
                 opening.join(0.01)
             puppet.offer(asked(node))
             taken = node.exchange.receive(puppet.parcel())[1]
