@@ -4,15 +4,18 @@ No token and no personal data enters a line: what is logged is a route's templat
 place and code, never the values it was about.
 """
 
+import json
 import logging
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final, Literal
 
+import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
@@ -20,15 +23,17 @@ from protocol.errors import TallystickError
 
 LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _FRAMES_MAX: Final = 30
+_IDS: Final[ContextVar[Mapping[str, str]]] = ContextVar("ids", default=MappingProxyType({}))
+_ENCODER: Final = msgspec.json.Encoder(order="sorted")
 
 
 def configure_logging(*, level: str, form: Literal["json", "console"]) -> None:
     """Send every log line of the process to standard error, `form` a line."""
-    shown: Processor = structlog.processors.JSONRenderer(sort_keys=True)
+    shown: Processor = render_line
     if form == "console":
         shown = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
+        add_ids,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         describe_exception,
@@ -49,6 +54,22 @@ def _adopt_standard_logging(level: str, processors: list[Processor]) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(LEVELS[level], logging.WARNING))
+
+
+def add_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Add the ids of what the line belongs to, where it does not name them itself."""
+    for name, value in _IDS.get().items():
+        event.setdefault(name, value)
+    return event
+
+
+def render_line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    """Return a line as one JSON object with its keys in order: a request is a line, so they are made quickly."""
+    try:
+        return msgspec.json.format(_ENCODER.encode(event), indent=0).decode()
+    except (TypeError, UnicodeEncodeError):
+        # Some library has logged an object of its own, or half a character.
+        return json.dumps(event, sort_keys=True, default=repr)
 
 
 def describe_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -77,8 +98,11 @@ def places_of(trace: TracebackType | None) -> list[str]:
 @contextmanager
 def log_context(**ids: str) -> Iterator[None]:
     """Put `ids` into every line that is logged inside."""
-    with structlog.contextvars.bound_contextvars(**ids):
+    token = _IDS.set({**_IDS.get(), **ids})
+    try:
         yield
+    finally:
+        _IDS.reset(token)
 
 
 def _current(given: object) -> BaseException | None:

@@ -99,3 +99,12 @@ def fail(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(api.node.accounts, "show", broken)
     assert api.get(f"/v1/accounts/{ANN}").status_code == 500
+
+
+def test_a_line_is_json_whatever_a_library_has_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level="info", form="json")
+    structlog.get_logger().info("odd", half="\ud800", kind=int, own=NotImplemented)
+    structlog.get_logger().info("odd", own=NotImplemented)
+    first, second = lines(capsys)
+    assert (first["half"], first["kind"]) == ("\ud800", "<class 'int'>")
+    assert second["own"] == "NotImplemented"
