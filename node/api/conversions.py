@@ -23,7 +23,9 @@ from node.api.fields import (
     Limit,
     ReasonText,
 )
+from node.api.problems import STATUS, problem, problem_document
 from node.api.quotes import CONVERTING
+from node.api.requests import LARGE_BODY
 from node.api.routes import (
     COMMANDS,
     GUARDED,
@@ -35,17 +37,23 @@ from node.api.routes import (
     requires,
     router,
 )
-from node.api.screened import GOVERNED, UNDER_REVIEW, ClientBody, client_of, ordered
-from node.services.answers import ConversionAnswer, ForcedAnswer
+from node.api.screened import GOVERNED, UNDER_REVIEW, ClientBody, client_of, ordered, status_of
+from node.api.transactions import BatchItemProblem
+from node.services.answers import ConversionAnswer, EntryAnswer, ForcedAnswer, OtherAnswer
 from node.services.conversions import ConversionPage, ConversionView, IncomingPage
 from node.services.credentials import Scope
 from node.services.node import Node
+from node.services.ordering import PlacedOrder
+from node.services.points import ItemRefused
 from node.services.requests import ForceReleaseRequest, OrderRequest
-from protocol.errors import Code
+from protocol.errors import Code, Refusal
 from protocol.identifiers import Account, Digest, Id, Ledger
 from protocol.limits import ACCEPT_BY_SECONDS_MAX
 
 ROUTER: Final = router("conversions", "/v1/conversions")
+ORDERS_MAX: Final = 1_024
+"""Orders in one batch: what a commit holds up others for stays well below a second."""
+
 WAIT_SECONDS_MAX: Final = 30
 ACCEPT_WITHIN_SECONDS: Final = 3_600
 _READ: Final = [requires(Scope.CONVERSIONS_READ)]
@@ -81,6 +89,41 @@ class ConversionBody(Body):
     occurred_on: DayText | None = None
     client: ClientBody | None = None
 
+    def order(self) -> PlacedOrder:
+        """Return what is asked."""
+        request = OrderRequest(
+            id=Id(self.id),
+            account=Account(self.account),
+            partner=Ledger(self.partner),
+            amount=self.amount,
+            accept_within_seconds=self.accept_within_seconds,
+            agreement=None if self.agreement is None else Digest(self.agreement),
+            refund_of=None if self.refund_of is None else Id(self.refund_of),
+            occurred_on=self.occurred_on,
+        )
+        return PlacedOrder(request, client_of(self.client))
+
+
+class OrdersBody(Body):
+    """Up to 1,024 orders in one commit: each by itself, or with `atomic` all or none."""
+
+    atomic: bool
+    items: Annotated[list[ConversionBody], Field(min_length=1, max_length=ORDERS_MAX)]
+
+
+class OrderResult(Body):
+    """What became of one order: an `answer` where `status` is 201, or 202 if it is under review; else a `problem`."""
+
+    status: int
+    answer: ConversionAnswer | OtherAnswer | None = None
+    problem: BatchItemProblem | None = None
+
+
+class OrdersAnswer(Body):
+    """What became of each order, in order."""
+
+    results: list[OrderResult]
+
 
 @ROUTER.post(
     "",
@@ -91,17 +134,19 @@ class ConversionBody(Body):
 async def order_conversion(request: Request, body: ConversionBody, node: NodeDependency) -> Response:
     """Hold the points and ask the partner to credit them; `GET` tells how it ended."""
     request.state.conversion = body.id
-    order = OrderRequest(
-        id=Id(body.id),
-        account=Account(body.account),
-        partner=Ledger(body.partner),
-        amount=body.amount,
-        accept_within_seconds=body.accept_within_seconds,
-        agreement=None if body.agreement is None else Digest(body.agreement),
-        refund_of=None if body.refund_of is None else Id(body.refund_of),
-        occurred_on=body.occurred_on,
-    )
-    return ordered(await node.conversions.order(order, client_of(body.client)).wait())
+    return ordered(await node.conversions.order(*body.order()).wait())
+
+
+@ROUTER.post(
+    "/batch", dependencies=_WRITE, responses=answers(OrdersAnswer, *COMMANDS, *ORDER_CODES), openapi_extra=LARGE_BODY
+)
+async def order_conversions(body: OrdersBody, node: NodeDependency) -> Response:
+    """Order many conversions in one commit; with `atomic`, the first refusal refuses all and names its item."""
+    try:
+        results = await node.conversions.batch([item.order() for item in body.items], atomic=body.atomic).wait()
+    except ItemRefused as refused:
+        return problem(refused.code, refused.detail, errors=[(f"items.{refused.index}", refused.detail)])
+    return answered({"results": [_result(each) for each in results]})
 
 
 @ROUTER.get("", dependencies=_READ, responses=answers(ConversionPage, *READS))
@@ -182,6 +227,12 @@ async def force_release(conversion_id: ConversionPath, body: ForceReleaseBody, n
     """
     request = ForceReleaseRequest(id=Id(body.id), conversion=Id(conversion_id), reason=body.reason)
     return answered(await node.conversions.force_release(request).wait(), HTTPStatus.CREATED)
+
+
+def _result(result: EntryAnswer | Refusal) -> dict[str, object]:
+    if isinstance(result, Refusal):
+        return {"status": STATUS[result.code], "problem": problem_document(result.code, result.detail)}
+    return {"status": status_of(result), "answer": result}
 
 
 async def _state(node: Node, conversion: Id, wait_seconds: int) -> ConversionView:

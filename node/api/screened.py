@@ -42,5 +42,10 @@ def client_of(body: ClientBody | None) -> ClientData:
 
 def ordered(answer: EntryAnswer) -> Response:
     """Return the answer of an order: 201 where it was carried out, 202 where it is under review."""
+    return answered(answer, status_of(answer))
+
+
+def status_of(answer: EntryAnswer) -> HTTPStatus:
+    """Return 201 for an order that was carried out, 202 for one that is under review."""
     held_up = isinstance(answer, OtherAnswer) and answer.kind == "review_opened"
-    return answered(answer, HTTPStatus.ACCEPTED if held_up else HTTPStatus.CREATED)
+    return HTTPStatus.ACCEPTED if held_up else HTTPStatus.CREATED

@@ -25,7 +25,7 @@ from node.client import NodeClient
 from node.client.answers import ConversionList, ConversionState, Quote, Written
 from protocol.identifiers import Id
 
-app: Final = typer.Typer(no_args_is_help=True, help="See and cancel conversions.")
+app: Final = typer.Typer(no_args_is_help=True, help="Order many conversions, see and cancel them.")
 
 PENDING: Final = "pending"
 COMPLETED: Final = "completed"

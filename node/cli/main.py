@@ -30,6 +30,7 @@ from node.cli import (
     keys,
     ledger,
     link,
+    ordering,
     partner,
     points,
     program,
@@ -91,6 +92,7 @@ app.add_typer(hold.app, name="hold")
 app.add_typer(link.app, name="link")
 app.command()(conversion.quote)
 app.command()(conversion.convert)
+conversion.app.command()(ordering.order)
 app.add_typer(conversion.app, name="conversion")
 partner.app.command()(run_off.show)
 partner.app.command()(run_off.end)

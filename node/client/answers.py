@@ -28,7 +28,7 @@ class Written(_Answer, frozen=True, kw_only=True):
 
 
 class BatchResult(_Answer, frozen=True, kw_only=True):
-    """What became of one item of a batch: an answer where `status` is 201, else a problem."""
+    """What became of one item: an answer where `status` is 201, or 202 for an order under review; else a problem."""
 
     status: int
     answer: Written | None = None

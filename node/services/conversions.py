@@ -1,26 +1,25 @@
 """Conversions as a programme's systems see them: ordered, pending, then completed or returned."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from node.engine.engine import Committed
-from node.engine.work import Answer, CommandWork, Desk
+from node.engine.work import CommandWork
 from node.services.answers import EntryAnswer, Pending
 from node.services.context import Context
+from node.services.ordering import AnsweredOrder, OrderBatchWork, OrderWork, PlacedOrder
 from node.services.requests import CancelRequest, ForceReleaseRequest, OrderRequest, digest_request
-from node.services.screening import NO_CLIENT, Asked, ClientData, ScreenedWork
+from node.services.screening import NO_CLIENT, ClientData
 from protocol.conversion import DestinationState, SourceState
 from protocol.entries import ConversionCaptured, ConversionForced, ConversionReleased, Sealed, body_of
 from protocol.errors import Code, Refusal
-from protocol.fields import TIME_MAX, later
 from protocol.identifiers import Digest, Id, program_of
-from protocol.ledger.commands import AnyCommand, CancelConversion, ForceRelease, OrderConversion
+from protocol.ledger.commands import AnyCommand, CancelConversion, ForceRelease
 from protocol.ledger.names import cancel_id
 from protocol.ledger.state import OUTGOING, IncomingRecord, OutgoingRecord
 from protocol.messages import Fulfil, Reject
-from protocol.program_entries import ConversionOrder
 
 StateName: TypeAlias = Literal["pending", "completed", "returned"]
 Wake: TypeAlias = Callable[[], None]
@@ -94,43 +93,6 @@ class IncomingPage:
     next: int | None
 
 
-class OrderWork(ScreenedWork):
-    """An order, screened in the commit that makes it; its deadline counts from the moment at which it is written."""
-
-    def __init__(self, context: Context, request: OrderRequest, *, digest: Digest, client: ClientData) -> None:
-        order = ConversionOrder(destination=request.partner, amount=request.amount, agreement=request.agreement)
-        asked = Asked(
-            id=request.id, account=request.account, activity="conversion", request=digest, order=order, client=client
-        )
-        super().__init__(context.reader, context.randomness, asked)
-        self._request = request
-        self._digest = digest
-
-    def run(self, desk: Desk) -> list[Answer]:
-        """Hold the points; what goes back to where it came from is not screened."""
-        return super().run(desk) if self._request.refund_of is None else [desk.execute(self.command(desk))]
-
-    def points(self, _desk: Desk) -> int:
-        """Return the amount: what the steps take of it, and the fee, is settled once the order goes on."""
-        return self._request.amount
-
-    def command(self, desk: Desk | None) -> OrderConversion:
-        """Return the order; what it reads does not depend on its deadline."""
-        request = self._request
-        accept_by = TIME_MAX if desk is None else later(desk.time, seconds=request.accept_within_seconds)
-        return OrderConversion(
-            id=request.id,
-            request=self._digest,
-            occurred_on=request.occurred_on,
-            account=request.account,
-            destination=request.partner,
-            amount=request.amount,
-            accept_by=accept_by,
-            agreement=request.agreement,
-            refund_of=request.refund_of,
-        )
-
-
 class Conclusions:
     """Wakes those who wait for a conversion to be concluded."""
 
@@ -185,9 +147,13 @@ class ConversionsService:
 
     def order(self, request: OrderRequest, client: ClientData = NO_CLIENT) -> Pending[EntryAnswer]:
         """Hold the points of as many whole steps as fit and ask the partner for them, unless a screen holds it up."""
-        digest = digest_request(self._context.digests, request)
-        work = OrderWork(self._context, request, digest=digest, client=client)
+        work = self._work(PlacedOrder(request, client))
         return Pending(self._context.writer.submit(work), self._context.render_first)
+
+    def batch(self, orders: Sequence[PlacedOrder], *, atomic: bool) -> Pending[list[EntryAnswer | Refusal]]:
+        """Order many conversions in one commit; with `atomic`, raise `ItemRefused` when one of them is refused."""
+        work = OrderBatchWork([self._work(each) for each in orders], atomic=atomic)
+        return Pending(self._context.writer.submit(work), self._render_each)
 
     def cancel(self, conversion: Id) -> Pending[ConversionView]:
         """Ask the partner to refuse; the points stay on hold until it has answered."""
@@ -246,6 +212,13 @@ class ConversionsService:
         found = self._context.reader.incoming_page(before_seq=after, limit=limit + 1)
         views = tuple(self._incoming(conversion, record) for (_, _, conversion), record in found[:limit])
         return IncomingPage(conversions=views, next=views[-1].seq if len(found) > limit else None)
+
+    def _work(self, order: PlacedOrder) -> OrderWork:
+        digest = digest_request(self._context.digests, order.request)
+        return OrderWork(self._context, order.request, digest=digest, client=order.client)
+
+    def _render_each(self, answers: Sequence[AnsweredOrder]) -> list[EntryAnswer | Refusal]:
+        return [each if isinstance(each, Refusal) else self._context.render(each.sealed) for each in answers]
 
     def _view(self, conversion: Id, record: OutgoingRecord) -> ConversionView:
         concluded = None if record.concluded_seq is None else self._stored(record.concluded_seq)

@@ -73,7 +73,10 @@ class Verdict:
 
 
 class ScreenedWork(ABC):
-    """An order that is carried out, or put up for review by a screen."""
+    """An order that is carried out, or put up for review by a screen.
+
+    Rows are staged only beside an entry that was made: where `run` raises a `Refusal`, it has left nothing behind.
+    """
 
     def __init__(self, reader: StoreReader, randomness: Randomness, asked: Asked) -> None:
         self._reader = reader
@@ -110,13 +113,18 @@ class ScreenedWork(ABC):
             return [desk.execute(self._review(screen=known.screen, digest=known.digest, points=known.points))]
         if desk.find(IDS, asked.id) is not None:
             return [desk.execute(self.command(desk))]
-        verdict = self._screen(desk)
+        answer = self._judged(desk)
         self._trace(desk)
+        return [answer]
+
+    def _judged(self, desk: Desk) -> Answer:
+        verdict = self._screen(desk)
         if verdict is None:
-            return [desk.execute(self.command(desk))]
+            return desk.execute(self.command(desk))
         row = self._kept(verdict)
+        answer = desk.execute(self._review(screen=verdict.screen, digest=row.digest, points=self.points(desk)))
         desk.stage(row)
-        return [desk.execute(self._review(screen=verdict.screen, digest=row.digest, points=self.points(desk)))]
+        return answer
 
     def _review(self, *, screen: str, digest: Digest, points: int = 0) -> OpenReview:
         asked = self._asked

@@ -84,6 +84,13 @@ def test_a_batch_tells_what_became_of_each_item(node: NodeStandIn, client: NodeC
     assert (first.answer.seq, second.problem.code) == (9, "account_closed")
 
 
+def test_a_batch_of_orders_tells_what_became_of_each(node: NodeStandIn, client: NodeClient) -> None:
+    node.on("POST", "/v1/conversions/batch", answer({"results": [{"status": 202, "answer": WRITTEN}]}))
+    (result,) = client.convert_many([{"id": "1"}], atomic=True).results
+    assert result.status == 202
+    assert node.body() == {"atomic": True, "items": [{"id": "1"}]}
+
+
 def test_conversions_are_ordered_quoted_and_waited_for(node: NodeStandIn, client: NodeClient) -> None:
     conversion = uuid("conversion")
     state = {"id": conversion, "state": "completed", "reason": None, "partner": PARTNER, "source_points": 400,

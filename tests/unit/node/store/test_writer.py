@@ -26,7 +26,6 @@ from tests.support.documents import digest
 from tests.support.ledger import holder, rows_of
 from tests.unit.node.store.recorder import ANN, CEM, Recorder, busy_logs, long_log, small_log, whole_logs, write_log
 
-
 Family: TypeAlias = StateTable[object, object]
 
 
