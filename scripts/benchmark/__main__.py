@@ -14,7 +14,7 @@ from node.app.memory import settle
 from protocol.errors import TallystickError
 from scripts.alliance.process import AllianceFailed
 from scripts.alliance.progress import say
-from scripts.benchmark import audits, engine, expiry, large, over_http, yardsticks
+from scripts.benchmark import audits, conversions, engine, expiry, large, over_http, yardsticks
 from scripts.benchmark.figures import Figure, conditions_at
 from scripts.benchmark.places import ENTRIES, LOTS, MEMBERS, START_ENTRIES, Place, Server
 
@@ -22,7 +22,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[Place], Iterator[Figure]]]] = {
     "yardstick": yardsticks.measure,
     engine.NAME: engine.measure,
     over_http.TRANSFERS: over_http.measure_transfers,
-    over_http.CONVERSIONS: over_http.measure_conversions,
+    conversions.NAME: conversions.measure,
     "audit": audits.measure,
     expiry.NAME: expiry.measure,
     large.START: large.measure_start,

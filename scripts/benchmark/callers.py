@@ -67,7 +67,9 @@ def at_once(callers: Sequence[Caller], call: Callable[[Caller, int], None], *, e
     return Round(units=units * len(calls), seconds=time.perf_counter() - begun, calls=calls)
 
 
-def at_a_pace(callers: Sequence[Caller], call: Callable[[Caller, int], None], *, count: int, per_second: int) -> Round:
+def at_a_pace(
+    callers: Sequence[Caller], call: Callable[[Caller, int], None], *, count: int, per_second: float, units: int = 1
+) -> Round:
     """Make `count` calls, each due at its own time whatever the ones before take; its latency counts from then."""
     begun = time.perf_counter()
 
@@ -81,7 +83,7 @@ def at_a_pace(callers: Sequence[Caller], call: Callable[[Caller, int], None], *,
         return taken
 
     calls = _all(callers, work)
-    return Round(units=count, seconds=time.perf_counter() - begun, calls=calls)
+    return Round(units=units * count, seconds=time.perf_counter() - begun, calls=calls)
 
 
 def _all(callers: Sequence[Caller], work: Callable[[int], list[float]]) -> tuple[float, ...]:

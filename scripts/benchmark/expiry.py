@@ -28,7 +28,7 @@ from scripts.alliance.progress import say
 from scripts.benchmark.callers import Caller, at_a_pace
 from scripts.benchmark.engine import REQUEST, commit
 from scripts.benchmark.figures import Figure, Round
-from scripts.benchmark.over_http import Ids
+from scripts.benchmark.nodes import Ids
 from scripts.benchmark.places import Place
 
 NAME: Final = "expiry"
