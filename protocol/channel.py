@@ -78,6 +78,13 @@ def check_hello(header: Header, bodies: Sequence[Body]) -> None:
             raise EnvelopeInvalid("the HELLO is not of the epoch that its envelope opens")
 
 
+def applied_of(incoming: Incoming, header: Header) -> int:
+    """Return how many of an envelope's first frames are applied already: they never are due again."""
+    if (header.epoch, header.epoch_nonce) != (incoming.epoch, incoming.epoch_nonce):
+        return 0
+    return min(max(incoming.next_seq - header.first_seq, 0), header.count)
+
+
 def plan(incoming: Incoming, header: Header, bodies: Sequence[Body]) -> Plan:
     """Return which frames of a verified envelope are due now; none when it is stale, repeated or ahead of a gap.
 

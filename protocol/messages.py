@@ -327,6 +327,18 @@ def kind_of(body: Body) -> str:
     return str(body.__struct_config__.tag)
 
 
+class _Kind(msgspec.Struct, frozen=True):
+    kind: str
+
+
+_KINDS: Final = msgspec.json.Decoder(_Kind)
+
+
+def kind_in(data: bytes) -> str:
+    """Return the name of the kind of the body whose canonical bytes, which a ledger has made itself, are `data`."""
+    return _KINDS.decode(data).kind
+
+
 def may_send(body: Body, sender: Ledger) -> bool:
     """Return whether `sender` may send this kind of body about this conversion, window or stream."""
     if isinstance(body, Prepare | Cancel | Query):

@@ -10,13 +10,15 @@ import structlog
 
 from node.engine.engine import Committed
 from node.ports import Clock, Faults, Keyring, Randomness, Transport, TransportFailed
+from node.services.channel_rows import incoming_of
 from node.services.context import NodeWriter
 from node.services.dialling import DiallingRules
-from node.services.intake import IntakeWork, Surroundings, Taken
+from node.services.intake import IntakeWork
 from node.services.peer import ACKNOWLEDGE_SECONDS, ANSWERING_SECONDS, REOFFER_SECONDS, Peer
 from node.services.shown_checkpoints import ShownCheckpoints
 from node.services.standing import Standing
 from node.services.streams import PeerUnknown, Streams
+from node.services.surroundings import Surroundings, Taken
 from node.store.reader import StoreReader
 from node.store.rows import ChannelState
 from protocol.agreement import key_of
@@ -28,7 +30,7 @@ from protocol.identifiers import Digest, Ledger
 from protocol.keys import Role
 from protocol.ledger.state import LEDGER, ONLY
 from protocol.limits import ENVELOPE_FRAMES_MAX, PARCEL_BYTES_MAX
-from protocol.messages import Body, Hello, decode_body
+from protocol.messages import Body, Hello, decode_body, kind_in
 
 __all__ = ["Exchange", "PeerUnknown"]
 
@@ -122,7 +124,9 @@ class Exchange:
         parcel = decode_parcel(data)
         peer, bodies = self._verify(parcel)
         header = parcel.header
-        checkpoint = self._shown.to_keep(peer.ledger, peer.record, header) if self._counts(peer, header) else None
+        row = self._reader.channel(peer.ledger) or ChannelState(partner=peer.ledger)
+        keeps = peer.outgoing.is_named_by(header.acknowledgement) and not _is_void(header, row)
+        checkpoint = self._shown.to_keep(peer.ledger, peer.record, header) if keeps else None
         with peer.lock:
             # What this parcel makes us say goes into its answer, not into a parcel of its own.
             peer.answering_until = self._clock.monotonic() + ANSWERING_SECONDS
@@ -131,8 +135,9 @@ class Exchange:
             parcel,
             bodies,
             around=self._around,
-            acknowledged=self._acknowledge(peer, parcel.header, bodies),
+            acknowledged=self._acknowledge(peer, header, bodies, row),
             checkpoint=checkpoint,
+            before=incoming_of(row),
         )
         self._faults.reach("intake.before")
         outcome: Future[int] = Future()
@@ -153,29 +158,24 @@ class Exchange:
         check_hello(header, bodies)
         return peer, bodies
 
-    def _counts(self, peer: Peer, header: Header) -> bool:
-        """Return whether an envelope was made in the partner's present epoch and in ours, as far as is known.
-
-        Others may come from before one of the two was put back to an old copy, and show what nobody knows any more.
-        """
-        row = self._reader.channel(header.sender) or ChannelState(partner=header.sender)
-        return peer.outgoing.is_named_by(header.acknowledgement) and not _is_void(header, row)
-
-    def _acknowledge(self, peer: Peer, header: Header, bodies: Sequence[Body]) -> Sequence[Digest]:
+    def _acknowledge(self, peer: Peer, header: Header, bodies: Sequence[Body], row: ChannelState) -> Sequence[Digest]:
         """Take in how far the partner has come in our stream; return the bodies that now want nothing more."""
         acknowledgement = header.acknowledgement
-        row = self._reader.channel(peer.ledger) or ChannelState(partner=peer.ledger)
         words_from = _words_lost(row, header, bodies)
-        # Since an envelope of an older epoch was made, the partner may have been put back, and forgotten what it says.
+        # An envelope of another epoch may come from before one of the two was put back to an old copy, and show what
+        # nobody knows any more; since one of an older epoch was made, the partner may have forgotten what it says.
         current = not _is_void(header, row)
         if acknowledgement is not None and current:
             self._standing.show(peer, acknowledgement.checkpoint)
-        applied: list[Digest] = []
+        applied: list[tuple[Digest, bytes]] = []
         with peer.lock:
             epoch = peer.outgoing.must_open(acknowledgement, restarted=header.epoch > row.in_epoch)
             was_answered = peer.outgoing.answered
             if acknowledgement is not None and current:
-                applied = peer.outgoing.acknowledge(acknowledgement, knows=self._has_said)
+                framed = dict(peer.outgoing.frames)
+                digests = peer.outgoing.acknowledge(acknowledgement, knows=self._has_said)
+                applied = [(digest, framed[digest]) for digest in digests]
+                peer.heard(self._clock.monotonic(), some=bool(applied))
             self._standing.judge(peer)
             waits = peer.held and not peer.outgoing.answered
             if words_from is not None and header.epoch > row.in_epoch and not waits:
@@ -193,10 +193,9 @@ class Exchange:
                 raise
         if answered:
             self._gate.answered(peer.ledger)
-        kinds = self._reader.sent_kinds(applied) if applied else {}
-        return tuple(digest for digest in applied if self._is_done(digest, kinds.get(digest)))
+        return tuple(digest for digest, body in applied if self._is_done(digest, kind_in(body)))
 
-    def _is_done(self, digest: Digest, kind: str | None) -> bool:
+    def _is_done(self, digest: Digest, kind: str) -> bool:
         """Return whether a body that the partner has applied wants nothing more: a wish does once it is answered."""
         if kind != "cancel":
             return kind in _DONE_WHEN_APPLIED

@@ -1,19 +1,20 @@
 """Taking in a partner's envelope: its due frames are applied in order, with their evidence, in one transaction."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Final
 
 import structlog
 
-from node.engine.gate import Gate
 from node.engine.work import Desk, Foremost
 from node.services.body_commands import command_for
-from node.services.channel_rows import ChannelRows, incoming_of, present_channel, with_incoming
-from node.services.misconduct import AccusationReads, Watch
+from node.services.channel_rows import incoming_of, present_channel, with_incoming
+from node.services.misconduct import Watch
 from node.services.peer import Peer
-from node.services.taking_back import Outcome, OwnWords, TakingBack
-from node.services.waiting import Settings, note_waiting
+from node.services.surroundings import Surroundings, Taken
+from node.services.taking_back import Outcome, TakingBack
+from node.services.waiting import note_waiting
 from node.store.rows import (
     Answered,
     ChannelState,
@@ -24,12 +25,11 @@ from node.store.rows import (
     SentBody,
     Write,
 )
-from protocol.channel import Incoming, plan
+from protocol.channel import Incoming, applied_of, plan
 from protocol.entries import Sealed, body_of
 from protocol.envelope import Parcel, encode_envelope, frame_leaf
 from protocol.errors import Code, Refusal
-from protocol.identifiers import Digest, Ledger, generation_of
-from protocol.keys import PublicKey
+from protocol.identifiers import Digest, generation_of
 from protocol.ledger import rules, settling
 from protocol.ledger.names import cancel_id, decision_id
 from protocol.ledger.state import HEAD, IDS, INCOMING, LEDGER, ONLY, PARTNERS
@@ -61,41 +61,6 @@ _SHUT: Final = frozenset({Code.STORE_BEHIND.value, Code.START_UNANSWERED.value})
 _LOG: Final = structlog.get_logger()
 
 
-class ChannelReads(AccusationReads, ChannelRows, OwnWords, Settings, Protocol):
-    """What the store tells about the streams with partners."""
-
-    def received_digests(self, partner: Ledger, digests: Sequence[Digest]) -> set[Digest]:
-        """Return those of `digests` that are bodies which `partner` has sent us."""
-
-    def sent_numbers(self, digests: list[Digest]) -> dict[Digest, int]:
-        """Return the numbers of those of `digests` that are bodies of ours."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """Where parcels are taken in: `key` is our channel key, `waits` what each partner's give-back waits for."""
-
-    ledger: Ledger
-    store: ChannelReads
-    gate: Gate
-    key: PublicKey
-    waits: Callable[[], Mapping[Ledger, int | None]]
-
-
-@dataclass(slots=True)
-class Taken:
-    """What an intake has done: the number of frames applied, and the bodies of ours that it made stand again.
-
-    `unfinished`: what comes next rests on what this commit has made, and can be applied in the next one. `restored`:
-    the partner has given back all our words.
-    """
-
-    applied: int = 0
-    again: dict[Digest, bytes] = field(default_factory=dict)
-    unfinished: bool = False
-    restored: bool = False
-
-
 class IntakeWork(Foremost):
     """One verified parcel of a partner: its due frames are applied in order, and kept as evidence."""
 
@@ -108,8 +73,12 @@ class IntakeWork(Foremost):
         around: Surroundings,
         acknowledged: Sequence[Digest],
         checkpoint: PartnerCheckpoint | None,
+        before: Incoming,
     ) -> None:
-        """Take in `parcel`; `acknowledged` are the bodies of ours that want nothing more now that they are applied."""
+        """Take in `parcel`; `acknowledged` are the bodies of ours that want nothing more now that they are applied.
+
+        `before` is the partner's stream as an earlier commit left it: what was applied then is not looked at again.
+        """
         self._peer = peer
         self._parcel = parcel
         self._bodies = bodies
@@ -119,6 +88,10 @@ class IntakeWork(Foremost):
         self._acknowledged = acknowledged
         self._checkpoint = checkpoint
         self._taken = Taken()
+        self._due = [
+            (body, command_for(body, frame.body))
+            for frame, body in islice(zip(parcel.frames, bodies, strict=True), applied_of(before, parcel.header), None)
+        ]
         self._wishes = {body.prepare: place for place, body in enumerate(bodies) if isinstance(body, Cancel)}
         self._back_next: int | None = None
         self._recovered = False
@@ -138,8 +111,7 @@ class IntakeWork(Foremost):
         self._recovered = record is not None and self._peer.ledger in record.recovering
         yield need(PARTNERS, self._peer.ledger)
         yield from self._back.needs(view)
-        for frame, body in zip(self._parcel.frames, self._bodies, strict=True):
-            command = command_for(body, frame.body)
+        for body, command in self._due:
             if command is not None:
                 yield from rules.needs(view, command)
             if isinstance(body, Close):

@@ -63,6 +63,7 @@ class Peer:
     offered_first: int = -1
     offered_cut: bool = False
     resends: int = 0
+    answer_seconds: float = 0.0
     reoffered_at: float = _NEVER
     acknowledge_at: float | None = None
     answering_until: float = _NEVER
@@ -110,6 +111,16 @@ class Peer:
         self.acknowledge_at = None
         self.answering_until = _NEVER
 
+    def heard(self, now: float, *, some: bool) -> None:
+        """Note that the partner has acknowledged `some` frames, or none, of those that were on their way.
+
+        How long that took is how long the next are waited for: a partner that is busy with what it was sent is not
+        sent the same again, which would keep it busier.
+        """
+        if some:
+            taken = now - self.offered_at
+            self.answer_seconds = taken if taken > self.answer_seconds else (self.answer_seconds + taken) / 2
+
     def is_due(self, now: float) -> bool:
         """Return whether an envelope should be sent at the monotonic time `now`."""
         if self.sending or not self.addressed or now < max(self.not_before, self.answering_until):
@@ -132,7 +143,8 @@ class Peer:
     def _at(self) -> float:
         """Return when frames are sent again, an acknowledgement is due, or a silent partner is asked: the earliest."""
         # A partner that answers and takes nothing in is asked more and more rarely.
-        pause = min(RESEND_SECONDS * 2 ** max(self.resends - 1, 0), BACKOFF_SECONDS_MAX)
+        least = max(RESEND_SECONDS, 2 * self.answer_seconds)
+        pause = min(least * 2 ** max(self.resends - 1, 0), BACKOFF_SECONDS_MAX)
         again = self.offered_at + pause if self.outgoing.frames else float("inf")
         poll = float("inf") if self.poll_seconds is None else self.offered_at + self.poll_seconds
         return min(again, poll, float("inf") if self.acknowledge_at is None else self.acknowledge_at)

@@ -41,7 +41,7 @@ class Standing:
         checkpoint = open_of(note.encode(), ledger=self._ledger, key=self._key)
         if peer.shown is None or place_of(checkpoint) > place_of(peer.shown):
             peer.shown = checkpoint
-        peer.lacks = self._lack(peer.shown) or self._lack(checkpoint)
+        peer.lacks = self._lack(peer.shown) or (None if checkpoint == peer.shown else self._lack(checkpoint))
         peer.shown_note = note
 
     def judge(self, peer: Peer) -> None:

@@ -34,11 +34,14 @@ class PostgresWords(Words):
 
     begin_text = "BEGIN"
 
+    def adapt(self, connection: object) -> None:
+        """Let a connection take arrays that are packed here."""
+        register(cast("psycopg.Connection[object]", connection))
+
     def prepare(self, connection: object) -> None:
-        """Let a new connection take arrays that are packed here, and plan for keys alone."""
-        driver = cast("psycopg.Connection[object]", connection)
-        register(driver)
-        driver.execute(_PLANS)
+        """Let a writer's connection plan for keys alone, too."""
+        super().prepare(connection)
+        cast("psycopg.Connection[object]", connection).execute(_PLANS)
 
     def insert(self, cursor: DBAPICursor, table: Table, rows: Sequence[Row]) -> int:
         """Insert new `rows`, each as the table's columns; return how many were written."""

@@ -2,7 +2,7 @@
 
 from typing import Final, cast
 
-from sqlalchemy import Executable, select
+from sqlalchemy import Executable, bindparam, select
 
 from node.store import schema
 from node.store.numbers import number_of
@@ -17,12 +17,23 @@ _HISTORY: Final = schema.HISTORY.c
 _TILES: Final = schema.TILES.c
 
 
+_ENTRY: Final = select(_ENTRIES.data).where(_ENTRIES.seq == bindparam("seq"))
+_NEWEST: Final = _CHECKPOINTS.order_by(schema.CHECKPOINTS.c.number.desc()).limit(1)
+_COVERING: Final = (
+    _CHECKPOINTS.where(
+        schema.CHECKPOINTS.c.generation == bindparam("generation"), schema.CHECKPOINTS.c.size >= bindparam("size")
+    )
+    .order_by(schema.CHECKPOINTS.c.size)
+    .limit(1)
+)
+
+
 class LogReads(Reads):
     """Entries, tiles and checkpoints."""
 
     def entry(self, seq: int) -> bytes | None:
         """Return the bytes of entry `seq`, or None."""
-        rows = self._rows(select(_ENTRIES.data).where(_ENTRIES.seq == seq))
+        rows = self._ask(_ENTRY, seq=seq)
         return cast("bytes", rows[0][0]) if rows else None
 
     def entries(self, start: int, count: int) -> list[bytes]:
@@ -61,7 +72,7 @@ class LogReads(Reads):
 
     def latest_checkpoint(self) -> SignedCheckpoint | None:
         """Return our last signed checkpoint, or None while the log is empty."""
-        return self._checkpoint(_CHECKPOINTS.order_by(schema.CHECKPOINTS.c.number.desc()).limit(1))
+        return next(iter(self._found(SignedCheckpoint, _NEWEST)), None)
 
     def checkpoint(self, number: int) -> SignedCheckpoint | None:
         """Return our checkpoint `number`, or None."""
@@ -74,9 +85,7 @@ class LogReads(Reads):
 
     def checkpoint_covering(self, size: int, *, generation: int = 1) -> SignedCheckpoint | None:
         """Return our first checkpoint of at least `size` entries of one of our logs, or None."""
-        columns = schema.CHECKPOINTS.c
-        covering = _CHECKPOINTS.where(columns.generation == generation, columns.size >= size)
-        return self._checkpoint(covering.order_by(schema.CHECKPOINTS.c.size).limit(1))
+        return next(iter(self._found(SignedCheckpoint, _COVERING, generation=generation, size=size)), None)
 
     def _checkpoint(self, wanted: Executable) -> SignedCheckpoint | None:
         return next(iter(self._objects(SignedCheckpoint, wanted)), None)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, cast
 
-from sqlalchemy import Executable, func, select
+from sqlalchemy import Executable, bindparam, func, select
 
 from node.store import schema
 from node.store.reads import Reads
@@ -28,14 +28,39 @@ _WITH_ENVELOPE: Final = (
 )
 
 
+_PENDING: Final = (
+    select(_SENT.number, _SENT.digest, _SENT.body)
+    .join(schema.OUTBOX)
+    .where(_OUTBOX.partner == bindparam("partner"), _OUTBOX.message_number > bindparam("after"))
+    .order_by(_OUTBOX.message_number)
+    .limit(bindparam("count"))
+)
+_CHANNEL: Final = select(schema.CHANNELS).where(schema.CHANNELS.c.partner == bindparam("partner"))
+_AT_SIZE: Final = (
+    select(schema.PARTNER_CHECKPOINTS)
+    .where(
+        _CHECKPOINTS.ledger == bindparam("ledger"),
+        _CHECKPOINTS.generation == bindparam("generation"),
+        _CHECKPOINTS.size == bindparam("size"),
+    )
+    .order_by(_CHECKPOINTS.number)
+    .limit(1)
+)
+_LATEST: Final = (
+    select(schema.PARTNER_CHECKPOINTS)
+    .where(_CHECKPOINTS.ledger == bindparam("ledger"))
+    .order_by(_CHECKPOINTS.generation.desc(), _CHECKPOINTS.size.desc(), _CHECKPOINTS.number)
+    .limit(1)
+)
+_LATEST_OF: Final = _LATEST.where(_CHECKPOINTS.generation == bindparam("generation"))
+
+
 class MessageReads(Reads):
     """Evidence in its order, and what is still to be sent."""
 
     def pending_outbox(self, partner: Ledger, after_number: int = -1, limit: int = PAGE_ROWS) -> list[Pending]:
         """Return bodies that still want an answer from `partner`, oldest first, those after `after_number`."""
-        wanted = select(_SENT.number, _SENT.digest, _SENT.body).join(schema.OUTBOX)
-        wanted = wanted.where(_OUTBOX.partner == partner, _OUTBOX.message_number > after_number)
-        return self._objects(Pending, wanted.order_by(_OUTBOX.message_number).limit(limit))
+        return self._found(Pending, _PENDING, partner=partner, after=after_number, count=limit)
 
     def outbox_partners(self) -> list[Ledger]:
         """Return the partners from whom an answer is still wanted, in the order of their names."""
@@ -68,8 +93,8 @@ class MessageReads(Reads):
 
     def sent_kinds(self, digests: Sequence[Digest]) -> dict[Digest, str]:
         """Return the kinds of those of `digests` that are bodies of ours."""
-        rows = self._rows(select(_SENT.digest, _SENT.kind).where(_SENT.digest.in_(digests)))
-        return dict(cast("list[tuple[Digest, str]]", rows))
+        rows = self._rows_by(schema.MESSAGES_SENT, ("digest",), [(digest,) for digest in digests])
+        return {cast("Digest", row[1]): cast("str", row[3]) for row in rows}
 
     def message_received(self, digest: Digest) -> ReceivedMessage | None:
         """Return the first receipt of a partner's body, with its envelope, or None."""
@@ -92,8 +117,8 @@ class MessageReads(Reads):
 
     def received_digests(self, partner: Ledger, digests: Sequence[Digest]) -> set[Digest]:
         """Return those of `digests` that are bodies which `partner` has sent us."""
-        wanted = select(_RECEIVED.digest).where(_RECEIVED.digest.in_(digests), _RECEIVED.partner == partner)
-        return {cast("Digest", digest) for (digest,) in self._rows(wanted)}
+        rows = self._rows_by(schema.MESSAGES_RECEIVED, ("digest",), [(digest,) for digest in digests])
+        return {cast("Digest", row[1]) for row in rows if row[2] == partner}
 
     def partner_checkpoints(self, from_number: int = 0, limit: int = PAGE_ROWS) -> list[StoredPartnerCheckpoint]:
         """Return partners' checkpoints in the order of receipt, from `from_number` on."""
@@ -102,9 +127,8 @@ class MessageReads(Reads):
 
     def partner_checkpoint(self, ledger: Ledger, size: int, *, generation: int = 1) -> StoredPartnerCheckpoint | None:
         """Return the first checkpoint that we have of a partner's log when it had `size` entries, or None."""
-        place = (_CHECKPOINTS.generation == generation, _CHECKPOINTS.size == size)
-        wanted = select(schema.PARTNER_CHECKPOINTS).where(_CHECKPOINTS.ledger == ledger, *place)
-        return next(iter(self._objects(StoredPartnerCheckpoint, wanted.order_by(_CHECKPOINTS.number).limit(1))), None)
+        found = self._found(StoredPartnerCheckpoint, _AT_SIZE, ledger=ledger, generation=generation, size=size)
+        return next(iter(found), None)
 
     def partner_checkpoints_of(
         self, ledger: Ledger, *, generation: int, from_number: int, limit: int = PAGE_ROWS
@@ -118,17 +142,14 @@ class MessageReads(Reads):
         self, ledger: Ledger, *, generation: int | None = None
     ) -> StoredPartnerCheckpoint | None:
         """Return the largest checkpoint that we have of a partner's log, or None: of one generation, or of its last."""
-        wanted = select(schema.PARTNER_CHECKPOINTS).where(_CHECKPOINTS.ledger == ledger)
-        if generation is not None:
-            wanted = wanted.where(_CHECKPOINTS.generation == generation)
-        order = (_CHECKPOINTS.generation.desc(), _CHECKPOINTS.size.desc(), _CHECKPOINTS.number)
-        ordered = wanted.order_by(*order).limit(1)
-        return next(iter(self._objects(StoredPartnerCheckpoint, ordered)), None)
+        if generation is None:
+            return next(iter(self._found(StoredPartnerCheckpoint, _LATEST, ledger=ledger)), None)
+        found = self._found(StoredPartnerCheckpoint, _LATEST_OF, ledger=ledger, generation=generation)
+        return next(iter(found), None)
 
     def channel(self, partner: Ledger) -> ChannelState | None:
         """Return where the streams with `partner` stand, or None before the first epoch."""
-        wanted = select(schema.CHANNELS).where(schema.CHANNELS.c.partner == partner)
-        return next(iter(self._objects(ChannelState, wanted)), None)
+        return next(iter(self._found(ChannelState, _CHANNEL, partner=partner)), None)
 
     def channels(self) -> list[ChannelState]:
         """Return where the streams with all partners stand, in the order of their names."""

@@ -13,6 +13,7 @@ from protocol.identifiers import Digest, Ledger
 _CREDENTIALS: Final = schema.CREDENTIALS.c
 _SETTINGS: Final = schema.SETTINGS.c
 _URLS: Final = schema.PARTNER_URLS.c
+_ALL_URLS: Final = select(schema.PARTNER_URLS).order_by(_URLS.partner)
 _PROPOSALS: Final = schema.PROPOSALS.c
 _METADATA: Final = schema.METADATA_ROWS.c
 
@@ -46,7 +47,7 @@ class OperatorReads(Reads):
 
     def partner_urls(self) -> dict[Ledger, str]:
         """Return where partners' nodes listen, in the order of their names."""
-        rows = self._rows(select(schema.PARTNER_URLS).order_by(_URLS.partner))
+        rows = self._ask(_ALL_URLS)
         return dict(cast("list[tuple[Ledger, str]]", rows))
 
     def proposals(self) -> list[Proposal]:

@@ -2,13 +2,14 @@
 
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from node.store.reads import Reads
 from node.store.rows_witness import CosignedCheckpoint, ProvedLog
 from node.store.schema_witness import PROVED, PUBLISHED, WITNESSED
 
 _WITNESSED: Final = select(WITNESSED).order_by(WITNESSED.c.origin)
+_OF_LOG: Final = select(WITNESSED).where(WITNESSED.c.origin == bindparam("origin"))
 
 
 class WitnessReads(Reads):
@@ -16,8 +17,7 @@ class WitnessReads(Reads):
 
     def witnessed(self, origin: str) -> CosignedCheckpoint | None:
         """Return what this node cosigned last of the log `origin`, or None."""
-        found = self._objects(CosignedCheckpoint, _WITNESSED.where(WITNESSED.c.origin == origin))
-        return next(iter(found), None)
+        return next(iter(self._found(CosignedCheckpoint, _OF_LOG, origin=origin)), None)
 
     def all_witnessed(self) -> list[CosignedCheckpoint]:
         """Return what this node cosigned last of each log, in the order of their origins."""

@@ -31,7 +31,7 @@ class Session:
 
     def __init__(self, engine: Engine) -> None:
         """Connect, or raise a `StoreFailed`. A lost connection stays lost, and with it whatever lock it held."""
-        self._words = _words_of(engine.dialect)
+        self._words = words_of(engine.dialect)
         self._said: dict[ClauseElement, Said] = {}
         self._pipeline: psycopg.Pipeline | None = None
         self._unanswered: list[_Unanswered] = []
@@ -156,7 +156,7 @@ class Session:
             self._cursor.execute("ROLLBACK")
 
 
-def _words_of(dialect: Dialect) -> Words:
+def words_of(dialect: Dialect) -> Words:
     return SqliteWords(dialect) if dialect.name == "sqlite" else PostgresWords(dialect)
 
 

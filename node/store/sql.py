@@ -78,8 +78,12 @@ class Words(ABC):
         self._dialect = dialect
         self._composed: dict[tuple[object, ...], Composed] = {}
 
-    def prepare(self, connection: object) -> None:  # noqa: B027 - most need nothing
-        """Make the driver's `connection` ready for these words."""
+    def adapt(self, connection: object) -> None:  # noqa: B027 - most need nothing
+        """Let the driver's `connection` take the parameters of these words."""
+
+    def prepare(self, connection: object) -> None:
+        """Make a writer's `connection` ready for these words."""
+        self.adapt(connection)
 
     @abstractmethod
     def insert(self, cursor: DBAPICursor, table: Table, rows: Sequence[Row]) -> int:

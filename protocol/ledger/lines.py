@@ -63,6 +63,8 @@ def needs_entered(view: Overlay, partner: Ledger, *, window: int, dec_seq: int) 
     yield need(SETTLEMENTS, partner)
     yield from _needs_totals(partner, window)
     yield need(LINES, (partner, OUT, dec_seq))
+    if view.peek(LINES, (partner, OUT, dec_seq)) is not None:
+        return  # It has entered before, or the number is refused: nothing waits for it.
     last = dec_seq
     while (line := view.peek(LINES, (partner, OUT, last + 1))) is not None:
         last += 1

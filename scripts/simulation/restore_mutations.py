@@ -7,7 +7,8 @@ from typing import Final, cast
 from node.engine.desk import CommitDesk
 from node.engine.work import Desk
 from node.services.channel_rows import present_channel
-from node.services.intake import IntakeWork, Taken
+from node.services.intake import IntakeWork
+from node.services.surroundings import Taken
 from node.services.peer import Peer
 from node.services.standing import Standing
 from node.services.streams import Streams
