@@ -175,7 +175,11 @@ def frame_leaf(frame: Frame) -> Hash:
 
 def frames_root(first_seq: int, bodies: Sequence[bytes]) -> Digest:
     """Return the root that a header states for `bodies` framed from `first_seq` on."""
-    return Digest(root_of(map(frame_leaf, _frames_of(first_seq, bodies))).hex())
+    return _root_of(_frames_of(first_seq, bodies))
+
+
+def _root_of(frames: Sequence[Frame]) -> Digest:
+    return Digest(root_of(map(frame_leaf, frames)).hex())
 
 
 def seal_envelope(header: Header, *, key: Signer) -> Envelope:
@@ -217,9 +221,10 @@ def decode_parcel(data: bytes) -> Parcel:
     bodies = tuple(bytes(body) for body in parcel.bodies)
     if len(bodies) != header.count:
         raise EnvelopeInvalid(f"{len(bodies)} bodies where the header counts {header.count}")
-    if frames_root(header.first_seq, bodies) != header.root:
+    frames = _frames_of(header.first_seq, bodies)
+    if _root_of(frames) != header.root:
         raise EnvelopeInvalid("the bodies do not lead to the header's root")
-    return Parcel(header=header, envelope=parcel.envelope, frames=_frames_of(header.first_seq, bodies), bodies=bodies)
+    return Parcel(header=header, envelope=parcel.envelope, frames=frames, bodies=bodies)
 
 
 def sighting_of(parcel: Parcel, offset: int) -> Sighting:

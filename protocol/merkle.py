@@ -106,6 +106,21 @@ def path_of(leaves: Sequence[Hash], index: int) -> tuple[Hash, ...]:
     return MemoryTree(leaves).inclusion_proof(index)
 
 
+def paths_of(leaves: Sequence[Hash]) -> list[tuple[Hash, ...]]:
+    """Return what `path_of` returns for each leaf, in their order, each inner node hashed once."""
+    return _paths(leaves, 0, len(leaves))[1] if leaves else []
+
+
+def _paths(leaves: Sequence[Hash], begin: int, end: int) -> tuple[Hash, list[tuple[Hash, ...]]]:
+    if end - begin == 1:
+        return leaves[begin], [()]
+    split = begin + _left_width(end - begin)
+    left, before = _paths(leaves, begin, split)
+    right, after = _paths(leaves, split, end)
+    paths = [*((*path, right) for path in before), *((*path, left) for path in after)]
+    return node_hash(left, right), paths
+
+
 def inclusion_proof(*, index: int, size: int, read: NodeReader) -> tuple[Hash, ...]:
     """Return the path that places leaf `index` in the tree of `size` leaves, from the leaf up (RFC 6962 §2.1.1).
 

@@ -67,6 +67,10 @@ from protocol.errors import Code, Refusal, TallystickError
 VERSION: Final = "1"
 _OWN_CODES: Final = frozenset({Code.AMOUNT_INVALID.value, Code.DATE_INVALID.value})
 _ROUTERS: Final = (
+    # A request is held against one router after the other: those that are asked most come first.
+    transactions.ROUTER,
+    conversions.ROUTER,
+    peer.ROUTER,
     accounts.ROUTER,
     people.ROUTER,
     confirmations.ROUTER,
@@ -75,7 +79,6 @@ _ROUTERS: Final = (
     transfers.ROUTER,
     reviews.ROUTER,
     imports.ROUTER,
-    transactions.ROUTER,
     expiry.ROUTER,
     holds.ROUTER,
     links.ROUTER,
@@ -86,7 +89,6 @@ _ROUTERS: Final = (
     my_transfers.ROUTER,
     link_peer.ROUTER,
     quotes.ROUTER,
-    conversions.ROUTER,
     partners.ROUTER,
     witnesses.ROUTER,
     agreements.ROUTER,
@@ -106,7 +108,6 @@ _ROUTERS: Final = (
     webhooks.ROUTER,
     succession.ROUTER,
     log.ROUTER,
-    peer.ROUTER,
     witness.ROUTER,
     health.ROUTER,
 )

@@ -1,6 +1,7 @@
 """`/peer/v1`: what partners send. The signatures in it say who they are; there is no other credential here."""
 
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Final, TypeVar
 
@@ -13,7 +14,7 @@ from node.api.routes import ALWAYS, JSON, WRITING, NodeDependency, Responses, an
 from node.api.threads import PARTNERS, on_thread
 from node.services.agreements import ProposalView
 from node.services.answers import AgreementAnswer
-from node.services.node import Node
+from node.services.arriving import arrival
 from node.services.refusals import NodeCode
 from protocol.errors import Code, TallystickError
 
@@ -62,9 +63,11 @@ def _parcels(*codes: str) -> Responses:
 async def exchange(request: Request, node: NodeDependency) -> Response:
     """Take in a partner's parcel, and answer with the one that waits for it."""
     parcel = await request.body()
-    return Response(
-        await on_thread(PARTNERS, lambda: for_partners(lambda: _exchange(node, parcel))), media_type=PARCEL_TYPE
-    )
+    take, reply = partial(node.exchange.receive, parcel, posted=True), node.exchange.reply
+    sender, applied = await on_thread(PARTNERS, lambda: for_partners(take))
+    # No thread waits for the commit: parcels of many partners would keep all of them from whoever else asks.
+    await arrival(applied)
+    return Response(await on_thread(PARTNERS, lambda: for_partners(partial(reply, sender))), media_type=PARCEL_TYPE)
 
 
 @ROUTER.post(
@@ -99,12 +102,6 @@ async def receive_agreement(request: Request, node: NodeDependency) -> Response:
     document = await request.body()
     take = node.agreements.receive_complete
     return answered(await on_thread(PARTNERS, lambda: for_partners(lambda: take(document).result())))
-
-
-def _exchange(node: Node, parcel: bytes) -> bytes:
-    sender, applied = node.exchange.receive(parcel)
-    applied.result()
-    return node.exchange.reply(sender)
 
 
 def for_partners(call: Callable[[], _T]) -> _T:

@@ -116,13 +116,26 @@ class Exchange:
 
     # --- Taking parcels in.
 
-    def receive(self, data: bytes) -> "tuple[Ledger, Future[int]]":
+    def receive(self, data: bytes, *, posted: bool = False) -> "tuple[Ledger, Future[int]]":
         """Verify a parcel and queue it; return its sender, and the number of frames applied once they are durable.
 
-        Raises a `ProtocolError` or `PeerUnknown`, and then nothing happens. `reply` makes the answer.
+        Raises a `ProtocolError` or `PeerUnknown`, and then nothing happens; so does a `NodeRefusal`, `busy`, for one
+        that the partner has `posted` while as many as may be wait already. `reply` makes the answer.
         """
         parcel = decode_parcel(data)
         peer, bodies = self._verify(parcel)
+        if not posted:
+            return peer.ledger, self._take(peer, parcel, bodies)
+        peer.admit()
+        try:
+            taken = self._take(peer, parcel, bodies)
+        except BaseException:
+            peer.admitted()
+            raise
+        taken.add_done_callback(lambda _: peer.admitted())
+        return peer.ledger, taken
+
+    def _take(self, peer: Peer, parcel: Parcel, bodies: Sequence[Body]) -> "Future[int]":
         header = parcel.header
         row = self._reader.channel(peer.ledger) or ChannelState(partner=peer.ledger)
         keeps = peer.outgoing.is_named_by(header.acknowledgement) and not _is_void(header, row)
@@ -144,7 +157,7 @@ class Exchange:
         outcome.set_running_or_notify_cancel()
         submitted = self._writer.submit(work)
         submitted.add_done_callback(partial(self._conclude, peer, outcome, work, before=0))
-        return parcel.header.sender, outcome
+        return outcome
 
     def _verify(self, parcel: Parcel) -> tuple[Peer, list[Body]]:
         header = parcel.header

@@ -34,7 +34,7 @@ from protocol.ledger import rules, settling
 from protocol.ledger.names import cancel_id, decision_id
 from protocol.ledger.state import HEAD, IDS, INCOMING, LEDGER, ONLY, PARTNERS
 from protocol.ledger.view import Need, NotLoaded, Overlay, need
-from protocol.merkle import MemoryTree
+from protocol.merkle import paths_of
 from protocol.messages import (
     Body,
     Cancel,
@@ -98,7 +98,7 @@ class IntakeWork(Foremost):
         self._back = TakingBack(
             peer, bodies, ledger=around.ledger, key=around.key, store=around.store, gate=around.gate, waits=around.waits
         )
-        self._tree = MemoryTree([frame_leaf(frame) for frame in parcel.frames])
+        self._paths = paths_of([frame_leaf(frame) for frame in parcel.frames])
 
     @property
     def carries(self) -> bool:
@@ -367,6 +367,6 @@ class IntakeWork(Foremost):
             epoch=header.epoch,
             epoch_nonce=header.epoch_nonce,
             frame_seq=frame.seq,
-            path=tuple(Digest(node.hex()) for node in self._tree.inclusion_proof(place)),
+            path=tuple(Digest(node.hex()) for node in self._paths[place]),
             log_size=log_size,
         )

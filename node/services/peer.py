@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from node.services.giving_back import GivingBack
+from node.services.refusals import NodeCode, NodeRefusal
 from protocol.channel import Outgoing
 from protocol.checkpoint import Checkpoint
 from protocol.encoding import ZERO_DIGEST
@@ -17,6 +18,8 @@ ACKNOWLEDGE_SECONDS: Final = 0.05
 ANSWERING_SECONDS: Final = 1.0
 """How long a partner that has dialled may wait for its answer before we dial it ourselves."""
 BACKOFF_SECONDS_MAX: Final = 15.0
+POSTS_MAX: Final = 4
+"""Parcels that a partner has posted and that wait to be written; an honest one has one under way at a time."""
 _BACKOFF_SECONDS: Final = 0.1
 _DOUBLINGS_MAX: Final = 16
 _NEVER: Final = float("-inf")
@@ -70,6 +73,7 @@ class Peer:
     failures: int = 0
     not_before: float = _NEVER
     sending: bool = False
+    posts: int = 0
     promised: Promised | None = None
     held: bool = False
     closing: bool = False
@@ -110,6 +114,18 @@ class Peer:
         self.offered_at = now
         self.acknowledge_at = None
         self.answering_until = _NEVER
+
+    def admit(self) -> None:
+        """Count a parcel that the partner has posted, or raise `busy`: one partner's flood must not fill the queue."""
+        with self.lock:
+            if self.posts >= POSTS_MAX:
+                raise NodeRefusal(NodeCode.BUSY, f"{POSTS_MAX} parcels of {self.ledger} wait already")
+            self.posts += 1
+
+    def admitted(self) -> None:
+        """Count a parcel that the partner has posted no longer: it is written, or was refused."""
+        with self.lock:
+            self.posts -= 1
 
     def heard(self, now: float, *, some: bool) -> None:
         """Note that the partner has acknowledged `some` frames, or none, of those that were on their way.

@@ -15,6 +15,7 @@ from protocol.merkle import (
     leaf_hash,
     node_hash,
     path_of,
+    paths_of,
     root_at,
     root_of,
     shown_root,
@@ -294,3 +295,9 @@ def test_a_proof_shows_the_smaller_root_unless_that_is_left_to_who_knows_it(size
 @pytest.mark.parametrize("size", range(10))
 def test_a_larger_tree_has_the_root_of_each_smaller_one(size: int) -> None:
     assert root_at(size, MemoryTree(leaves(9)).read) == MemoryTree(leaves(size)).root()
+
+
+@pytest.mark.parametrize("size", range(18))
+def test_all_paths_at_once_are_those_of_each_leaf(size: int) -> None:
+    leaves = [leaf_hash(bytes([place])) for place in range(size)]
+    assert paths_of(leaves) == [path_of(leaves, place) for place in range(size)]
