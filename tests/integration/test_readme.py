@@ -57,7 +57,7 @@ def test_the_first_five_minutes_work(alliance: Alliance, section: str, tmp_path:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
