@@ -16,11 +16,17 @@ from sqlalchemy.types import BigInteger, Boolean, LargeBinary, Text
 
 Packed = Callable[[Sequence[object]], "PackedArray"]
 
-_HEADER: Final = struct.Struct(">iiIii")
 _LENGTH: Final = struct.Struct(">i")
 _NULL: Final = _LENGTH.pack(-1)
+_INTEGER: Final = struct.Struct(">iq")
 _INTEGER_BYTES: Final = 8
-_FLAG: Final = {False: struct.pack(">i?", 1, False), True: struct.pack(">i?", 1, True), None: _NULL}
+_BOUNDS: Final = struct.Struct(">ii")
+_ONE_WITH_NULLS: Final = _BOUNDS.pack(1, 1)
+_NONE_WITHOUT: Final = _BOUNDS.pack(0, 0)
+_INT8, _TEXT, _BYTEA, _BOOL = (
+    struct.pack(">I", postgres.types[name].oid) for name in ("int8", "text", "bytea", "bool")
+)
+_FLAG: Final = {False: b"\0\0\0\1\0", True: b"\0\0\0\1\1", None: _NULL}
 
 
 class PackedArray(bytes):
@@ -59,11 +65,11 @@ def pack_integers(values: Sequence[object]) -> Integers:
     """Return integers of 64 bits, or nulls, as an array; raise `OverflowError` for others."""
     try:
         if None in values:
-            encoded = (_NULL if each is None else struct.pack(">iq", _INTEGER_BYTES, each) for each in values)
-            return Integers(_header("int8", values) + b"".join(encoded))
+            encoded = [_NULL if each is None else _INTEGER.pack(_INTEGER_BYTES, each) for each in values]
+            return Integers(_header(_INT8, values) + b"".join(encoded))
         flat: list[object] = [_INTEGER_BYTES] * (2 * len(values))
         flat[1::2] = values
-        return Integers(_header("int8", values) + struct.pack(f">{'iq' * len(values)}", *flat))
+        return Integers(_header(_INT8, values) + struct.pack(f">{'iq' * len(values)}", *flat))
     except struct.error as error:
         raise OverflowError(str(error)) from error
 
@@ -73,17 +79,17 @@ def pack_texts(values: Sequence[object]) -> Texts:
     encoded = [None if each is None else str(each).encode() for each in values]
     if any(b"\0" in each for each in encoded if each):
         raise psycopg.DataError("a text has a NUL")
-    return Texts(_header("text", values) + _joined(encoded))
+    return Texts(_header(_TEXT, values) + _joined(encoded))
 
 
 def pack_binaries(values: Sequence[object]) -> Binaries:
     """Return bytes or nulls as an array."""
-    return Binaries(_header("bytea", values) + _joined(values))  # type: ignore[arg-type]  # a column of bytes has bytes
+    return Binaries(_header(_BYTEA, values) + _joined(values))  # type: ignore[arg-type]  # a column of bytes has bytes
 
 
 def pack_flags(values: Sequence[object]) -> Flags:
     """Return truth values or nulls as an array."""
-    return Flags(_header("bool", values) + b"".join(_FLAG[each] for each in values))  # type: ignore[index]  # as above
+    return Flags(_header(_BOOL, values) + b"".join(_FLAG[each] for each in values))  # type: ignore[index]  # as above
 
 
 _PACKERS: Final[Mapping[type, Packed]] = {
@@ -101,10 +107,9 @@ class _PackedDumper(Dumper):
         return bytes(obj)
 
 
-def _header(name: str, values: Sequence[object]) -> bytes:
-    oid = postgres.types[name].oid
+def _header(oid: bytes, values: Sequence[object]) -> bytes:
     # An array of nothing has no dimension.
-    return _HEADER.pack(1, 1, oid, len(values), 1) if values else struct.pack(">iiI", 0, 0, oid)
+    return _ONE_WITH_NULLS + oid + _BOUNDS.pack(len(values), 1) if values else _NONE_WITHOUT + oid
 
 
 def _joined(values: Sequence[bytes | None]) -> bytes:

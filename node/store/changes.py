@@ -1,7 +1,7 @@
-"""What a commit changes in the tables of the ledger's state: most of its rows are in four of them, and each has its way.
+"""What a commit changes in the tables of the ledger's state, most of its rows in four of them, each in its own way.
 
-An id is new, and so is what this commit's own entries opened: that is inserted, and nothing need be looked for. What was
-there before is updated in place. Everything else, a few rows, is inserted or replaced as it comes.
+An id is new, and so is what this commit's own entries opened: that is inserted, and nothing need be looked for. What
+was there before is updated in place. Everything else, a few rows, is inserted or replaced as it comes.
 """
 
 from collections import defaultdict
@@ -48,7 +48,7 @@ def write_changes(session: Session, record: CommitRecord, numbers: AccountNumber
     return changed_numbers
 
 
-def numbers_of(records: Mapping[object, object] | Iterable[tuple[object, object]]) -> dict[Account, int]:
+def numbers_of(records: Iterable[tuple[object, object]]) -> dict[Account, int]:
     """Return the numbers of accounts by their records."""
     pairs = cast(
         "Iterable[tuple[Account, AccountRecord]]", records.items() if isinstance(records, Mapping) else records

@@ -80,5 +80,5 @@ def table(
 
     `percent_filled` leaves PostgreSQL room to put a row's new state on the page of the one before, without its indexes.
     """
-    room = {} if percent_filled is None else {"postgresql_with": {"fillfactor": percent_filled}}
-    return Table(name, METADATA, *parts, info={CLASS: kind}, sqlite_with_rowid=not clustered, **room)
+    room = {} if percent_filled is None else {"fillfactor": percent_filled}
+    return Table(name, METADATA, *parts, info={CLASS: kind}, sqlite_with_rowid=not clustered, postgresql_with=room)

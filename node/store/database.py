@@ -34,8 +34,10 @@ WAL_PAGES: Final = 8_000
 """How far SQLite's log grows before its pages go into the file: 32 MB, so that a large commit is not written twice."""
 
 WRITER_CACHE_KIB: Final = 65_536
-"""What the writer's connection may keep of an SQLite database in memory: with less, the pages of a large commit go to the
-log before their time, and again when they change again."""
+"""What the writer's connection may keep of an SQLite database in memory.
+
+With less, pages of a large commit go to the log before their time, and again when they change again.
+"""
 
 # WAL lets reads go on beside the writer; FULL flushes the log at each commit, also on macOS with fullfsync.
 _PRAGMAS: Final = (

@@ -5,22 +5,22 @@ from typing import Final, cast
 
 import psycopg
 from psycopg.pq import PipelineStatus
-from sqlalchemy import ClauseElement, Table, and_, bindparam, column, delete, func, select, update
+from sqlalchemy import ClauseElement, Dialect, Table, and_, bindparam, column, delete, func, select, update
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql.selectable import TableValuedAlias
 from sqlalchemy.types import BigInteger, Boolean, LargeBinary, Text
 
-from node.store.arrays import packer_of, register
+from node.store.arrays import Packed, packer_of, register
 from node.store.codec import Row
 from node.store.sql import Composed, Words, replaced
 
 COPY_ROWS_MIN: Final = 64
 """With so many rows a COPY, which the server reads twice as fast as an array, is worth its two answers more."""
 
-# A writer asks for rows by their keys, however many. The server cannot know how many an array has when it plans, nor how
-# large a young table is: left to itself it reads whole tables for a handful of rows, and plans anew each time.
+# A writer asks for rows by their keys, however many. The server, which plans without knowing how many an array has, nor
+# how large a young table is, would read whole tables for a handful of rows, and would plan anew each time.
 _PLANS: Final = """
     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;
     SET plan_cache_mode = force_generic_plan
@@ -33,6 +33,11 @@ class PostgresWords(Words):
     """PostgreSQL's words: COPY for many new rows, and otherwise one array a column, unnested."""
 
     begin_text = "BEGIN"
+
+    def __init__(self, dialect: Dialect) -> None:
+        """Compose for `dialect`."""
+        super().__init__(dialect)
+        self._packers: dict[str, dict[str, Packed]] = {}
 
     def adapt(self, connection: object) -> None:
         """Let a connection take arrays that are packed here."""
@@ -66,8 +71,12 @@ class PostgresWords(Words):
         return cursor.rowcount
 
     def _run(self, cursor: DBAPICursor, table: Table, composed: Composed, rows: Sequence[Row]) -> int:
-        columns = zip(composed.columns, zip(*rows, strict=True), strict=True)
-        cursor.execute(composed.text, {name: packer_of(table.c[name].type)(values) for name, values in columns})
+        packers = self._packers.get(composed.text)
+        if packers is None:
+            packers = {name: packer_of(table.c[name].type) for name in composed.columns}
+            self._packers[composed.text] = packers
+        columns = zip(packers.items(), zip(*rows, strict=True), strict=True)
+        cursor.execute(composed.text, {name: pack(values) for (name, pack), values in columns})
         return cursor.rowcount
 
     def _insert(self, table: Table) -> ClauseElement:

@@ -185,5 +185,6 @@ class SqliteWords(Words):
 
 
 def replaced(table: Table, excluded: _Excluded) -> dict[str, KeyedColumnElement[object]]:
+    """Return what a row that is there already gets from the one of the same key that would be inserted."""
     keys = set(table.primary_key.columns.keys())
     return {name: excluded[name] for name in table.columns.keys() if name not in keys}  # noqa: SIM118 - a collection

@@ -213,7 +213,7 @@ class StoreWriter:
         rows = self._session.select(codec.table, codec.keys, [row for row in wanted.values() if _can_exist(row)])
         found = dict(codec.decode_all(rows))
         if family is ACCOUNTS:
-            self._numbers.remember(numbers_of(found))
+            self._numbers.remember(numbers_of(found.items()))
         for key in wanted:
             overlay.load(family, key, found.get(key))
 

@@ -14,8 +14,20 @@ depends_on = None
 _INTEGER: Final = sa.BigInteger().with_variant(sqlite.INTEGER(), "sqlite")
 _TEXT: Final = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 
-_ACCOUNTS: Final = "account, status, posted, held, conversions, opened_seq, active_on, imported_seq"
-_LOT: Final = "seq, part, origin, earned_on, expires_on, remaining, clock, spendable_on"
+_MOVE_ACCOUNTS: Final = """
+    INSERT INTO accounts (account, status, posted, held, conversions, opened_seq, active_on, imported_seq)
+    SELECT account, status, posted, held, conversions, opened_seq, active_on, imported_seq
+    FROM old_accounts ORDER BY opened_seq
+"""
+_MOVE_LOTS: Final = """
+    INSERT INTO lots (account_seq, seq, part, origin, earned_on, expires_on, remaining, clock, spendable_on)
+    SELECT a.opened_seq, l.seq, l.part, l.origin, l.earned_on, l.expires_on, l.remaining, l.clock, l.spendable_on
+    FROM old_lots l JOIN accounts a ON a.account = l.account ORDER BY 1, 2, 3
+"""
+_MOVE_HISTORY: Final = """
+    INSERT INTO history (account_seq, seq)
+    SELECT a.opened_seq, h.seq FROM old_history h JOIN accounts a ON a.account = h.account ORDER BY 1, 2
+"""
 
 
 def upgrade() -> None:
@@ -24,13 +36,7 @@ def upgrade() -> None:
         op.execute(f"CREATE TABLE old_{name} AS SELECT * FROM {name}")  # noqa: S608 - one of three names
         op.drop_table(name)
     _create()
-    for statement in (
-        f"INSERT INTO accounts ({_ACCOUNTS}) SELECT {_ACCOUNTS} FROM old_accounts ORDER BY opened_seq",
-        f"INSERT INTO lots (account_seq, {_LOT}) SELECT a.opened_seq, {_LOT} FROM old_lots l"
-        " JOIN accounts a ON a.account = l.account ORDER BY 1, 2, 3",
-        "INSERT INTO history (account_seq, seq) SELECT a.opened_seq, h.seq FROM old_history h"
-        " JOIN accounts a ON a.account = h.account ORDER BY 1, 2",
-    ):
+    for statement in (_MOVE_ACCOUNTS, _MOVE_LOTS, _MOVE_HISTORY):
         op.execute(statement)
     for name in ("accounts", "lots", "history"):
         op.drop_table(f"old_{name}")

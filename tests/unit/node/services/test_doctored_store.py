@@ -34,9 +34,8 @@ def doctor(node: LocalNode, change: Callable[[Connection], object]) -> None:
 
 def raise_balance(connection: Connection) -> None:
     connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.account == ANN).values(posted=ACCOUNTS.c.posted + GIFT))
-    connection.execute(
-        update(LOTS).where(LOTS.c.account_seq == number_of(ANN)).values(remaining=LOTS.c.remaining + GIFT)
-    )
+    lots = update(LOTS).where(LOTS.c.account_seq == number_of(ANN))
+    connection.execute(lots.values(remaining=LOTS.c.remaining + GIFT))
 
 
 def test_a_balance_that_was_raised_and_spent_is_found_at_the_row_and_at_the_entry(two: Alliance) -> None:

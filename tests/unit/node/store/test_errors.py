@@ -119,7 +119,7 @@ def test_a_row_that_cannot_be_read_is_told(database: Database, writer: StoreWrit
 
 def test_rows_that_were_not_all_written_are_told(writer: StoreWriter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer._session._words, "upsert", lambda *_: 0)
-    with pytest.raises(StoreFailed, match="(0|-1) of 1 rows"):
+    with pytest.raises(StoreFailed, match=r"(0|-1) of 1 rows"):
         writer.commit(SMALL)
 
 

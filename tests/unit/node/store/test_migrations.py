@@ -3,13 +3,14 @@
 import json
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.pool import NullPool
 
 from node.store.columns import CLASS, METADATA, TableClass
-from node.store.database import Database
+from node.store.database import Database, migration_config
 from node.store.errors import StoreBusy, StoreFailed
 
 
@@ -97,3 +98,37 @@ def test_a_migration_that_fails_leaves_nothing(database_url: str) -> None:
 
 def test_every_table_has_a_class() -> None:
     assert {table.info[CLASS] for table in METADATA.tables.values()} == set(TableClass)
+
+
+_BEFORE_NUMBERS = (
+    "INSERT INTO accounts (account, status, posted, held, conversions, opened_seq, active_on, imported_seq) VALUES"
+    " ('member/b', 'open', 7, 0, 0, 1, NULL, NULL), ('member/a', 'frozen', 5, 1, 0, 2, '2026-03-01', 2)",
+    "INSERT INTO lots (account, seq, part, origin, earned_on, expires_on, remaining, clock, spendable_on) VALUES"
+    " ('member/a', 3, 1, 'own', '2026-03-01', '2026-12-31', 5, NULL, '2026-03-02'),"
+    " ('member/b', 3, 0, 'own', '2026-03-01', NULL, 7, 'fixed', NULL)",
+    "INSERT INTO history (account, seq) VALUES ('member/a', 2), ('member/a', 3), ('member/b', 1), ('member/b', 3)",
+)
+
+
+def test_accounts_lots_and_histories_are_kept_when_accounts_get_numbers(database_url: str) -> None:
+    engine = create_engine(database_url, poolclass=NullPool)
+    config = migration_config()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0014")
+        for statement in _BEFORE_NUMBERS:
+            connection.execute(text(statement))
+    with Database.open(database_url) as database:
+        database.migrate()
+        with database.snapshot() as dump:
+            assert list(dump.rows("accounts")) == [
+                ("member/b", "open", 7, 0, 0, 1, None, None),
+                ("member/a", "frozen", 5, 1, 0, 2, "2026-03-01", 2),
+            ]
+            assert list(dump.rows("lots")) == [
+                (1, 3, 0, "own", "2026-03-01", None, 7, "fixed", None),
+                (2, 3, 1, "own", "2026-03-01", "2026-12-31", 5, None, "2026-03-02"),
+            ]
+            assert list(dump.rows("history")) == [(1, 1), (1, 3), (2, 2), (2, 3)]
+    with engine.connect() as connection:
+        assert not [name for name in inspect(connection).get_table_names() if name.startswith("old_")]
