@@ -1,22 +1,16 @@
 """Where an audit reads a log from: a node over HTTP, or an audit package, under the same paths (specs/audit.md)."""
 
 import time
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Protocol
 
 import httpx
 
-from protocol.audit.pages import PAGE_BYTES_MAX
+from node.peers.package_source import FILE_BYTES_MAX, ClosedSource, Opening, PackageSource
 from protocol.errors import CouldNotCheck
 
-FILE_BYTES_MAX: Final = PAGE_BYTES_MAX
-"""No file of a log is larger than a full page of messages may be."""
+__all__ = ["FILE_BYTES_MAX", "HttpSource", "LogSource", "PackageSource", "open_source"]
 
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 60.0
@@ -26,14 +20,6 @@ PAUSE_SECONDS_MAX: Final = 30.0
 
 _BUSY: Final = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE})
 _FORBIDDEN: Final = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
-    """How another process opens a source again: what `open_source` takes."""
-
-    place: str
-    token: str | None = None
 
 
 class LogSource(Protocol):
@@ -50,24 +36,7 @@ class LogSource(Protocol):
         """Give back what the source holds open."""
 
 
-class _Closing:
-    """Closes a source at the end of a `with` block."""
-
-    def close(self) -> None:
-        """Give back what the source holds open; nothing, unless a source says otherwise."""
-
-    def __enter__(self) -> Self:
-        """Return the source."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the source."""
-        self.close()
-
-
-class HttpSource(_Closing):
+class HttpSource(ClosedSource):
     """A log as its node serves it: one request at a time, and fewer when the node asks for patience."""
 
     def __init__(
@@ -81,7 +50,7 @@ class HttpSource(_Closing):
         """Read from the node at `url`, with an auditor's `token` if it is given."""
         self._url = url.rstrip("/")
         # One with a transport of its own is this process's alone.
-        self.opening = None if transport else Opening(place=self._url, token=token)
+        self.opening = None if transport else Opening(place=self._url, token=token, is_remote=True)
         self._pause = pause
         headers = {"authorization": f"Bearer {token}"} if token else {}
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
@@ -127,63 +96,6 @@ class HttpSource(_Closing):
             after = response.headers.get("retry-after", "")
             wait = float(after) if after.isascii() and after.isdigit() else PAUSE_SECONDS
             return response.status_code, bytes(data), wait
-
-
-class PackageSource(_Closing):
-    """A log in an audit package: a ZIP file, or a directory that one was unpacked into."""
-
-    def __init__(self, path: Path) -> None:
-        """Open the package, or raise `CouldNotCheck` when there is none at `path`."""
-        self._path = path
-        self.opening = Opening(place=str(path))
-        self._archive: zipfile.ZipFile | None = None
-        if path.is_dir():
-            return
-        try:
-            self._archive = zipfile.ZipFile(path)
-        except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
-            raise CouldNotCheck(f"{path} is no audit package: {error}") from error
-
-    @property
-    def label(self) -> str:
-        """Return the package's name."""
-        return self._path.name
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._archive is not None:
-            self._archive.close()
-
-    def fetch(self, path: str) -> bytes | None:
-        """Return the file at `path`, or None if there is none; raise `CouldNotCheck` when it cannot be read."""
-        with self._readable(path):
-            data = self._from_archive(self._archive, path) if self._archive else self._from_directory(path)
-        if data is not None and len(data) > FILE_BYTES_MAX:
-            raise CouldNotCheck(f"{self.label}: {path} is longer than {FILE_BYTES_MAX} bytes")
-        return data
-
-    @contextmanager
-    def _readable(self, path: str) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, RuntimeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise CouldNotCheck(f"{self.label}: {path} cannot be read: {error}") from error
-
-    def _from_archive(self, archive: zipfile.ZipFile, path: str) -> bytes | None:
-        try:
-            member = archive.getinfo(path)
-        except KeyError:
-            return None
-        with archive.open(member) as file:
-            # A member may claim any size: no more is unpacked than a file of a log may have.
-            return file.read(FILE_BYTES_MAX + 1)
-
-    def _from_directory(self, path: str) -> bytes | None:
-        place = self._path / path
-        if not place.is_file():
-            return None
-        with place.open("rb") as file:
-            return file.read(FILE_BYTES_MAX + 1)
 
 
 def open_source(place: str, *, token: str | None = None) -> LogSource:

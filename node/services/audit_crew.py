@@ -13,7 +13,7 @@ from typing import IO, Final, Self, cast
 
 import msgspec
 
-from node.peers.log_source import Opening
+from node.peers.package_source import Opening
 from node.services.audit_helper import LENGTH_BYTES, READY, Errand
 from protocol.audit.ahead import Stretch, taken_over
 from protocol.audit.segments import Segment
@@ -91,7 +91,7 @@ class CrewReader:
         try:
             for part, helper in enumerate(helpers):
                 whole = msgspec.structs.replace(stretch, part=part, parts=len(helpers))
-                helper.send(Errand(place=self.opening.place, token=self.opening.token, stretch=whole))
+                helper.send(Errand(opening=self.opening, stretch=whole))
             for number, _ in enumerate(stretch.bundles()):
                 yield helpers[number % len(helpers)].take()
             done = True

@@ -8,11 +8,12 @@ import contextlib
 import gc
 import signal
 import sys
+from pathlib import Path
 from typing import BinaryIO, Final
 
 import msgspec
 
-from node.peers.log_source import open_source
+from node.peers.package_source import ClosedSource, Opening, PackageSource
 from protocol.audit.ahead import Stretch, read_ahead
 
 LENGTH_BYTES: Final = 4
@@ -23,10 +24,9 @@ _SET_PIPE_SIZE: Final = 1031
 
 
 class Errand(msgspec.Struct, frozen=True, kw_only=True):
-    """What to read, and where: a place and a token as `open_source` takes them."""
+    """What to read, and where."""
 
-    place: str
-    token: str | None
+    opening: Opening
     stretch: Stretch
 
 
@@ -50,10 +50,19 @@ def serve(told: BinaryIO, taken: BinaryIO) -> None:
     taken.flush()
     for line in told:
         errand = _ERRANDS.decode(line)
-        with contextlib.closing(open_source(errand.place, token=errand.token)) as source:
+        with _opened(errand.opening) as source:
             for data in read_ahead(source, errand.stretch):
                 taken.write(len(data or b"").to_bytes(LENGTH_BYTES) + (data or b""))
                 taken.flush()
+
+
+def _opened(opening: Opening) -> ClosedSource:
+    if not opening.is_remote:
+        return PackageSource(Path(opening.place))
+    # What speaks HTTP takes as long to load as all the rest, and is not needed for a package.
+    from node.peers.log_source import HttpSource  # noqa: PLC0415 - as said
+
+    return HttpSource(opening.place, opening.token)
 
 
 def _widen(descriptor: int) -> None:
