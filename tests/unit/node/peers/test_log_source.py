@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from node.peers import log_source
+from node.peers import log_source, package_source
 from node.peers.log_source import ATTEMPTS_MAX, HttpSource, PackageSource, open_source
 from protocol.errors import CouldNotCheck
 
@@ -127,7 +127,7 @@ def test_a_file_of_a_package(package: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert made.fetch("tile/0/000") == b"hashes"
         assert made.fetch("tile/0/001") is None
         assert made.fetch("tile") is None
-        monkeypatch.setattr(log_source, "FILE_BYTES_MAX", 3)
+        monkeypatch.setattr(package_source, "FILE_BYTES_MAX", 3)
         with pytest.raises(CouldNotCheck, match="longer than 3 bytes"):
             made.fetch("checkpoint")
 
