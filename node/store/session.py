@@ -157,6 +157,7 @@ class Session:
 
 
 def words_of(dialect: Dialect) -> Words:
+    """Return the words of the database that `dialect` speaks to."""
     return SqliteWords(dialect) if dialect.name == "sqlite" else PostgresWords(dialect)
 
 
