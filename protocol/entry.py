@@ -15,6 +15,7 @@ from protocol.points import Natural, Signed
 
 ID_PATTERN: Final = r"[a-z0-9_./-]{1,300}"
 EntryId = Annotated[Id, Meta(pattern=rf"^{ID_PATTERN}\Z")]
+_Digest = Annotated[Digest, Meta(title="digest")]
 AccountName = Annotated[Account, Meta(min_length=1, max_length=NAME_CHARACTERS_MAX + 32)]
 
 
@@ -22,7 +23,7 @@ class Posting(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     """`[account, asset, amount]`: credits are positive; the amounts of one asset in an entry sum to zero."""
 
     account: AccountName
-    asset: Asset
+    asset: Annotated[Asset, Meta(title="asset")]
     amount: Signed
 
 
@@ -41,12 +42,12 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     v: Annotated[int, Meta(ge=1, le=1)] = 1
     seq: Natural = 0
-    prev: Digest = ZERO_DIGEST
-    time: str = "0001-01-01T00:00:00.000000Z"
-    nonce: str = "0" * 32
-    occurred_on: str
-    id: Id
-    request: Digest | None
+    prev: _Digest = ZERO_DIGEST
+    time: Annotated[str, Meta(title="time")] = "0001-01-01T00:00:00.000000Z"
+    nonce: Annotated[str, Meta(title="nonce")] = "0" * 32
+    occurred_on: Annotated[str, Meta(title="date")]
+    id: Annotated[Id, Meta(title="entry id")]
+    request: _Digest | None
 
 
 _ASSET: Final = re.compile(ASSET_PATTERN)

@@ -23,6 +23,7 @@ from node.services.audit_state import AuditState
 from node.services.auditing import Audited, Auditing, Held, held_by
 from protocol.audit.findings import EXIT_STATUS
 from protocol.audit.log import STATE_ENTRIES
+from protocol.audit.report import Report
 from protocol.checkpoint import Checkpoint
 
 URL_PREFIXES: Final = ("http://", "https://")
@@ -75,12 +76,16 @@ def audit(
         with ExitStack() as stack:
             audited = _audited(auditing, places or [], token_files or [], stack=stack)
             report = write_papers(audited, wanted, reports=reports or [], csv=csv)
+    _print(report, as_json=as_json)
+    stop(EXIT_STATUS[report.verdict])
+
+
+def _print(report: Report, *, as_json: bool) -> None:
     if as_json:
         print_json(report.json())
     else:
         for line in report.lines():
             print_line(line)
-    stop(EXIT_STATUS[report.verdict])
 
 
 def _audited(auditing: Auditing, places: list[str], token_files: list[Path], *, stack: ExitStack) -> Audited:

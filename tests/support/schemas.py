@@ -70,6 +70,8 @@ def _bounded(hint: object) -> str:
     inner, *metas = get_args(hint)
     (meta,) = metas
     assert isinstance(meta, msgspec.Meta)
+    if meta.title is not None:
+        return meta.title
     if inner is not int:
         return written(inner)
     if meta.ge == meta.le:
