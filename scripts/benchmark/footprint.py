@@ -104,7 +104,7 @@ class _Counted:
 # --- Transfers, in process.
 
 
-def measure_transfers(folder: Path, name: str, *, count: int) -> Iterator[Footprint]:
+def measure_transfers(folder: Path, name: str, *, count: int, at_once: Sequence[int]) -> Iterator[Footprint]:
     """Yield what a transfer leaves behind, by how many of them a commit has."""
     with ExitStack() as stack:
         url, remote = ("", None) if name == SQLITE else postgresql_store(stack)
@@ -117,7 +117,7 @@ def measure_transfers(folder: Path, name: str, *, count: int) -> Iterator[Footpr
             for each in waiting:
                 commit(engine, each)
 
-        for batch in BATCHES:
+        for batch in at_once or BATCHES:
             commits = max(count // batch, 2)
             waiting = [transfers(members, batch, rng) for _ in range(commits + _COUNTED_COMMITS)]
             counted, began = _Counted(store, database), time.process_time()
@@ -160,7 +160,7 @@ class _Orders:
                     raise AllianceFailed(f"a conversion that was measured is {state}")
 
 
-def measure_conversions(folder: Path, name: str, *, count: int) -> Iterator[Footprint]:
+def measure_conversions(folder: Path, name: str, *, count: int, at_once: Sequence[int]) -> Iterator[Footprint]:
     """Yield what a conversion leaves behind at its source and at its destination, by how many are ordered at once."""
     brands = (AURORA, BLUEBIRD)
     with ExitStack() as stack:
@@ -178,7 +178,7 @@ def measure_conversions(folder: Path, name: str, *, count: int) -> Iterator[Foot
             for brand, node in alliance.nodes.items()
         }
         orders = _Orders(alliance, Ids(1))
-        for callers in CALLERS:
+        for callers in at_once or CALLERS:
             orders.make(callers, callers=callers)
             counted = {brand: _Counted(stores[brand], databases[brand]) for brand in brands}
             began = {brand: _cpu_seconds(alliance, brand) for brand in brands}
@@ -225,6 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--transfers", type=int, default=20_000, help="how many, of each batch (%(default)s)")
     parser.add_argument("--conversions", type=int, default=1_000, help="how many, of each number at once (%(default)s)")
     parser.add_argument("--store", choices=(SQLITE, POSTGRESQL), action="append", help="this one alone")
+    parser.add_argument("--at-once", type=int, action="append", default=[], help="so many at once alone")
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
     options = parser.parse_args(arguments)
     measures: tuple[tuple[Callable[..., Iterator[Footprint]], int], ...] = (
@@ -237,7 +238,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in options.store or (SQLITE, POSTGRESQL):
             for measure, count in measures:
                 with tempfile.TemporaryDirectory(prefix="footprint-") as folder:
-                    for found in measure(Path(folder) / "nodes", name, count=count) if count else ():
+                    for found in (
+                        measure(Path(folder) / "nodes", name, count=count, at_once=options.at_once) if count else ()
+                    ):
                         print(msgspec.json.encode(found).decode() if options.json else _row(found.cells()), flush=True)
     except (AllianceFailed, OSError, TallystickError) as error:
         say(f"python -m scripts.benchmark.footprint: {error}")

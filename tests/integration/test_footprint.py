@@ -6,18 +6,19 @@ import sys
 import msgspec
 import pytest
 
-from scripts.benchmark.footprint import BATCHES, Footprint, main
+from scripts.benchmark.footprint import Footprint, main
 from tests.architecture.sources import ROOT
 
 
 @pytest.mark.integration
 def test_each_line_tells_what_one_costs() -> None:
     words = ["--transfers", "2", "--conversions", "0", "--store", "sqlite", "--json"]
+    words += ["--at-once", "1", "--at-once", "50"]
     command = [sys.executable, "-m", "scripts.benchmark.footprint", *words]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     found = [msgspec.json.decode(line, type=Footprint, strict=True) for line in done.stdout.splitlines()]
-    assert [(each.what, each.at_once) for each in found] == [("transfer", batch) for batch in BATCHES]
+    assert [(each.what, each.at_once) for each in found] == [("transfer", 1), ("transfer", 50)]
     assert all(each.cpu_us > 0 and each.of_an_entry > 400 for each in found)
     assert all(each.total == pytest.approx(sum(each.classes.values()), abs=1) for each in found)
     many = found[-1]
