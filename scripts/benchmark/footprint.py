@@ -23,7 +23,7 @@ from typing import Final
 import msgspec
 
 from node.app.memory import settle
-from node.client import NodeClient
+from node.client import NodeClient, new_id
 from node.store.database import Database
 from protocol.errors import TallystickError
 from protocol.identifiers import Account, Id, Ledger
@@ -34,7 +34,6 @@ from scripts.alliance.members import Person, link, open_account
 from scripts.alliance.process import AllianceFailed
 from scripts.alliance.progress import say
 from scripts.benchmark.engine import TRANSFERS_SEED, commit, engine_at, fill, transfers
-from scripts.benchmark.over_http import Ids
 from scripts.benchmark.places import POSTGRESQL, SQLITE
 from scripts.benchmark.stores import CLASSES, DATABASE, SqliteStore, Store, growth, postgresql_store
 
@@ -138,14 +137,13 @@ def _each(flushed: int | None, units: int) -> float | None:
 class _Orders:
     """Members of aurora's who convert to bluebird, `callers` at once."""
 
-    def __init__(self, alliance: Alliance, ids: Ids) -> None:
+    def __init__(self, alliance: Alliance) -> None:
         self._alliance = alliance
-        self._ids = ids
-        self._people = _people(alliance, ids)
+        self._people = _people(alliance)
 
     def make(self, count: int, *, callers: int) -> None:
         """Order `count` conversions, and return when both ledgers have each."""
-        orders = [(self._ids(), self._people[number % PEOPLE].account(AURORA)) for number in range(count)]
+        orders = [(new_id(), self._people[number % PEOPLE].account(AURORA)) for number in range(count)]
         with ThreadPoolExecutor(callers) as pool:
             for _ in pool.map(self._convert, [orders[place::callers] for place in range(callers)]):
                 pass
@@ -177,34 +175,37 @@ def measure_conversions(folder: Path, name: str, *, count: int, at_once: Sequenc
             brand: stack.enter_context(Database.open(urls.get(brand) or f"sqlite:///{node.directory / DATABASE}"))
             for brand, node in alliance.nodes.items()
         }
-        orders = _Orders(alliance, Ids(1))
+        orders = _Orders(alliance)
         for callers in at_once or CALLERS:
             orders.make(callers, callers=callers)
             counted = {brand: _Counted(stores[brand], databases[brand]) for brand in brands}
             began = {brand: _cpu_seconds(alliance, brand) for brand in brands}
             orders.make(count, callers=callers)
             spent = {brand: _cpu_seconds(alliance, brand) - began[brand] for brand in brands}
-            for brand, side in zip(brands, ("source", "destination"), strict=True):
-                found = counted[brand].footprint(
+            found = {
+                brand: counted[brand].footprint(
                     f"conversion, {side}", name, at_once=callers, units=count, cpu_seconds=spent[brand], flushes=None
                 )
+                for brand, side in zip(brands, ("source", "destination"), strict=True)
+            }
+            for brand, footprint in found.items():
                 flushed = stores[brand].flushes(partial(orders.make, _COUNTED_CONVERSIONS, callers=callers))
-                yield msgspec.structs.replace(found, flushes=_each(flushed, _COUNTED_CONVERSIONS))
+                yield msgspec.structs.replace(footprint, flushes=_each(flushed, _COUNTED_CONVERSIONS))
 
 
-def _people(alliance: Alliance, ids: Ids) -> list[Person]:
+def _people(alliance: Alliance) -> list[Person]:
     with ExitStack() as stack:
         clients: dict[Brand, NodeClient] = {
             brand: stack.enter_context(alliance.client(brand)) for brand in alliance.nodes
         }
         people = []
         for _ in range(PEOPLE):
-            person = Person({brand: ids() for brand in clients})
+            person = Person({brand: new_id() for brand in clients})
             for brand, client in clients.items():
                 open_account(client, person.ids[brand])
-                client.issue(Account(person.account(brand)), POINTS, request_id=Id(ids()))
+                client.issue(Account(person.account(brand)), POINTS, request_id=new_id())
             for source, destination in permutations(clients, 2):
-                link(clients, source, destination, person=person, ids=(ids(), ids()))
+                link(clients, source, destination, person=person, ids=(new_id(), new_id()))
             people.append(person)
         return people
 
