@@ -13,6 +13,7 @@ from node.store.codec import Row, codec_of
 from node.store.numbers import AccountNumbers
 from node.store.rows import CommitRecord
 from node.store.session import Session
+from node.store.sql import Updated
 from protocol.identifiers import Account
 from protocol.ledger.state import ACCOUNTS, IDS, LOTS, AccountRecord, Lot, Table
 
@@ -20,9 +21,9 @@ _Family: TypeAlias = Table[object, object]
 _Changes: TypeAlias = list[tuple[object, object]]
 _Lots: TypeAlias = list[tuple[tuple[Account, int, int], Lot]]
 
-_ACCOUNT_COLUMNS: Final = ("status", "posted", "held", "conversions", "active_on", "imported_seq")
-_LOT_COLUMNS: Final = ("expires_on", "remaining", "clock")
-"""What can change of a lot: its day is written down when its clock has run out."""
+_ACCOUNT: Final = Updated(("status", "posted", "held", "conversions", "active_on", "imported_seq"))
+_LOT: Final = Updated(("remaining",), same=("expires_on", "clock"))
+"""What changes of a lot: seldom its day too, when its clock has run out, and then its places in indexes with it."""
 
 
 def write_changes(session: Session, record: CommitRecord, numbers: AccountNumbers) -> dict[Account, int]:
@@ -49,11 +50,8 @@ def write_changes(session: Session, record: CommitRecord, numbers: AccountNumber
 
 
 def numbers_of(records: Iterable[tuple[object, object]]) -> dict[Account, int]:
-    """Return the numbers of accounts by their records."""
-    pairs = cast(
-        "Iterable[tuple[Account, AccountRecord]]", records.items() if isinstance(records, Mapping) else records
-    )
-    return {account: record.opened_seq for account, record in pairs}
+    """Return the numbers of accounts, given with their records."""
+    return {account: record.opened_seq for account, record in cast("Iterable[tuple[Account, AccountRecord]]", records)}
 
 
 def _write_accounts(session: Session, accounts: list[tuple[Account, AccountRecord]], first: int) -> None:
@@ -64,7 +62,7 @@ def _write_accounts(session: Session, accounts: list[tuple[Account, AccountRecor
         for _, each in accounts
         if each.opened_seq < first
     ]
-    session.update(schema.ACCOUNTS, _ACCOUNT_COLUMNS, rows)
+    session.update(schema.ACCOUNTS, _ACCOUNT, rows)
 
 
 def _write_lots(session: Session, lots: _Lots, numbers: Mapping[Account, int], first: int) -> None:
@@ -78,8 +76,8 @@ def _write_lots(session: Session, lots: _Lots, numbers: Mapping[Account, int], f
             gone.append((numbers[account], seq, part))
     codec = codec_of(LOTS)
     session.insert(schema.LOTS, codec.encode_all(new))
-    rows = [(lot.expires_on, lot.remaining, lot.clock, *key) for key, lot in cast("list[tuple[Row, Lot]]", kept)]
-    if not session.update_all(schema.LOTS, _LOT_COLUMNS, rows):
-        # One that was closed may be open again: points came back from a hold.
+    rows = [(lot.remaining, *key, lot.expires_on, lot.clock) for key, lot in cast("list[tuple[Row, Lot]]", kept)]
+    if not session.update_all(schema.LOTS, _LOT, rows):
+        # One that was closed may be open again, with points that came back from a hold, or have another day.
         session.upsert(schema.LOTS, codec.encode_all(kept))
     session.delete(schema.LOTS, gone)

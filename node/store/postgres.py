@@ -14,7 +14,7 @@ from sqlalchemy.types import BigInteger, Boolean, LargeBinary, Text
 
 from node.store.arrays import Packed, packer_of, register
 from node.store.codec import Row
-from node.store.sql import Composed, Words, replaced
+from node.store.sql import Composed, Updated, Words, replaced
 
 COPY_ROWS_MIN: Final = 64
 """With so many rows a COPY, which the server reads twice as fast as an array, is worth its two answers more."""
@@ -90,11 +90,12 @@ class PostgresWords(Words):
             index_elements=list(table.primary_key.columns), set_=replaced(table, statement.excluded)
         )
 
-    def _update(self, table: Table, columns: tuple[str, ...]) -> ClauseElement:
+    def _update(self, table: Table, columns: Updated) -> ClauseElement:
         keys = table.primary_key.columns.keys()
-        given = _given(table, (*columns, *keys))
-        changed = update(table).values({name: given.c[name] for name in columns})
-        return changed.where(*(table.c[name] == given.c[name] for name in keys))
+        given = _given(table, (*columns.new, *keys, *columns.same))
+        changed = update(table).values({name: given.c[name] for name in columns.new})
+        changed = changed.where(*(table.c[name] == given.c[name] for name in keys))
+        return changed.where(*(table.c[name].is_not_distinct_from(given.c[name]) for name in columns.same))
 
     def _delete(self, table: Table) -> ClauseElement:
         names = table.primary_key.columns.keys()

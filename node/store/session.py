@@ -12,7 +12,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from node.store.codec import Row, Value
 from node.store.errors import StoreFailed, translated
 from node.store.postgres import PostgresWords
-from node.store.sql import Said, SqliteWords, Words
+from node.store.sql import Said, SqliteWords, Updated, Words
 
 ROWS_MAX: Final = 10_000
 """Rows or keys in one bulk statement: what bounds a statement's memory."""
@@ -89,14 +89,14 @@ class Session:
             cursor = self._next_cursor()
             self._expect(cursor, table, self._words.upsert(cursor, table, chunk), len(chunk))
 
-    def update(self, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
-        """Set `columns` of rows that are there, each given as these columns and its primary key."""
+    def update(self, table: Table, columns: Updated, rows: Sequence[Row]) -> None:
+        """Set columns of rows that are there, each given as its new values, its primary key and what stays."""
         for chunk in _chunks(rows):
             cursor = self._next_cursor()
             self._expect(cursor, table, self._words.update(cursor, table, columns, chunk), len(chunk))
 
-    def update_all(self, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> bool:
-        """Do as `update` and return whether all rows were there, or False where that is not known yet."""
+    def update_all(self, table: Table, columns: Updated, rows: Sequence[Row]) -> bool:
+        """Do as `update` and return whether all rows matched, or False where that is not known yet."""
         if self._pipeline is not None:
             return False
         changed = sum(self._words.update(self._cursor, table, columns, chunk) for chunk in _chunks(rows))

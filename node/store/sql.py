@@ -45,6 +45,14 @@ class Composed:
     columns: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """The columns of rows that get `new` values where those of the columns `same` are the ones given."""
+
+    new: tuple[str, ...]
+    same: tuple[str, ...] = ()
+
+
 class Said:
     """One statement that takes no rows."""
 
@@ -93,8 +101,8 @@ class Words(ABC):
         """Insert `rows` or replace those of the same key; return how many were written."""
         return self._run(cursor, table, self._memo(self._upsert, table), rows)
 
-    def update(self, cursor: DBAPICursor, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> int:
-        """Set `columns` of rows, each given as these columns and its primary key; return how many there were."""
+    def update(self, cursor: DBAPICursor, table: Table, columns: Updated, rows: Sequence[Row]) -> int:
+        """Set columns of rows, each given as new values, primary key and what stays; return how many matched."""
         return self._run(cursor, table, self._memo(self._update, table, columns), rows)
 
     def delete(self, cursor: DBAPICursor, table: Table, keys: Sequence[Row]) -> int:
@@ -116,7 +124,7 @@ class Words(ABC):
     def _upsert(self, table: Table) -> ClauseElement: ...
 
     @abstractmethod
-    def _update(self, table: Table, columns: tuple[str, ...]) -> ClauseElement: ...
+    def _update(self, table: Table, columns: Updated) -> ClauseElement: ...
 
     @abstractmethod
     def _delete(self, table: Table) -> ClauseElement: ...
@@ -164,11 +172,15 @@ class SqliteWords(Words):
             index_elements=list(table.primary_key.columns), set_=replaced(table, statement.excluded)
         )
 
-    def _update(self, table: Table, columns: tuple[str, ...]) -> ClauseElement:
-        changed = update(table).values({name: bindparam(f"new_{name}", type_=table.c[name].type) for name in columns})
-        return changed.where(
-            *(key == bindparam(f"old_{key.name}", type_=key.type) for key in table.primary_key.columns)
-        )
+    def _update(self, table: Table, columns: Updated) -> ClauseElement:
+        given = {
+            (part, name): bindparam(f"{part}_{name}", type_=table.c[name].type)
+            for part, names in (("new", columns.new), ("key", table.primary_key.columns.keys()), ("same", columns.same))
+            for name in names
+        }
+        changed = update(table).values({name: given["new", name] for name in columns.new})
+        changed = changed.where(*(each == given["key", each.name] for each in table.primary_key.columns))
+        return changed.where(*(table.c[name].is_not_distinct_from(given["same", name]) for name in columns.same))
 
     def _delete(self, table: Table) -> ClauseElement:
         return delete(table).where(*(key == bindparam(key.name) for key in table.primary_key.columns))

@@ -101,15 +101,11 @@ def test_every_table_has_a_class() -> None:
 
 
 _BEFORE_NUMBERS = (
-    (
-        "INSERT INTO accounts (account, status, posted, held, conversions, opened_seq, active_on, imported_seq) VALUES"
-        " ('member/b', 'open', 7, 0, 0, 1, NULL, NULL), ('member/a', 'frozen', 5, 1, 0, 2, '2026-03-01', 2)"
-    ),
-    (
-        "INSERT INTO lots (account, seq, part, origin, earned_on, expires_on, remaining, clock, spendable_on) VALUES"
-        " ('member/a', 3, 1, 'own', '2026-03-01', '2026-12-31', 5, NULL, '2026-03-02'),"
-        " ('member/b', 3, 0, 'own', '2026-03-01', NULL, 7, 'fixed', NULL)"
-    ),
+    """INSERT INTO accounts (account, status, posted, held, conversions, opened_seq, active_on, imported_seq) VALUES
+    ('member/b', 'open', 7, 0, 0, 1, NULL, NULL), ('member/a', 'frozen', 5, 1, 0, 2, '2026-03-01', 2)""",
+    """INSERT INTO lots (account, seq, part, origin, earned_on, expires_on, remaining, clock, spendable_on) VALUES
+    ('member/a', 3, 1, 'own', '2026-03-01', '2026-12-31', 5, NULL, '2026-03-02'),
+    ('member/b', 3, 0, 'own', '2026-03-01', NULL, 7, 'fixed', NULL)""",
     "INSERT INTO history (account, seq) VALUES ('member/a', 2), ('member/a', 3), ('member/b', 1), ('member/b', 3)",
 )
 
