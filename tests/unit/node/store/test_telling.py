@@ -118,7 +118,7 @@ def test_points_are_found_that_expire_soon_and_of_which_nobody_was_warned(
     def found(limit: int = 9, *, after: ExpiringPoints | None = None) -> list[ExpiringPoints]:
         return reader.unwarned(first="2026-04-01", last="2026-04-30", days=30, after=after, limit=limit)
 
-    accounts = sorted([ANN, BOB])
+    accounts = [ANN, BOB]  # in the order in which they were opened
     expected = [
         *(ExpiringPoints(account, "2026-04-01", 11) for account in accounts),
         *(ExpiringPoints(account, "2026-04-02", 7) for account in accounts),
