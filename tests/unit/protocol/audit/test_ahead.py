@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from protocol.audit.ahead import Stretch, read_ahead, taken_over
+from protocol.audit.days import DayBook, DaySums
 from protocol.audit.findings import Verdict
 from protocol.audit.kept import LogState, decode_state, encode_state
 from protocol.audit.log import Keeping, LogAudit, audit_log
@@ -100,3 +101,25 @@ def test_a_stretch_is_dealt_out() -> None:
         for part in range(2)
     ]
     assert dealt == [[BundleId(index=1)], [BundleId(index=2, width=ENTRIES - 512)]]
+
+
+def test_all_of_a_stretch_is_read() -> None:
+    source = MemorySource(faulty_logs()["nothing"])
+    whole = Stretch(folder="", first=0, size=ENTRIES, points=Asset("AUR"))
+    read = [data for data in read_ahead(source, whole) if data is not None]
+    assert sum(len(taken_over(data).entries) for data in read) == ENTRIES
+
+
+def test_sums_of_parts_are_those_of_the_whole() -> None:
+    entries = [sealed.entry for sealed in long_half().ledger.sealed]
+    dated = [
+        msgspec.structs.replace(entry, occurred_on="2026-01-05") if entry.seq % 7 == 0 else entry for entry in entries
+    ]
+    whole, joined = DayBook(), DayBook()
+    whole.passed(dated, points=Asset("AUR"))
+    for begin in range(0, len(dated), 100):
+        part = DayBook()
+        part.passed(dated[begin : begin + 100], points=Asset("AUR"))
+        joined.add(msgspec.msgpack.decode(msgspec.msgpack.encode(part.sums()), type=DaySums))
+    assert joined.sums() == whole.sums()
+    assert len(list(whole.misdated(None))) > 2
