@@ -6,12 +6,12 @@ from http import HTTPStatus
 from typing import Final, TypeVar
 
 from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from node.api.problems import ProblemRaised, document_problems
 from node.api.requests import LARGE_BODY
 from node.api.routes import ALWAYS, JSON, WRITING, NodeDependency, Responses, answered, answers, router
-from node.api.threads import PARTNERS, on_thread
 from node.services.agreements import ProposalView
 from node.services.answers import AgreementAnswer
 from node.services.arriving import arrival
@@ -64,10 +64,10 @@ async def exchange(request: Request, node: NodeDependency) -> Response:
     """Take in a partner's parcel, and answer with the one that waits for it."""
     parcel = await request.body()
     take, reply = partial(node.exchange.receive, parcel, posted=True), node.exchange.reply
-    sender, applied = await on_thread(PARTNERS, lambda: for_partners(take))
+    sender, applied = await run_in_threadpool(for_partners, take)
     # No thread waits for the commit: parcels of many partners would keep all of them from whoever else asks.
     await arrival(applied)
-    return Response(await on_thread(PARTNERS, lambda: for_partners(partial(reply, sender))), media_type=PARCEL_TYPE)
+    return Response(await run_in_threadpool(for_partners, partial(reply, sender)), media_type=PARCEL_TYPE)
 
 
 @ROUTER.post(
@@ -79,7 +79,7 @@ async def receive_proposal(request: Request, node: NodeDependency) -> Response:
     """Keep an agreement that a partner has signed, for the operator to accept."""
     document = await request.body()
     take = node.agreements.receive_proposal
-    return answered(await on_thread(PARTNERS, lambda: for_partners(lambda: take(document).result())))
+    return answered(await run_in_threadpool(for_partners, lambda: take(document).result()))
 
 
 @ROUTER.post(
@@ -101,7 +101,7 @@ async def receive_agreement(request: Request, node: NodeDependency) -> Response:
     """Enter an agreement that both sides have signed."""
     document = await request.body()
     take = node.agreements.receive_complete
-    return answered(await on_thread(PARTNERS, lambda: for_partners(lambda: take(document).result())))
+    return answered(await run_in_threadpool(for_partners, lambda: take(document).result()))
 
 
 def for_partners(call: Callable[[], _T]) -> _T:

@@ -21,7 +21,7 @@ from node.api.admission import Admission
 from node.api.quick_bodies import read_batch, read_transaction
 from node.api.requests import BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX
 from node.api.routes import JSON, answered
-from node.api.threads import ORDERS, on_thread
+from node.api.threads import on_thread
 from node.api.transactions import do_batch, do_transaction
 from node.services.credentials import SCOPES, Caller
 from node.services.credentials import Scope as Permission
@@ -117,7 +117,7 @@ class QuickWay:
         """Return the answer; or None where the long way is to make it, with what gives it the body once more."""
         if quick is self._account:
             account = Account(scope["path"][len(ACCOUNTS) :])
-            return answered(await on_thread(ORDERS, lambda: self._node.accounts.show(account))), receive
+            return answered(await on_thread(lambda: self._node.accounts.show(account))), receive
         with self._admission.let_in(length):
             body = await _body(receive)
             answer = await self._read(quick, body)
@@ -129,7 +129,7 @@ class QuickWay:
         if quick.route.name == "transact":
             request = read_transaction(body)
             return None if request is None else lambda: do_transaction(node, request)
-        asked = await on_thread(ORDERS, lambda: read_batch(body)) if len(body) > THREAD_BYTES else read_batch(body)
+        asked = await on_thread(lambda: read_batch(body)) if len(body) > THREAD_BYTES else read_batch(body)
         return None if asked is None else lambda: do_batch(node, asked.requests, atomic=asked.atomic)
 
 

@@ -1,4 +1,4 @@
-"""Threads for calls that wait: some of their own for what partners send, so that orders never take the last one."""
+"""Threads of their own for the quick way: routes that wait for something on the common ones hold up no balance."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,12 +9,9 @@ from typing import Final, TypeVar
 
 _T = TypeVar("_T")
 
-ORDERS: Final = ThreadPoolExecutor(8, thread_name_prefix="orders")
-"""For balances, and for batches that take long to read."""
-
-PARTNERS: Final = ThreadPoolExecutor(16, thread_name_prefix="partners")
+_THREADS: Final = ThreadPoolExecutor(8, thread_name_prefix="quick")
 
 
-async def on_thread(threads: ThreadPoolExecutor, call: Callable[[], _T]) -> _T:
-    """Return what `call` returns on one of `threads`; what it logs names the request."""
-    return await asyncio.get_running_loop().run_in_executor(threads, partial(copy_context().run, call))
+async def on_thread(call: Callable[[], _T]) -> _T:
+    """Return what `call` returns on another thread; what it logs names the request."""
+    return await asyncio.get_running_loop().run_in_executor(_THREADS, partial(copy_context().run, call))

@@ -16,7 +16,7 @@ from node.api.quick_bodies import ITEMS_MAX
 from node.api.requests import LARGE_BODY
 from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
 from node.api.screened import GOVERNED
-from node.api.threads import ORDERS, on_thread
+from node.api.threads import on_thread
 from node.services.answers import IssuedAnswer, MovedAnswer, ReversedAnswer
 from node.services.credentials import Scope
 from node.services.metadata import pack_metadata
@@ -217,7 +217,7 @@ async def do_transaction(node: Node, request: TransactionRequest) -> Response:
 async def do_batch(node: Node, requests: Sequence[TransactionRequest], *, atomic: bool) -> Response:
     """Do many transactions in one commit, and return the answer once it is durable."""
     write_each = partial(node.points.write_each, requests, atomic=atomic)
-    pending = await on_thread(ORDERS, write_each) if len(requests) > _THREAD_ITEMS else write_each()
+    pending = await on_thread(write_each) if len(requests) > _THREAD_ITEMS else write_each()
     try:
         results = await pending.wait()
     except ItemRefused as refused:

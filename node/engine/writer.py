@@ -10,7 +10,7 @@ import structlog
 from node.engine.clock import ClockGuard
 from node.engine.engine import Committed, Engine
 from node.engine.gate import Gate
-from node.engine.lanes import Lane, Waiting
+from node.engine.lanes import Bounds, Lane, Waiting
 from node.engine.work import Foremost, Work
 from node.ports import Clock
 from protocol.errors import TallystickError
@@ -24,8 +24,13 @@ QUEUE_WORKS_MAX: Final = 2_048
 QUEUE_ITEMS_MAX: Final = 16_384
 """How many entries all that waits in a lane may write: about a second's work, so that nobody waits much longer."""
 
+QUEUE_SECONDS_MAX: Final = 0.5
+"""Once the first of a lane has waited for so long, no more is taken than the next commit can do."""
+
 COMMIT_WORKS_MAX: Final = 1_024
-COMMIT_ITEMS_MAX: Final = 8_192
+COMMIT_ITEMS_MAX: Final = 2_048
+"""More in one commit would be written hardly faster, and everybody in it would wait for all of it."""
+
 FOREMOST_SHARE: Final = 4
 """What goes before orders has one part in so many of a commit at most, so that orders go on, too."""
 
@@ -52,8 +57,8 @@ class WriterQueue:
         """Prepare; nothing runs before `start`."""
         self._engine = engine
         self._guard = ClockGuard(clock)
-        self._orders = Lane(works_max=QUEUE_WORKS_MAX, items_max=QUEUE_ITEMS_MAX)
-        self._foremost = Lane(works_max=QUEUE_WORKS_MAX, items_max=QUEUE_ITEMS_MAX)
+        self._clock = clock
+        self._orders, self._foremost = _lane(), _lane()
         self._listeners: list[Callable[[Committed], None]] = []
         self._thread = threading.Thread(target=self._loop, name="writer", daemon=True)
         self._door = threading.Condition(threading.Lock())
@@ -77,7 +82,7 @@ class WriterQueue:
 
     def has_room(self, items: int) -> bool:
         """Return whether orders of so many entries would be taken now."""
-        return self._orders.has_room(items)
+        return self._orders.has_room(items, now=self._clock.monotonic())
 
     @property
     def clock_stopped(self) -> bool:
@@ -103,7 +108,7 @@ class WriterQueue:
         with self._door:
             if self._closing:
                 raise Stopped("the node is stopping")
-            if not lane.put(Waiting(work, future)):
+            if not lane.put(Waiting(work, future, self._clock.monotonic())):
                 raise Busy("too many requests are waiting to be written")
             self._door.notify()
         return cast("Future[_T]", future)
@@ -123,15 +128,14 @@ class WriterQueue:
         with self._door:
             while not self.waiting and not self._closing:
                 self._door.wait()
-            taken = self._foremost.take(
-                works=COMMIT_WORKS_MAX // FOREMOST_SHARE, items=COMMIT_ITEMS_MAX // FOREMOST_SHARE
-            )
-            return taken + self._orders.take(works=COMMIT_WORKS_MAX - len(taken), items=COMMIT_ITEMS_MAX)
+            share = Bounds(COMMIT_WORKS_MAX // FOREMOST_SHARE, COMMIT_ITEMS_MAX // FOREMOST_SHARE)
+            taken = self._foremost.take(share)
+            return taken + self._orders.take(Bounds(COMMIT_WORKS_MAX - len(taken), COMMIT_ITEMS_MAX))
 
     def _loop(self) -> None:
         while taken := self._take():
             # From here on nobody can cancel; a caller who has gone away before is not served.
-            wanted = [each for each in taken if each.future.set_running_or_notify_cancel()]
+            wanted = [(work, future) for work, future, _ in taken if future.set_running_or_notify_cancel()]
             if wanted:
                 self._commit(wanted)
 
@@ -158,3 +162,11 @@ class WriterQueue:
             listener(committed)
         except Exception as bug:  # noqa: BLE001 - the commit is done, and the thread must go on
             _LOG.error("listener_failed", exc_info=bug)
+
+
+def _lane() -> Lane:
+    return Lane(
+        bounds=Bounds(QUEUE_WORKS_MAX, QUEUE_ITEMS_MAX),
+        commit=Bounds(COMMIT_WORKS_MAX, COMMIT_ITEMS_MAX),
+        seconds_max=QUEUE_SECONDS_MAX,
+    )

@@ -14,7 +14,7 @@ from node.app.memory import settle
 from protocol.errors import TallystickError
 from scripts.alliance.process import AllianceFailed
 from scripts.alliance.progress import say
-from scripts.benchmark import audits, conversions, engine, expiry, large, over_http, yardsticks
+from scripts.benchmark import audits, conversions, engine, expiry, large, over_http, overload, yardsticks
 from scripts.benchmark.figures import Figure, conditions_at
 from scripts.benchmark.places import ENTRIES, LOTS, MEMBERS, START_ENTRIES, Place, Server
 
@@ -23,6 +23,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[Place], Iterator[Figure]]]] = {
     engine.NAME: engine.measure,
     over_http.TRANSFERS: over_http.measure_transfers,
     conversions.NAME: conversions.measure,
+    overload.NAME: overload.measure,
     "audit": audits.measure,
     expiry.NAME: expiry.measure,
     large.START: large.measure_start,

@@ -21,7 +21,9 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     """One figure: `per_second` units of work, in calls of `batch` units from `callers` at once.
 
     `p50_ms` and `p99_ms` are latencies of whole calls. `offered` is how many units a second were asked for, null where
-    it was as many as could be done. Nothing is measured that is not on disk before it is answered: `durable`.
+    it was as many as could be done, and `refused` the share of them that was not. `resident_mib` is the memory of the
+    node's process, `resident_from_to_mib` before and after, `ready_ms` how long its start took. Nothing is measured that
+    is not on disk before it is answered: `durable`.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     offered: int | None = None
     resident_mib: float | None = None
     ready_ms: float | None = None
+    refused: float | None = None
+    resident_from_to_mib: tuple[float, float] | None = None
 
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):
