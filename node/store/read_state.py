@@ -6,6 +6,7 @@ from typing import Final, cast
 from sqlalchemy import ColumnElement, func, select
 
 from node.store import schema, schema_links, schema_settlement
+from node.store.codec import codec_of
 from node.store.numbers import number_of
 from node.store.reads import Reads
 from protocol.conversion import SourceState
@@ -44,6 +45,8 @@ _INCOMING: Final = schema.INCOMING_CONVERSIONS.c
 _AGREEMENTS: Final = schema.AGREEMENTS.c
 _WINDOWS: Final = schema_settlement.WINDOWS.c
 
+_IN_ORDER: Final = select(schema.PARTNERS).order_by(schema.PARTNERS.c.ledger)
+
 
 class StateReads(Reads):
     """The rows that the ledger's rules keep. Pages follow a cursor: the key, or the number, of the last row seen."""
@@ -81,7 +84,8 @@ class StateReads(Reads):
 
     def partners(self) -> list[tuple[Ledger, PartnerRecord]]:
         """Return all partners in the order of their names."""
-        return list(self._records(PARTNERS, order=(schema.PARTNERS.c.ledger,)))
+        codec = codec_of(PARTNERS)
+        return [cast("tuple[Ledger, PartnerRecord]", codec.decode(row)) for row in self._ask(_IN_ORDER)]
 
     def living_partners(self) -> list[tuple[Ledger, PartnerRecord]]:
         """Return the partners that have not ended to be one, in the order of their names."""

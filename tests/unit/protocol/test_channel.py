@@ -6,7 +6,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from protocol.channel import BEGINNING, Incoming, Outgoing, check_hello, plan
+from protocol.channel import BEGINNING, Incoming, Outgoing, applied_of, check_hello, plan
 from protocol.envelope import Acknowledgement, Fence, Header
 from protocol.errors import EnvelopeInvalid
 from protocol.identifiers import Digest
@@ -263,3 +263,18 @@ class TestReopening:
     def test_the_last_epoch_cannot_be_passed(self) -> None:
         with pytest.raises(EnvelopeInvalid):
             outgoing().must_open(acknowledgement(epoch=INTEGER_MAX), restarted=False)
+
+
+@pytest.mark.parametrize(("next_seq", "applied"), [(0, 0), (4, 0), (5, 0), (6, 1), (8, 3), (9, 3)])
+def test_what_is_applied_of_an_envelope_is_never_due_again(next_seq: int, applied: int) -> None:
+    bodies = [body(number) for number in range(5, 8)]
+    incoming = Incoming(epoch=1, epoch_nonce=EPOCH_NONCE, next_seq=next_seq)
+    made = header(bodies, first_seq=5)
+    assert applied_of(incoming, made) == applied
+    assert plan(incoming, made, bodies).offset >= applied
+
+
+def test_of_another_epoch_nothing_is_known_to_be_applied() -> None:
+    incoming = Incoming(epoch=2, epoch_nonce=EPOCH_NONCE, next_seq=9)
+    assert applied_of(incoming, header([body(1)], first_seq=1)) == 0
+    assert applied_of(replace(incoming, epoch=1, epoch_nonce=hex_16("other")), header([body(1)], first_seq=1)) == 0

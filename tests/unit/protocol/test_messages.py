@@ -17,6 +17,7 @@ from protocol.messages import (
     body_digest,
     decode_body,
     encode_body,
+    kind_in,
     kind_of,
     may_send,
 )
@@ -188,3 +189,8 @@ def test_every_kind_is_among_the_examples() -> None:
     kinds: set[type[Body]] = {type(body) for body in BODIES.values()}
     elsewhere = {*WindowBody.__args__, Returned, ReturnedAgreement, Succeeded}
     assert kinds == set(Body.__args__) - elsewhere
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_the_kind_is_told_from_the_bytes_alone(kind: str) -> None:
+    assert kind_in(encode_body(BODIES[kind])) == kind_of(BODIES[kind])

@@ -11,7 +11,8 @@ from node.services.peer import (
     RESEND_SECONDS,
     Peer,
 )
-from protocol.channel import Outgoing
+from protocol.channel import BEGINNING, Outgoing
+from protocol.envelope import Acknowledgement
 from protocol.ledger.state import PartnerRecord
 from tests.support.documents import AURORA, EPOCH_NONCE, NETWORK, digest
 
@@ -31,6 +32,10 @@ def peer(*, frames: int = 0, addressed: bool = True) -> Peer:
 def frame(one: Peer, count: int) -> None:
     for number in range(one.outgoing.end_seq, one.outgoing.end_seq + count):
         one.outgoing.offer(digest(f"body {number}"), b"{}")
+
+
+def acknowledgement(next_seq: int) -> Acknowledgement:
+    return Acknowledgement(epoch=1, epoch_nonce=EPOCH_NONCE, next_seq=next_seq, bodies=next_seq, fence=BEGINNING)
 
 
 @st.composite
@@ -131,3 +136,19 @@ def test_a_new_epoch_starts_anew() -> None:
     frame(made, 1)
     assert made.framed_number == -1
     assert made.is_due(NOW)
+
+
+def test_a_partner_that_takes_long_is_waited_for_as_long_before_it_is_sent_the_same_again() -> None:
+    made = peer(frames=2)
+    made.offered(0, 1, now=NOW)
+    made.heard(NOW + 4, some=False)
+    assert made.due_in(NOW + RESEND_SECONDS) == 0
+    made.heard(NOW + 4, some=True)
+    made.outgoing.acknowledge(acknowledgement(1), knows=lambda _: True)
+    made.offered(1, 1, now=NOW + 4)
+    assert not made.is_due(NOW + 4 + 7.9)
+    assert made.is_due(NOW + 4 + 8)
+    # It is soon believed to be quick again.
+    for _ in range(8):
+        made.heard(NOW + 4, some=True)
+    assert made.is_due(NOW + 4 + RESEND_SECONDS)
