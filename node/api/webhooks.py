@@ -24,6 +24,7 @@ from protocol.identifiers import Id
 
 ROUTER: Final = router("webhooks", "/v1/webhooks")
 TYPES_MAX: Final = 64
+OVERLAP_SECONDS_MAX: Final = 30 * 86_400
 _GUARD: Final = [requires(Scope.WEBHOOKS)]
 
 WebhookPath: TypeAlias = Annotated[IdText, Path()]
@@ -48,6 +49,12 @@ class ReplayBody(Body):
     """Go on after a place in the feed: the `seq` of an entry, or a cursor."""
 
     after: PlaceText
+
+
+class RotateBody(Body):
+    """How long the secret so far signs beside the new one: by default a day, at most 30."""
+
+    overlap_seconds: Annotated[int, Field(ge=0, le=OVERLAP_SECONDS_MAX, examples=[86_400])] = 86_400
 
 
 @ROUTER.post(
@@ -109,6 +116,16 @@ def replay_webhook(webhook_id: WebhookPath, body: ReplayBody, node: NodeDependen
 def resume_webhook(webhook_id: WebhookPath, node: NodeDependency) -> Response:
     """Try a disabled or failing endpoint again, at once and from where it stands."""
     return answered(node.webhooks.resume(webhook_id))
+
+
+@ROUTER.post(
+    "/{webhook_id}/rotate-secret",
+    dependencies=_GUARD,
+    responses=answers(NewWebhook, *WRITES, NodeCode.WEBHOOK_UNKNOWN),
+)
+def rotate_secret(webhook_id: WebhookPath, body: RotateBody, node: NodeDependency) -> Response:
+    """Give an endpoint a new secret, answered this once; the one before signs as well until the overlap is over."""
+    return answered(node.webhooks.rotate_secret(webhook_id, overlap_seconds=body.overlap_seconds))
 
 
 @ROUTER.get(

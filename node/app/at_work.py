@@ -6,6 +6,7 @@ from typing import Final
 
 from node.app.directory import STATE_NAME
 from node.app.open import OpenedNode
+from node.peers.hooks import HttpHooks
 from node.services.node import Node
 from node.workers import (
     close_windows,
@@ -52,6 +53,9 @@ def at_work(opened: OpenedNode) -> Iterator[None]:
     try:
         yield
     finally:
+        node.webhooks.halt()
+        if isinstance(opened.ports.hooks, HttpHooks):
+            opened.ports.hooks.halt()
         runner.stop(wake=node.agreements.wake)
         deliver.close()
         cosign.close()

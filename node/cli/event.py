@@ -118,6 +118,26 @@ def replay(
     _print_state(reply.data, as_json=as_json)
 
 
+@app.command("rotate-secret")
+def rotate_secret(
+    webhook: UuidArgument,
+    *,
+    overlap: Annotated[
+        int | None, typer.Option(metavar="SECONDS", min=0, help="How long the old secret signs too: a day if left out.")
+    ] = None,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """Give an endpoint a new secret, shown this once; until the overlap is over both sign what it is sent."""
+    with connect(node, token_file) as client:
+        reply = client.post(f"/v1/webhooks/{webhook}/rotate-secret", {"overlap_seconds": overlap})
+    if as_json:
+        print_json(reply.data)
+        return
+    print_facts((("webhook", str(webhook)), ("secret", reply.read(WebhookAdded).secret)))
+
+
 @app.command()
 def resume(webhook: UuidArgument, *, as_json: JsonOption = False, node: NodeOption, token_file: TokenOption) -> None:
     """Try a disabled or failing address again, at once and from where it stands."""

@@ -9,6 +9,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final, TypeAlias
 
@@ -26,6 +29,7 @@ CLIENTS_MAX: Final = 64
 TIMEOUT: Final = httpx.Timeout(10.0, connect=5.0)
 _HEADERS: Final = {"accept-encoding": "identity", "user-agent": "tallystick"}
 _PORTS: Final = 65_536
+_STOPS: Final = "the node stops"
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _UNREACHED: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -67,13 +71,51 @@ class HttpHooks:
         self._resolve = resolver
         self._lock = threading.Lock()
         self._clients: dict[str, httpx.Client] = {}
+        self._halted = False
+        self._under_way: set[Future[None]] = set()
 
     def check(self, url: str) -> None:
         """Raise `HookFailed` for a URL to which nothing may be sent."""
         self._address(self._parsed(url))
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-        """Return once whoever listens at `url` has taken `body`, or raise `HookFailed`."""
+        """Return once whoever listens at `url` has taken `body`, or raise `HookFailed`: also at once after `halt`."""
+        outcome: Future[None] = Future()
+        with self._lock:
+            if self._halted:
+                raise HookFailed(_STOPS, reached=False)
+            self._under_way.add(outcome)
+        # A receiver that hangs keeps a thread that nobody waits for: neither the node's stop nor the process's end.
+        attempt = partial(self._attempt, outcome, url, body, headers)
+        threading.Thread(target=attempt, name="webhook-post", daemon=True).start()
+        try:
+            outcome.result()
+        finally:
+            with self._lock:
+                self._under_way.discard(outcome)
+
+    def halt(self) -> None:
+        """Give up what is under way and begin nothing more: whether it was delivered is not known."""
+        with self._lock:
+            self._halted = True
+            under_way = tuple(self._under_way)
+        for outcome in under_way:
+            with suppress(InvalidStateError):
+                outcome.set_exception(HookFailed(_STOPS, reached=True))
+
+    def _attempt(self, outcome: "Future[None]", url: str, body: bytes, headers: Mapping[str, str]) -> None:
+        failure: Exception | None = None
+        try:
+            self._post(url, body, headers)
+        except Exception as error:  # noqa: BLE001 - whoever waits is told, whatever it is
+            failure = error
+        with suppress(InvalidStateError):
+            if failure is None:
+                outcome.set_result(None)
+            else:
+                outcome.set_exception(failure)
+
+    def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
         wanted = self._parsed(url)
         address = self._address(wanted)
         sent = {**headers, "host": wanted.netloc.decode("ascii")}

@@ -179,6 +179,8 @@ class Round:
             world.hooks.post(self._hook.url, body, headers)
             item.fate = _Fate.DELIVERED
         except HookFailed as failure:
+            if self._halt.is_set():
+                return  # It was given up: nothing is known of it, and it is tried again.
             item.fate = _Fate.REFUSED if failure.reached else _Fate.UNREACHED
             item.error = str(failure)[:ERROR_CHARACTERS_MAX]
         item.milliseconds = int((world.clock.monotonic() - began) * 1_000)

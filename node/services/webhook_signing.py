@@ -26,6 +26,22 @@ def new_secret(randomness: Randomness) -> str:
     return SECRET_PREFIX + base64.b64encode(randomness.token(SECRET_BYTES)).decode("ascii")
 
 
+def rotated(secrets: str, fresh: str, *, until_seconds: int) -> str:
+    """Return what an endpoint's row says once `fresh` signs, and the secret so far beside it until that second.
+
+    A row holds `NEW`, or `NEW OLD UNTIL` while both sign; one that was rotated away before signs no more.
+    """
+    return f"{fresh} {secrets.partition(' ')[0]} {until_seconds}"
+
+
+def in_force(secrets: str, *, at_seconds: int) -> tuple[str, ...]:
+    """Return the secrets of a row that sign at that second since 1970, the newest first."""
+    fresh, *before = secrets.split(" ")
+    if before and at_seconds < int(before[1]):
+        return fresh, before[0]
+    return (fresh,)
+
+
 def encode_event(event: Event, *, ledger: Ledger) -> bytes:
     """Return the body that tells `event` of `ledger`: the same bytes for the same event."""
     return _ENCODER.encode(
@@ -42,13 +58,16 @@ def encode_event(event: Event, *, ledger: Ledger) -> bytes:
     )
 
 
-def signed_headers(secret: str, body: bytes, *, event: str, at_seconds: int) -> Mapping[str, str]:
-    """Return the headers of an attempt that is made at `at_seconds` since 1970."""
+def signed_headers(secrets: str, body: bytes, *, event: str, at_seconds: int) -> Mapping[str, str]:
+    """Return the headers of an attempt that is made at `at_seconds` since 1970: one signature a secret in force."""
+    signatures = (
+        sign(each, body, event=event, at_seconds=at_seconds) for each in in_force(secrets, at_seconds=at_seconds)
+    )
     return {
         "content-type": JSON,
         "webhook-id": event,
         "webhook-timestamp": str(at_seconds),
-        "webhook-signature": sign(secret, body, event=event, at_seconds=at_seconds),
+        "webhook-signature": " ".join(signatures),
     }
 
 

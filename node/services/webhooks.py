@@ -13,7 +13,7 @@ from node.services.context import Context, WriteWork
 from node.services.events import Event, EventFeed, EventsService, known_types
 from node.services.refusals import NodeCode, NodeRefusal
 from node.services.webhook_delivery import ATTEMPTS_KEPT, DeliveryPolicy, Round, World
-from node.services.webhook_signing import encode_event, new_secret, signed_headers
+from node.services.webhook_signing import encode_event, new_secret, rotated, signed_headers
 from node.store.rows import Write
 from node.store.rows_webhooks import DropAttempt, DropDelivery, DropWebhook, Webhook, WebhookDelivery
 from protocol.identifiers import Id, id_from_random
@@ -54,7 +54,7 @@ class WebhookView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewWebhook:
-    """A new endpoint and the secret that signs what is sent to it, which is shown this once."""
+    """An endpoint with a new secret that signs what is sent to it, which is shown this once."""
 
     webhook: WebhookView
     secret: str
@@ -186,6 +186,16 @@ class WebhooksService:
             due: list[Write] = [replace(each, retry_at=now) for each in self._waiting(webhook)]
             self._write([row, *due])
         return self._view(row)
+
+    def rotate_secret(self, webhook: str, *, overlap_seconds: int) -> NewWebhook:
+        """Give an endpoint a new secret and return it, this once; for so long the one before signs as well."""
+        fresh = new_secret(self._context.randomness)
+        until = int(self._context.clock.now().timestamp()) + overlap_seconds
+        with self._alone(webhook):
+            known = self._known(webhook)
+            row = replace(known, secret=rotated(known.secret, fresh, until_seconds=until))
+            self._write([row])
+        return NewWebhook(webhook=self._view(row), secret=fresh)
 
     def deliveries(self, webhook: str) -> DeliveriesView:
         """Return what waits for an endpoint and what was tried last."""

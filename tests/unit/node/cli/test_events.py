@@ -110,6 +110,13 @@ def test_a_webhook_is_named_and_its_secret_shown_once(tallystick: Command, node:
         (("replay", ID, "--after", "7"), "POST", f"/v1/webhooks/{ID}/replay", HOOK, "after 41.-1"),
         (("resume", ID), "POST", f"/v1/webhooks/{ID}/resume", HOOK, "is active"),
         (
+            ("rotate-secret", ID, "--overlap", "60"),
+            "POST",
+            f"/v1/webhooks/{ID}/rotate-secret",
+            {"webhook": HOOK, "secret": "whsec_new"},
+            "whsec_new",
+        ),
+        (
             ("deliveries", ID),
             "GET",
             f"/v1/webhooks/{ID}/deliveries",

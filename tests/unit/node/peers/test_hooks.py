@@ -1,7 +1,9 @@
 """Webhooks go to the open internet alone, to the address that was judged, and nobody is followed elsewhere."""
 
 import socket
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -134,3 +136,20 @@ def test_connections_are_kept_for_few_receivers(hooks: HttpHooks) -> None:
         assert not failure(hooks, f"http://127.0.0.1:1/{number}").reached
         hooks._client(f"http://receiver-{number}.example")
     assert len(hooks._clients) == CLIENTS_MAX
+
+
+def test_what_is_under_way_is_given_up_and_nothing_more_begins(hooks: HttpHooks) -> None:
+    reached, let_go = threading.Event(), threading.Event()
+
+    def hang(_event: dict[str, object]) -> int:
+        reached.set()
+        let_go.wait(60)
+        return 204
+
+    with listening(Receiver(behave=hang)) as receiver, ThreadPoolExecutor(1) as one:
+        posted = one.submit(failure, hooks, receiver.url)
+        assert reached.wait(60)
+        hooks.halt()
+        assert posted.result(60).reached
+        assert not failure(hooks, receiver.url).reached
+        let_go.set()

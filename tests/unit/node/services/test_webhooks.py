@@ -1,5 +1,6 @@
 """Webhooks to a real receiver: down, slow, answering 500 or losing answers, it gets all of it, in order per account."""
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -297,3 +298,72 @@ def test_a_secret_is_shown_once(api: Api) -> None:
         add(api, receiver)
     assert receiver.secret not in api.get(f"/v1/webhooks/{HOOK}").text
     assert receiver.secret not in api.get("/v1/webhooks").text
+
+
+def rotate(api: Api, **more: object) -> str:
+    answer = api.done(f"/v1/webhooks/{HOOK}/rotate-secret", more)
+    assert answer["webhook"] == api.read(f"/v1/webhooks/{HOOK}")
+    return str(answer["secret"])
+
+
+def test_a_rotated_secret_signs_beside_the_one_before_until_the_overlap_is_over(api: Api, receiver: Receiver) -> None:
+    before, fresh = receiver.secret, rotate(api, overlap_seconds=60)
+    assert fresh != before
+    issue(api, range(1, 2))
+    deliver(api.node.webhooks)
+    receiver.secret = fresh
+    issue(api, range(2, 3))
+    deliver(api.node.webhooks)
+    # Whichever of the two the receiver knows, it finds a signature by it.
+    assert (receiver.of(ANN), receiver.forged) == ([1, 2], 0)
+    api.clock.advance(60)
+    issue(api, range(3, 4))
+    deliver(api.node.webhooks)
+    assert receiver.forged == 0
+    receiver.secret = before
+    issue(api, range(4, 5))
+    deliver(api.node.webhooks)
+    assert (receiver.of(ANN), receiver.forged) == ([1, 2, 3, 4], 1)
+
+
+def test_of_secrets_that_were_rotated_twice_the_oldest_signs_no_more(api: Api, receiver: Receiver) -> None:
+    second = rotate(api)
+    rotate(api)
+    issue(api, range(1, 2))
+    deliver(api.node.webhooks)
+    assert receiver.forged == 1
+    receiver.secret = second
+    issue(api, range(2, 3))
+    deliver(api.node.webhooks)
+    assert receiver.forged == 1
+    receiver.secret = rotate(api, overlap_seconds=0)
+    issue(api, range(3, 4))
+    deliver(api.node.webhooks)
+    assert receiver.forged == 1
+    assert receiver.secret not in api.get(f"/v1/webhooks/{HOOK}").text
+
+
+def test_a_secret_that_nobody_has_is_not_rotated(api: Api) -> None:
+    assert api.post(f"/v1/webhooks/{HOOK}/rotate-secret", {}).json()["code"] == "webhook_unknown"
+
+
+def test_a_receiver_that_hangs_does_not_hold_up_the_stop(api: Api, receiver: Receiver, hooks: HttpHooks) -> None:
+    reached, let_go = threading.Event(), threading.Event()
+
+    def hang(_event: Json) -> int:
+        reached.set()
+        let_go.wait(60)
+        return 204
+
+    receiver.behave = hang
+    issue(api, range(1, 2))
+    worker = SendWebhooks(api.node.webhooks, api.node.events)
+    worker.step()
+    assert reached.wait(60)
+    # Were the attempt waited for, this would never end: the receiver is let go only afterwards.
+    api.node.webhooks.halt()
+    hooks.halt()
+    worker.close()
+    let_go.set()
+    shown = api.read(f"/v1/webhooks/{HOOK}")
+    assert (shown["delivered"], shown["failing_since"]) == (0, None)
