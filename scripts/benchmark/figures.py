@@ -22,8 +22,8 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
     `p50_ms` and `p99_ms` are latencies of whole calls. `offered` is how many units a second were asked for, null where
     it was as many as could be done, and `refused` the share of them that was not. `resident_mib` is the memory of the
-    node's process, `resident_from_to_mib` before and after, `ready_ms` how long its start took. Nothing is measured that
-    is not on disk before it is answered: `durable`.
+    node's process, `resident_from_to_mib` before and after, `ready_ms` how long its start took. Nothing is measured
+    that is not on disk before it is answered: `durable`.
     """
 
     name: str
