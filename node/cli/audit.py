@@ -1,5 +1,6 @@
 """`tallystick audit`, `export` and `receipt`: check logs wherever they are, and carry proof of one away."""
 
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from node.app.memory import settle
+from node.app.memory import look_less_often
 from node.cli import audit_options as options
 from node.cli.audit_files import check_reports, write_evidence, write_papers
 from node.cli.audit_progress import told_progress
@@ -21,6 +22,7 @@ from node.peers.log_source import HttpSource, LogSource, open_source
 from node.services.audit_papers import SAMPLE_ENTRIES, SAMPLE_SEED, Wanted
 from node.services.audit_state import AuditState
 from node.services.auditing import Audited, Auditing, Held, held_by
+from protocol.audit.accuse import Accusation
 from protocol.audit.findings import EXIT_STATUS
 from protocol.audit.log import STATE_ENTRIES
 from protocol.audit.report import Report
@@ -56,9 +58,8 @@ def audit(
     Exit status 0: all held. 1: something is wrong. 3: something could not be checked.
     """
     check_reports(reports or [])
-    settle()
+    look_less_often()
     seen = AuditState(state, fresh=fresh) if state else None
-    folder = evidence or (state / "evidence" if state else None)
     with told_progress() as progress:
         auditing = Auditing(
             vkeys=tuple(options.parse_vkeys(vkeys)),
@@ -67,7 +68,7 @@ def audit(
             others=tuple(map(_held, compare or [])),
             policy=options.read_policy(policy),
             progress=progress,
-            accuse=None if folder is None else partial(write_evidence, folder),
+            accuse=_accuse(evidence or (state / "evidence" if state else None)),
             thrifty=evidence is None,
             state_entries=state_every,
             jobs=jobs,
@@ -76,16 +77,21 @@ def audit(
         with ExitStack() as stack:
             audited = _audited(auditing, places or [], token_files or [], stack=stack)
             report = write_papers(audited, wanted, reports=reports or [], csv=csv)
-    _print(report, as_json=as_json)
+    _say(report, as_json=as_json)
     stop(EXIT_STATUS[report.verdict])
 
 
-def _print(report: Report, *, as_json: bool) -> None:
+def _accuse(folder: Path | None) -> Callable[[Accusation], None] | None:
+    """Return what writes evidence into `folder`, if it is to be written."""
+    return None if folder is None else partial(write_evidence, folder)
+
+
+def _say(report: Report, *, as_json: bool) -> None:
     if as_json:
         print_json(report.json())
-    else:
-        for line in report.lines():
-            print_line(line)
+        return
+    for line in report.lines():
+        print_line(line)
 
 
 def _audited(auditing: Auditing, places: list[str], token_files: list[Path], *, stack: ExitStack) -> Audited:
