@@ -63,6 +63,18 @@ def test_the_papers_are_written_as_a_page_as_json_and_as_csv(
         assert tallystick("verify", str(receipt), "--agreement", str(paper)).status == 0
 
 
+def test_the_outcome_is_the_same_with_any_number_of_jobs(
+    tallystick: Command, tmp_path: Path, packages: list[str]
+) -> None:
+    half = grown("member", 300)
+    places = [*packages, package(tmp_path / "grown.zip", half)]
+    for logs, status in ((places[:2], 0), (places, 1)):
+        told = [tallystick("audit", *logs, "--json", "--jobs", str(jobs)) for jobs in (1, 2)]
+        assert [done.status for done in told] == [status, status]
+        assert told[0].out == told[1].out
+    assert tallystick("audit", *packages, "--jobs", "0").status == 2
+
+
 def test_figures_of_an_earlier_day_are_asked_for_by_date(
     tallystick: Command, packages: list[str], tmp_path: Path
 ) -> None:
