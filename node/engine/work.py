@@ -1,5 +1,6 @@
 """What the writer is given: works, and the desk at which a work runs inside the commit."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
@@ -121,12 +122,12 @@ class Foremost:
     __slots__ = ()
 
 
-class Weighed:
+class Weighed(ABC):
     """A work that may write many entries; any other counts as one."""
 
     __slots__ = ()
 
     @property
+    @abstractmethod
     def items(self) -> int:
         """Return how many entries it may write."""
-        raise NotImplementedError

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from node.engine.work import Answer, Desk
+from node.engine.work import Answer, Desk, Weighed
 from node.services.context import Context
 from node.services.points import ItemRefused
 from node.services.requests import OrderRequest
@@ -63,12 +63,17 @@ class OrderWork(ScreenedWork):
         )
 
 
-class OrderBatchWork:
+class OrderBatchWork(Weighed):
     """Many orders in one commit, each by itself, or with `atomic` all or none."""
 
     def __init__(self, orders: Sequence[OrderWork], *, atomic: bool) -> None:
         self._orders = orders
         self._atomic = atomic
+
+    @property
+    def items(self) -> int:
+        """Return how many entries the orders may write."""
+        return len(self._orders)
 
     def needs(self, view: Overlay) -> Iterator[Need]:
         """Yield what every order reads."""
