@@ -4,7 +4,6 @@ An id is new, and so is what this commit's own entries opened: that is inserted,
 was there before is updated in place. Everything else, a few rows, is inserted or replaced as it comes.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias, cast
 
@@ -18,7 +17,6 @@ from protocol.identifiers import Account
 from protocol.ledger.state import ACCOUNTS, IDS, LOTS, AccountRecord, Lot, Table
 
 _Family: TypeAlias = Table[object, object]
-_Changes: TypeAlias = list[tuple[object, object]]
 _Lots: TypeAlias = list[tuple[tuple[Account, int, int], Lot]]
 
 _ACCOUNT: Final = Updated(("status", "posted", "held", "conversions", "active_on", "imported_seq"))
@@ -28,9 +26,7 @@ _LOT: Final = Updated(("remaining",), same=("expires_on", "clock"))
 
 def write_changes(session: Session, record: CommitRecord, numbers: AccountNumbers) -> dict[Account, int]:
     """Write the changed rows and the history of `record`; return the numbers of the accounts that it changed."""
-    families: defaultdict[_Family, _Changes] = defaultdict(list)
-    for (family, key), changed in record.changes.items():
-        families[family].append((key, changed))
+    families = {family: list(changed.items()) for family, changed in record.changes.items()}
     first = record.first_seq + record.begin
     accounts = families.pop(cast("_Family", ACCOUNTS), [])
     lots = cast("_Lots", families.pop(cast("_Family", LOTS), []))

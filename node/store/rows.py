@@ -1,6 +1,5 @@
 """What goes into the store and comes out of it beside the ledger's own records: a commit, its writes, stored rows."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -14,7 +13,7 @@ from protocol.checkpoint import Checkpoint
 from protocol.encoding import ZERO_DIGEST
 from protocol.entries import Sealed
 from protocol.identifiers import Account, Digest, Id, Ledger
-from protocol.ledger.state import Table
+from protocol.ledger.view import Changes
 
 # --- Writes: evidence. Each is one row that stays for ever.
 
@@ -233,7 +232,7 @@ class CommitRecord:
     sealed: tuple[Sealed, ...] = ()
     tiles: tuple[TileRow, ...] = ()
     checkpoint: SignedCheckpoint | None = None
-    changes: Mapping[tuple[Table[object, object], object], object] = field(default_factory=dict)
+    changes: Changes = field(default_factory=dict)
     history: tuple[tuple[Account, int], ...] = ()
     writes: tuple[Write, ...] = ()
 

@@ -163,7 +163,7 @@ class StoreWriter:
         taken over, as `StoreFull`, `StoreReadOnly` or `StoreBusy` when the database could not write.
         """
         _assert_whole(record)
-        few = len(record.changes) + len(record.history) <= FEW_ROWS_MAX
+        few = sum(map(len, record.changes.values())) + len(record.history) <= FEW_ROWS_MAX
         with self._session.transaction(few_rows=few):
             self._compare(record)
             self._write_log(record)

@@ -15,8 +15,8 @@ from protocol.ledger.state import LOTS, Lot, Table
 _K = TypeVar("_K")
 _R = TypeVar("_R")
 
-Changes: TypeAlias = "Mapping[tuple[Table[object, object], object], object]"
-"""The last content of each row that changed, by table and key."""
+Changes: TypeAlias = "Mapping[Table[object, object], Mapping[object, object]]"
+"""The last content of each row that changed, by table and then by key."""
 
 Need: TypeAlias = "tuple[Table[object, object] | None, object]"
 """A row that a command reads: a table and a key; or without a table, all open lots of an account."""
@@ -210,10 +210,15 @@ class Overlay:
                 was = None if before is _ABSENT else cast("_R | None", before)
                 yield cast("_K", key), was, cast("_R", self._rows[changed][key])
 
-    def take_changes(self) -> dict[tuple[Table[object, object], object], object]:
+    def take_changes(self) -> Changes:
         """Return each changed row with its last content, and start anew: earlier savepoints are gone."""
         rows = self._rows
-        changes = {(table, key): rows[table][key] for table, key, _ in self._journal}
+        changes: dict[Table[object, object], dict[object, object]] = {}
+        for table, key, _ in self._journal:
+            changed = changes.get(table)
+            if changed is None:
+                changed = changes[table] = {}
+            changed[key] = rows[table][key]
         self._journal.clear()
         return changes
 
@@ -223,8 +228,8 @@ class Overlay:
         for table in tables:
             self._rows.pop(table, None)
         lots = self._rows[_LOTS]
-        for (table, key), record in changes.items():
-            if table is LOTS and not cast("Lot", record).remaining:
+        for key, record in changes.get(_LOTS, {}).items():
+            if not cast("Lot", record).remaining:
                 lots.pop(key, None)
 
     def forget_changes(self) -> None:

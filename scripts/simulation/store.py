@@ -42,12 +42,11 @@ from protocol.checkpoint import parse_checkpoint
 from protocol.entries import Sealed
 from protocol.identifiers import Account, Digest, Ledger
 from protocol.ledger.state import IDS, LOTS, Lot, Table
-from protocol.ledger.view import Need, Overlay
+from protocol.ledger.view import Changes, Need, Overlay
 from protocol.note import parse_note
 
 _K = TypeVar("_K")
 _R = TypeVar("_R")
-_Family: TypeAlias = Table[object, object]
 _Frame: TypeAlias = tuple[Ledger, int, str, int]
 _NOT_SIMULATED: Final = (PutCredential, RevokeCredential, PutMetadata, EraseMetadata)
 
@@ -218,17 +217,16 @@ def _write(state: State, record: CommitRecord) -> None:
         _apply(state, write, carried=carried)
 
 
-def _change(state: State, changes: Mapping[tuple[_Family, object], object]) -> None:
-    for name in dict.fromkeys(family.name for family, _ in changes):
-        state.tables[name] = dict(state.tables.get(name, {}))
-    for (family, key), row in changes.items():
-        rows = state.tables[family.name]
-        if family.name == IDS.name and key in rows:
-            raise StoreFailed(f"the id {key} is taken")
-        if is_stored(family, row):
-            rows[key] = row
-        else:
-            rows.pop(key, None)
+def _change(state: State, changes: Changes) -> None:
+    for family, changed in changes.items():
+        rows = state.tables[family.name] = dict(state.tables.get(family.name, {}))
+        for key, row in changed.items():
+            if family.name == IDS.name and key in rows:
+                raise StoreFailed(f"the id {key} is taken")
+            if is_stored(family, row):
+                rows[key] = row
+            else:
+                rows.pop(key, None)
 
 
 def _apply(state: State, write: Write, *, carried: bool) -> None:

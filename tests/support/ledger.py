@@ -174,11 +174,12 @@ class NeedsLedger(MemoryLedger):
         return view
 
     def _keep(self, view: Overlay) -> None:
-        for (table, key), record in view.take_changes().items():
-            if table.name == LOTS.name:
-                self.state.put_lot(cast("tuple[Account, int, int]", key)[0], cast("Lot", record))
-            else:
-                self.state.put(table, key, record)
+        for table, changed in view.take_changes().items():
+            for key, record in changed.items():
+                if table.name == LOTS.name:
+                    self.state.put_lot(cast("tuple[Account, int, int]", key)[0], cast("Lot", record))
+                else:
+                    self.state.put(table, key, record)
         self.state.take_changes()
 
 

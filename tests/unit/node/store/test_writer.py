@@ -213,10 +213,11 @@ def test_an_id_is_taken_once_whatever_the_rules_say(writer: StoreWriter) -> None
     recorder = Recorder()
     writer.commit(recorder.record(sealed[:2]))
     record = recorder.record(sealed[2:3])
-    taken = {(family, key): row for (family, key), row in record.changes.items() if family.name == IDS.name}
-    ((place, row),) = taken.items()
+    ((ids, taken),) = ((family, rows) for family, rows in record.changes.items() if family.name == IDS.name)
+    (row,) = taken.values()
+    twice = {**record.changes, ids: {**taken, sealed[0].entry.id: row}}
     with pytest.raises(StoreFailed):
-        writer.commit(dataclasses.replace(record, changes={**record.changes, (place[0], sealed[0].entry.id): row}))
+        writer.commit(dataclasses.replace(record, changes=twice))
 
 
 def test_a_holder_below_zero_is_refused_whatever_the_rules_say(writer: StoreWriter) -> None:

@@ -102,7 +102,7 @@ def test_a_rollback_undoes_every_change_since_its_savepoint_and_no_other() -> No
     assert view.get(ACCOUNTS, ANN) == record(1)
     assert view.get(BALANCES, KEY) is None
     assert view.lots(ANN) == [lot(1, 5)]
-    assert view.take_changes() == {(ACCOUNTS, ANN): record(1), (LOTS, (ANN, 1, 0)): lot(1, 5)}
+    assert view.take_changes() == {ACCOUNTS: {ANN: record(1)}, LOTS: {(ANN, 1, 0): lot(1, 5)}}
 
 
 def test_a_rolled_back_row_that_was_not_loaded_is_unknown_again() -> None:
@@ -118,7 +118,7 @@ def test_changes_are_taken_once_with_their_last_content() -> None:
     view = Overlay(complete=True)
     view.put(ACCOUNTS, ANN, record(1))
     view.put(ACCOUNTS, ANN, record(2))
-    assert view.take_changes() == {(ACCOUNTS, ANN): record(2)}
+    assert view.take_changes() == {ACCOUNTS: {ANN: record(2)}}
     assert view.take_changes() == {}
     assert view.savepoint() == 0
 
