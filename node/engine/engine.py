@@ -107,6 +107,8 @@ class Engine:
         times = [perf_counter()]
         failed = self._load(works, overlay, results)
         times.append(perf_counter())
+        # Until what the works change is written, the rows in memory say more than the store does.
+        self._sound = False
         desk = self.desk(overlay, now)
         for place, work in enumerate(works):
             if place not in failed:
@@ -116,6 +118,7 @@ class Engine:
             self._write(desk, overlay)
             if len(overlay) > ROWS_KEPT_MAX:
                 self._rows = Overlay(complete=False)
+        self._sound = True
         times.append(perf_counter())
         seconds = dict(zip(_STAGES, (after - before for before, after in pairwise(times)), strict=True))
         return results, Committed(
@@ -148,7 +151,6 @@ class Engine:
         return failed | set(asking)
 
     def _write(self, desk: CommitDesk, overlay: Overlay) -> None:
-        self._sound = False
         old_generation, old_size = self._generation, self._size
         self._turn_over(desk.sealed)
         record = CommitRecord(
@@ -177,7 +179,6 @@ class Engine:
             self._note = record.checkpoint.note
             self._keyring.committed(self._note)
         overlay.forget(_FLEETING, record.changes)
-        self._sound = True
         self._faults.reach("commit.after")
 
     def _turn_over(self, sealed: Sequence[Sealed]) -> None:
