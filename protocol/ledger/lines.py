@@ -1,7 +1,7 @@
 """The lines of settlement: each credited conversion enters its window as it happens, at both ledgers."""
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -41,21 +41,20 @@ _AHEAD_FACTOR = 16
 
 def needs_line(view: Overlay, command: EnterAgreement | DecidePrepare | ConcludeFulfil) -> Iterator[Need]:
     """Name what the entry of `command` adds to a window, or opens."""
-    match command:
-        case EnterAgreement():
-            agreement = command.signed.agreement
-            try:
-                partner = agreement.other(ledger_record(view).ledger).ledger
-                agreement_digest(agreement)
-            except AgreementInvalid:
-                return  # The rules refuse such a document before they read a row.
-            yield need(WINDOWS, (partner, 1))
-        case DecidePrepare():
-            counter = view.peek(COUNTERS, command.prepare.source) or DecisionCounter()
-            yield need(WINDOW_TOTALS, (command.prepare.source, IN, counter.window))
-        case ConcludeFulfil():
-            fulfil = command.fulfil
-            yield from needs_entered(view, fulfil.destination, window=fulfil.window, dec_seq=fulfil.dec_seq)
+    if isinstance(command, EnterAgreement):
+        agreement = command.signed.agreement
+        try:
+            partner = agreement.other(ledger_record(view).ledger).ledger
+            agreement_digest(agreement)
+        except AgreementInvalid:
+            return  # The rules refuse such a document before they read a row.
+        yield need(WINDOWS, (partner, 1))
+    elif isinstance(command, DecidePrepare):
+        counter = view.peek(COUNTERS, command.prepare.source) or DecisionCounter()
+        yield need(WINDOW_TOTALS, (command.prepare.source, IN, counter.window))
+    else:
+        fulfil = command.fulfil
+        yield from needs_entered(view, fulfil.destination, window=fulfil.window, dec_seq=fulfil.dec_seq)
 
 
 def needs_entered(view: Overlay, partner: Ledger, *, window: int, dec_seq: int) -> Iterator[Need]:
@@ -89,8 +88,8 @@ def note(view: View, sealed: Sealed) -> None:
         _credited(view, sealed, entry)
     elif isinstance(entry, ConversionCaptured):
         _captured(view, entry)
-    elif isinstance(entry, AgreementEntered):
-        _begin(view, entry)
+    else:
+        _begin(view, cast("AgreementEntered", entry))
 
 
 def _begin(view: View, entry: AgreementEntered) -> None:

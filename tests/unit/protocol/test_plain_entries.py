@@ -54,3 +54,10 @@ def test_what_is_wrong_in_a_head_is_named() -> None:
     assert decode_entry(data) == entry
     with pytest.raises(EntryInvalid, match="prev, nonce"):
         decode_entry(data.replace(entry.prev.encode(), b"0" * 63 + b"G").replace(entry.nonce.encode(), b"f" * 31))
+
+
+def test_an_asset_of_a_posting_that_is_none_is_named() -> None:
+    data = EXAMPLES["points_transferred"].data
+    assert data.count(b'"AUR"') == 2
+    with pytest.raises(EntryInvalid, match="'aur'"):
+        decode_entry(data.replace(b'"AUR"', b'"aur"'))
