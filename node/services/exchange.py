@@ -287,7 +287,8 @@ class Exchange:
             peer = self.peer(ledger)
             with peer.lock:
                 peer.addressed, peer.poll_seconds = dialling.dials, dialling.poll_seconds
-                if ledger in recovering:
+                # One that has answered while we still waited for others has nothing more to say by itself.
+                if ledger in recovering or peer.late:
                     peer.poll_seconds = RECOVERING_POLL_SECONDS
                 # What cannot be sent yet is not framed yet: until then its order is open, and a member's second thought
                 # can overtake the order that it is about.

@@ -8,7 +8,16 @@ from protocol.identifiers import Id, Ledger
 from protocol.ledger.state import PARTNERS
 from protocol.recovery_entries import Recovered, RecoveryBegun, RecoveryEnded, RecoveryWaived
 from tests.support.nodes import Alliance, LocalNode, convert
-from tests.support.succeeding import check_pair, check_whole, give, put_back, record_of, service_of, succeed
+from tests.support.succeeding import (
+    SILENCE_SECONDS,
+    check_pair,
+    check_whole,
+    give,
+    put_back,
+    record_of,
+    service_of,
+    succeed,
+)
 
 HEALING_SECONDS = 20
 
@@ -76,6 +85,31 @@ def test_one_that_has_nothing_to_give_back_hears_of_the_log_all_the_same(three: 
     assert [each for each in node.entries() if isinstance(each, RecoveryBegun)][-1].partner == third.ledger
     assert sum(isinstance(each, RecoveryBegun) for each in node.entries()) == 2
     check_whole(*three.nodes)
+
+
+def test_one_that_answers_before_the_gate_opens_is_asked_once_it_does(three: Alliance, tmp_path: Path) -> None:
+    node, second, third = three.nodes
+    three.talk()
+    with put_back(tmp_path, three, node):
+        third.stop()
+        conversion = convert(node, second, amount=400)
+        three.talk()
+    succeed(node, without=[third])
+    three.talk(HEALING_SECONDS)
+    node.stop()
+    second.stop()
+    third.start()
+    node.start()
+    node.exchange.ask()
+    three.talk(SILENCE_SECONDS)
+    assert not node.writer.gate.is_open
+    assert log_known_to(third, node) == node.ledger
+    second.start()
+    three.talk(HEALING_SECONDS)
+    assert node.writer.gate.is_open
+    assert (log_known_to(third, node), record_of(node).recovering) == (record_of(node).log, ())
+    check_pair(node, second, [conversion])
+    check_pair(node, third, [convert_now(three, node, third)])
 
 
 def test_nothing_goes_on_with_one_that_holds_more_of_the_log_and_no_word_of_it(three: Alliance, tmp_path: Path) -> None:
