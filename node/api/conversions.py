@@ -10,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import Field
 from starlette.responses import Response
 
+from node.api.batches import BatchItemProblem, answered_each
 from node.api.fields import (
     WHOLE,
     AmountField,
@@ -23,7 +24,6 @@ from node.api.fields import (
     Limit,
     ReasonText,
 )
-from node.api.problems import STATUS, problem, problem_document
 from node.api.quotes import CONVERTING
 from node.api.requests import LARGE_BODY
 from node.api.routes import (
@@ -38,15 +38,13 @@ from node.api.routes import (
     router,
 )
 from node.api.screened import GOVERNED, UNDER_REVIEW, ClientBody, client_of, ordered, status_of
-from node.api.transactions import BatchItemProblem
-from node.services.answers import ConversionAnswer, EntryAnswer, ForcedAnswer, OtherAnswer
+from node.services.answers import ConversionAnswer, ForcedAnswer, OtherAnswer
 from node.services.conversions import ConversionPage, ConversionView, IncomingPage
 from node.services.credentials import Scope
 from node.services.node import Node
 from node.services.ordering import PlacedOrder
-from node.services.points import ItemRefused
 from node.services.requests import ForceReleaseRequest, OrderRequest
-from protocol.errors import Code, Refusal
+from protocol.errors import Code
 from protocol.identifiers import Account, Digest, Id, Ledger
 from protocol.limits import ACCEPT_BY_SECONDS_MAX
 
@@ -142,11 +140,8 @@ async def order_conversion(request: Request, body: ConversionBody, node: NodeDep
 )
 async def order_conversions(body: OrdersBody, node: NodeDependency) -> Response:
     """Order many conversions in one commit; with `atomic`, the first refusal refuses all and names its item."""
-    try:
-        results = await node.conversions.batch([item.order() for item in body.items], atomic=body.atomic).wait()
-    except ItemRefused as refused:
-        return problem(refused.code, refused.detail, errors=[(f"items.{refused.index}", refused.detail)])
-    return answered({"results": [_result(each) for each in results]})
+    pending = node.conversions.batch([item.order() for item in body.items], atomic=body.atomic)
+    return await answered_each(pending.wait(), status_of)
 
 
 @ROUTER.get("", dependencies=_READ, responses=answers(ConversionPage, *READS))
@@ -227,12 +222,6 @@ async def force_release(conversion_id: ConversionPath, body: ForceReleaseBody, n
     """
     request = ForceReleaseRequest(id=Id(body.id), conversion=Id(conversion_id), reason=body.reason)
     return answered(await node.conversions.force_release(request).wait(), HTTPStatus.CREATED)
-
-
-def _result(result: EntryAnswer | Refusal) -> dict[str, object]:
-    if isinstance(result, Refusal):
-        return {"status": STATUS[result.code], "problem": problem_document(result.code, result.detail)}
-    return {"status": status_of(result), "answer": result}
 
 
 async def _state(node: Node, conversion: Id, wait_seconds: int) -> ConversionView:

@@ -8,10 +8,11 @@ from pydantic import Field, StringConstraints, model_validator
 from starlette.responses import Response
 
 from node.api.accounts import HolderKind, ReferenceText
+from node.api.batches import item_refused
 from node.api.fields import Body, DayText, DigestText, HolderText
-from node.api.problems import problem
 from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
 from node.services.answers import OtherAnswer
+from node.services.batches import ItemRefused
 from node.services.credentials import Scope
 from node.services.importing import (
     ROWS_MAX,
@@ -22,7 +23,6 @@ from node.services.importing import (
     RowFaults,
     RowsImported,
 )
-from node.services.points import ItemRefused
 from node.services.refusals import NodeCode
 from protocol.errors import Code
 from protocol.identifiers import Account, Digest
@@ -162,7 +162,7 @@ def take_rows(file: FilePath, body: RowsBody, node: NodeDependency) -> Response:
     try:
         done = node.importing.take(Digest(file), rows, first_row=body.first_row).result()
     except ItemRefused as refused:
-        return problem(refused.code, refused.detail, errors=[(f"rows.{refused.index}", refused.detail)])
+        return item_refused(refused, field="rows")
     return answered(done, HTTPStatus.CREATED)
 
 

@@ -10,6 +10,7 @@ from node.api.fields import Body
 from node.api.routes import Responses, answered
 from node.services.answers import EntryAnswer, OtherAnswer
 from node.services.screening import NO_CLIENT, ClientData
+from node.services.written import AnswerRow
 from protocol.errors import Code
 
 _Told = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,256}$")]
@@ -45,7 +46,7 @@ def ordered(answer: EntryAnswer) -> Response:
     return answered(answer, status_of(answer))
 
 
-def status_of(answer: EntryAnswer) -> HTTPStatus:
+def status_of(answer: AnswerRow) -> HTTPStatus:
     """Return 201 for an order that was carried out, 202 for one that is under review."""
     held_up = isinstance(answer, OtherAnswer) and answer.kind == "review_opened"
     return HTTPStatus.ACCEPTED if held_up else HTTPStatus.CREATED

@@ -5,13 +5,12 @@ from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Final, Literal, TypeAlias
 
-import msgspec
 from fastapi import Path
 from pydantic import Field
 from starlette.responses import Response
 
+from node.api.batches import BatchItemProblem, answered_each
 from node.api.fields import AmountField, Body, DayText, HolderText, IdText, MetadataField
-from node.api.problems import STATUS, problem, problem_document
 from node.api.quick_bodies import ITEMS_MAX
 from node.api.requests import LARGE_BODY
 from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
@@ -21,15 +20,13 @@ from node.services.answers import IssuedAnswer, MovedAnswer, ReversedAnswer
 from node.services.credentials import Scope
 from node.services.metadata import pack_metadata
 from node.services.node import Node
-from node.services.points import ItemRefused
 from node.services.refusals import NodeCode
 from node.services.requests import IssueRequest, RedeemRequest, ReverseRequest, TransactionRequest, TransferRequest
 from node.services.written import AnswerRow
-from protocol.errors import Code, Refusal
+from protocol.errors import Code
 from protocol.identifiers import Account, Id
 
 ROUTER: Final = router("transactions", "/v1/transactions")
-_CREATED: Final = HTTPStatus.CREATED.value
 _THREAD_ITEMS: Final = 128
 """More items are made ready on a thread, while the loop serves others."""
 
@@ -146,34 +143,12 @@ class BatchBody(Body):
     items: Annotated[list[TransactionBody], Field(min_length=1, max_length=ITEMS_MAX)]
 
 
-class BatchItemProblem(Body):
-    """Why an item was refused."""
-
-    type: str
-    title: str
-    status: int
-    code: str
-    detail: str
-
-
 class BatchResult(Body):
     """What became of one item: an `answer` where `status` is 201, else a `problem`."""
 
     status: int
     answer: TransactionAnswer | None = None
     problem: BatchItemProblem | None = None
-
-
-class _Done(msgspec.Struct, frozen=True):
-    """A `BatchResult` on its way out."""
-
-    status: int
-    answer: AnswerRow
-
-
-class _Refused(msgspec.Struct, frozen=True):
-    status: int
-    problem: dict[str, object]
 
 
 class BatchAnswer(Body):
@@ -218,14 +193,8 @@ async def do_batch(node: Node, requests: Sequence[TransactionRequest], *, atomic
     """Do many transactions in one commit, and return the answer once it is durable."""
     write_each = partial(node.points.write_each, requests, atomic=atomic)
     pending = await on_thread(write_each) if len(requests) > _THREAD_ITEMS else write_each()
-    try:
-        results = await pending.wait()
-    except ItemRefused as refused:
-        return problem(refused.code, refused.detail, errors=[(f"items.{refused.index}", refused.detail)])
-    return answered({"results": [_result(each) for each in results]})
+    return await answered_each(pending.wait(), _created)
 
 
-def _result(result: AnswerRow | Refusal) -> "_Done | _Refused":
-    if isinstance(result, Refusal):
-        return _Refused(STATUS[result.code].value, problem_document(result.code, result.detail))
-    return _Done(_CREATED, result)
+def _created(_answer: AnswerRow) -> HTTPStatus:
+    return HTTPStatus.CREATED

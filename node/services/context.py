@@ -15,6 +15,7 @@ from node.services.request_digest import RequestDigests
 from node.store.reader import StoreReader
 from node.store.rows import Write
 from protocol.entries import Sealed, unseal
+from protocol.errors import Refusal
 from protocol.fields import format_time
 from protocol.identifiers import Ledger
 from protocol.ledger.commands import AnyCommand
@@ -123,6 +124,10 @@ class Context:
     def render_first(self, answers: Sequence[Answer]) -> EntryAnswer:
         """Return what the caller is told about the first of a work's answers."""
         return self.render(answers[0].sealed)
+
+    def render_each(self, answers: Sequence[Answer | Refusal]) -> list[EntryAnswer | Refusal]:
+        """Return what the caller is told about each of a batch's items."""
+        return [each if isinstance(each, Refusal) else self.render(each.sealed) for each in answers]
 
     def render(self, sealed: Sealed) -> EntryAnswer:
         """Return what the caller is told about an entry."""

@@ -9,7 +9,7 @@ from node.engine.engine import Committed
 from node.engine.work import CommandWork
 from node.services.answers import EntryAnswer, Pending
 from node.services.context import Context
-from node.services.ordering import AnsweredOrder, OrderBatchWork, OrderWork, PlacedOrder
+from node.services.ordering import OrderBatchWork, OrderWork, PlacedOrder
 from node.services.requests import CancelRequest, ForceReleaseRequest, OrderRequest, digest_request
 from node.services.screening import NO_CLIENT, ClientData
 from protocol.conversion import DestinationState, SourceState
@@ -153,7 +153,7 @@ class ConversionsService:
     def batch(self, orders: Sequence[PlacedOrder], *, atomic: bool) -> Pending[list[EntryAnswer | Refusal]]:
         """Order many conversions in one commit; with `atomic`, raise `ItemRefused` when one of them is refused."""
         work = OrderBatchWork([self._work(each) for each in orders], atomic=atomic)
-        return Pending(self._context.writer.submit(work), self._render_each)
+        return Pending(self._context.writer.submit(work), self._context.render_each)
 
     def cancel(self, conversion: Id) -> Pending[ConversionView]:
         """Ask the partner to refuse; the points stay on hold until it has answered."""
@@ -216,9 +216,6 @@ class ConversionsService:
     def _work(self, order: PlacedOrder) -> OrderWork:
         digest = digest_request(self._context.digests, order.request)
         return OrderWork(self._context, order.request, digest=digest, client=order.client)
-
-    def _render_each(self, answers: Sequence[AnsweredOrder]) -> list[EntryAnswer | Refusal]:
-        return [each if isinstance(each, Refusal) else self._context.render(each.sealed) for each in answers]
 
     def _view(self, conversion: Id, record: OutgoingRecord) -> ConversionView:
         concluded = None if record.concluded_seq is None else self._stored(record.concluded_seq)

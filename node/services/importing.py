@@ -6,9 +6,9 @@ from typing import Final, Literal
 
 from node.engine.work import Answer, Desk
 from node.services.answers import EntryAnswer, Pending
+from node.services.batches import ItemRefused
 from node.services.context import Context
 from node.services.people import DEFAULT_LOCALE
-from node.services.points import ItemRefused
 from node.services.refusals import NodeCode, NodeRefusal
 from node.store.reader import StoreReader
 from node.store.rows_members import Personal

@@ -1,22 +1,18 @@
 """The works of orders: one conversion, or many in one commit."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from node.engine.work import Answer, Desk, Weighed
+from node.engine.work import Answer, Desk
+from node.services.batches import EachOrAll
 from node.services.context import Context
-from node.services.points import ItemRefused
 from node.services.requests import OrderRequest
 from node.services.screening import NO_CLIENT, Asked, ClientData, ScreenedWork
-from protocol.errors import Refusal
 from protocol.fields import TIME_MAX, later
 from protocol.identifiers import Digest
 from protocol.ledger.commands import OrderConversion
 from protocol.ledger.view import Need, Overlay
 from protocol.program_entries import ConversionOrder
-
-AnsweredOrder: TypeAlias = Answer | Refusal
-"""What becomes of one order of a batch."""
 
 
 class PlacedOrder(NamedTuple):
@@ -63,33 +59,15 @@ class OrderWork(ScreenedWork):
         )
 
 
-class OrderBatchWork(Weighed):
+class OrderBatchWork(EachOrAll[OrderWork]):
     """Many orders in one commit, each by itself, or with `atomic` all or none."""
-
-    def __init__(self, orders: Sequence[OrderWork], *, atomic: bool) -> None:
-        self._orders = orders
-        self._atomic = atomic
-
-    @property
-    def items(self) -> int:
-        """Return how many entries the orders may write."""
-        return len(self._orders)
 
     def needs(self, view: Overlay) -> Iterator[Need]:
         """Yield what every order reads."""
-        for order in self._orders:
+        for order in self._items:
             yield from order.needs(view)
 
-    def run(self, desk: Desk) -> list[AnsweredOrder]:
-        """Return an answer or a refusal for each order, in order; each sees what those before it have done."""
-        return [self._run(desk, index, order) for index, order in enumerate(self._orders)]
-
-    def _run(self, desk: Desk, index: int, order: OrderWork) -> AnsweredOrder:
-        # An order that is refused has written nothing: a screened work stages rows beside an entry alone.
-        try:
-            (answer,) = order.run(desk)
-        except Refusal as refusal:
-            if self._atomic:
-                raise ItemRefused(index, refusal) from refusal
-            return refusal
+    def do(self, desk: Desk, item: OrderWork) -> Answer:
+        """Place an order; one that is refused has written nothing, as screened works do."""
+        (answer,) = item.run(desk)
         return answer

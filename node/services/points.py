@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
-from node.engine.work import Answer, Asking, Desk, Weighed
+from node.engine.work import Answer, Asking, Desk
 from node.services.answers import EntryAnswer, IssuedAnswer, MovedAnswer, Pending, ReversedAnswer
+from node.services.batches import AnsweredItem, EachOrAll
 from node.services.context import Context
 from node.services.metadata import metadata_row
 from node.services.refusals import NodeCode, NodeRefusal
@@ -24,7 +25,7 @@ from node.services.requests import (
 )
 from node.services.written import AnswerRow, row_of
 from node.store.rows import PutMetadata
-from protocol.errors import Refusal, TallystickError
+from protocol.errors import Refusal
 from protocol.identifiers import Digest, Id
 from protocol.ledger.commands import (
     AnyCommand,
@@ -42,16 +43,6 @@ from protocol.ledger.names import expired_id
 from protocol.ledger.view import Need, Overlay
 
 
-class ItemRefused(TallystickError):
-    """One item of an atomic batch was refused, so nothing of it was written. `index` counts from 0."""
-
-    def __init__(self, index: int, refusal: Refusal) -> None:
-        super().__init__(refusal.detail)
-        self.code = refusal.code
-        self.index = index
-        self.detail = refusal.detail
-
-
 class BatchItem(NamedTuple):
     """A command and the metadata row beside its entry."""
 
@@ -59,34 +50,20 @@ class BatchItem(NamedTuple):
     metadata: PutMetadata | None
 
 
-class BatchWork(Weighed):
+class BatchWork(EachOrAll[BatchItem]):
     """Many commands in one commit, each by itself, or with `atomic` all or none."""
 
     def __init__(self, items: Sequence[BatchItem], *, atomic: bool) -> None:
-        self._items = items
+        super().__init__(items, atomic=atomic)
         self._asking = Asking([item.command for item in items])
-        self._atomic = atomic
-
-    @property
-    def items(self) -> int:
-        """Return how many entries this may write: what the writer's queue is bounded by."""
-        return len(self._items)
 
     def needs(self, view: Overlay) -> Iterator[Need]:
         """Yield what every command reads."""
         return self._asking.needs(view)
 
-    def run(self, desk: Desk) -> list[Answer | Refusal]:
-        """Return an answer or a refusal for each item, in order."""
-        return [self._run(desk, index, item) for index, item in enumerate(self._items)]
-
-    def _run(self, desk: Desk, index: int, item: BatchItem) -> Answer | Refusal:
-        try:
-            answer = desk.execute(item.command)
-        except Refusal as refusal:
-            if self._atomic:
-                raise ItemRefused(index, refusal) from refusal
-            return refusal
+    def do(self, desk: Desk, item: BatchItem) -> Answer:
+        """Execute a command, and keep its metadata unless it is a repeat."""
+        answer = desk.execute(item.command)
         if item.metadata is not None and not answer.repeated:
             desk.stage(item.metadata)
         return answer
@@ -127,7 +104,7 @@ class PointsService:
 
     def batch(self, requests: Sequence[TransactionRequest], *, atomic: bool) -> Pending[list[EntryAnswer | Refusal]]:
         """Do many transactions in one commit; with `atomic`, raise `ItemRefused` when one of them is refused."""
-        return Pending(self._submit_each(requests, atomic=atomic), self._render_each)
+        return Pending(self._submit_each(requests, atomic=atomic), self._context.render_each)
 
     def write_each(self, requests: Sequence[TransactionRequest], *, atomic: bool) -> Pending[list[AnswerRow | Refusal]]:
         """Do what `batch` does; its answers are to be encoded, and nothing else."""
@@ -200,13 +177,10 @@ class PointsService:
         metadata = metadata_row(request.metadata, self._context.randomness)
         return BatchItem(_command(request, self._digest(request), _cited(metadata)), metadata)
 
-    def _submit_each(self, requests: Sequence[TransactionRequest], *, atomic: bool) -> "Future[list[Answer | Refusal]]":
+    def _submit_each(self, requests: Sequence[TransactionRequest], *, atomic: bool) -> "Future[list[AnsweredItem]]":
         return self._context.writer.submit(BatchWork([self._item(each) for each in requests], atomic=atomic))
 
-    def _render_each(self, answers: Sequence[Answer | Refusal]) -> list[EntryAnswer | Refusal]:
-        return [each if isinstance(each, Refusal) else self._context.render(each.sealed) for each in answers]
-
-    def _rows(self, answers: Sequence[Answer | Refusal]) -> list[AnswerRow | Refusal]:
+    def _rows(self, answers: Sequence[AnsweredItem]) -> list[AnswerRow | Refusal]:
         ledger = self._context.ledger
         return [each if isinstance(each, Refusal) else row_of(each.sealed, ledger=ledger) for each in answers]
 
