@@ -2,6 +2,7 @@
 
 import zipfile
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,20 +26,21 @@ class Opening:
     is_remote: bool = False
 
 
-class ClosedSource:
+class ClosedSource(ABC):
     """A source that is closed at the end of a `with` block."""
 
+    @abstractmethod
     def fetch(self, path: str) -> bytes | None:
         """Return the file at `path`, or None if there is none; raise `CouldNotCheck` if that cannot be known."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def label(self) -> str:
         """Return how a person would name the place."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
-        """Give back what the source holds open; nothing, unless a source says otherwise."""
+        """Give back what the source holds open."""
 
     def __enter__(self) -> Self:
         """Return the source."""
