@@ -8,6 +8,7 @@ import typer
 from node.cli.options import IdOption, JsonOption, LimitOption, NodeOption, TokenOption, UuidArgument, connect, fresh_id
 from node.cli.output import print_facts, print_json, print_line, print_table
 from node.cli.request import JsonObject
+from node.client import Reply
 from node.client.event_answers import Deliveries, EventPage, WebhookAdded, WebhookList, WebhookRow, WebhookTried
 
 app: Final = typer.Typer(no_args_is_help=True, help="Name where events are sent, and see that they arrive.")
@@ -60,12 +61,9 @@ def add(
     body: JsonObject = {"id": fresh_id(request_id), "url": url, "types": list(types or ()), "after": after}
     with connect(node, token_file) as client:
         reply = client.post("/v1/webhooks", body)
-    if as_json:
-        print_json(reply.data)
-        return
-    added = reply.read(WebhookAdded)
-    print_facts((("webhook", added.webhook.id), ("secret", added.secret)))
-    print_line("keep the secret: it is not shown again")
+    _print_secret(reply, as_json=as_json)
+    if not as_json:
+        print_line("keep the secret: it is not shown again")
 
 
 @app.command("list")
@@ -115,7 +113,7 @@ def replay(
     """Send what comes after a place, again or leaving out what lies between; what waits is forgotten."""
     with connect(node, token_file) as client:
         reply = client.post(f"/v1/webhooks/{webhook}/replay", {"after": after})
-    _print_state(reply.data, as_json=as_json)
+    _print_state(reply, as_json=as_json)
 
 
 @app.command("rotate-secret")
@@ -132,10 +130,7 @@ def rotate_secret(
     """Give an endpoint a new secret, shown this once; until the overlap is over both sign what it is sent."""
     with connect(node, token_file) as client:
         reply = client.post(f"/v1/webhooks/{webhook}/rotate-secret", {"overlap_seconds": overlap})
-    if as_json:
-        print_json(reply.data)
-        return
-    print_facts((("webhook", str(webhook)), ("secret", reply.read(WebhookAdded).secret)))
+    _print_secret(reply, as_json=as_json)
 
 
 @app.command()
@@ -143,7 +138,7 @@ def resume(webhook: UuidArgument, *, as_json: JsonOption = False, node: NodeOpti
     """Try a disabled or failing address again, at once and from where it stands."""
     with connect(node, token_file) as client:
         reply = client.post(f"/v1/webhooks/{webhook}/resume", {})
-    _print_state(reply.data, as_json=as_json)
+    _print_state(reply, as_json=as_json)
 
 
 @app.command()
@@ -164,9 +159,17 @@ def deliveries(
     print_table(("tried", "what", "at", "outcome", "ms"), tried)
 
 
-def _print_state(data: bytes, *, as_json: bool) -> None:
+def _print_secret(reply: Reply, *, as_json: bool) -> None:
     if as_json:
-        print_json(data)
+        print_json(reply.data)
         return
-    row = msgspec.json.decode(data, type=WebhookRow)
+    added = reply.read(WebhookAdded)
+    print_facts((("webhook", added.webhook.id), ("secret", added.secret)))
+
+
+def _print_state(reply: Reply, *, as_json: bool) -> None:
+    if as_json:
+        print_json(reply.data)
+        return
+    row = reply.read(WebhookRow)
     print_line(f"{row.url} is {row.state}; it goes on after {row.after}")
