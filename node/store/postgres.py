@@ -79,13 +79,12 @@ class PostgresWords(Words):
         cursor.execute(composed.text, {name: pack(values) for (name, pack), values in columns})
         return cursor.rowcount
 
-    def _insert(self, table: Table) -> ClauseElement:
+    def _insert(self, table: Table) -> postgresql.Insert:
         names = table.columns.keys()
         return postgresql.insert(table).from_select(names, select(*_given(table, names).c))
 
     def _upsert(self, table: Table) -> ClauseElement:
-        names = table.columns.keys()
-        statement = postgresql.insert(table).from_select(names, select(*_given(table, names).c))
+        statement = self._insert(table)
         return statement.on_conflict_do_update(
             index_elements=list(table.primary_key.columns), set_=replaced(table, statement.excluded)
         )
