@@ -28,17 +28,17 @@ from protocol.ledger import rules
 from protocol.ledger.commands import AnyCommand
 from protocol.ledger.moment import Moment
 from protocol.ledger.names import recovery_id
-from protocol.ledger.state import HEAD, IDS, LEDGER, ONLY, PROGRAM, Head, Table
+from protocol.ledger.programs import terms_of
+from protocol.ledger.state import HEAD, IDS, LEDGER, ONLY, Head, Table
 from protocol.ledger.succession import place_of
 from protocol.ledger.view import Overlay, View
 from protocol.messages import body_digest, conversion_of, encode_body, kind_of, receiver_of
 from protocol.program import day_of
 from protocol.recovery_entries import RecoveryBegun, RecoveryEnded, RecoveryWaived
 
-_DAY: Final = len("2026-01-31")
 _NONCE_BYTES: Final = 16
 _NONCE_DIGITS: Final = 2 * _NONCE_BYTES
-_NONCES_AT_ONCE: Final = 256
+_NONCES_AT_ONCE_MAX: Final = 256
 _SILENT: Final = (PointsIssued, PointsRedeemed, PointsTransferred)
 """Most entries are of these kinds, and none of them is told to a partner."""
 
@@ -73,6 +73,7 @@ class CommitDesk:
         self._store = store
         self._randomness = randomness
         self._nonces: list[str] = []
+        self._nonces_drawn = 1
         self._times = EntryTimes(now=now, last=self._head().time)
         self.sealed: list[Sealed] = []
         self.history: list[tuple[Account, int]] = []
@@ -127,29 +128,29 @@ class CommitDesk:
         if seq is not None:
             return Answer(self.entry(seq), repeated=True)
         self._gate.check(command)
-        mark = self.mark()
+        # Until a command is accepted, rows are all that it can have changed.
+        savepoint = self._overlay.savepoint()
         try:
             time = self._times.peek()
-            sealed = self._judge(command, Moment(time, self._day_of(time)), mark)
+            sealed = self._judge(command, Moment(time, self._day_of(time)), savepoint)
         except Exception:
-            self.undo(mark)
+            self._overlay.rollback(savepoint)
             raise
         self._accept(sealed)
         return Answer(sealed, repeated=False)
 
-    def _judge(self, command: AnyCommand, moment: Moment, mark: Mark) -> Sealed:
+    def _judge(self, command: AnyCommand, moment: Moment, savepoint: int) -> Sealed:
         try:
             return self._apply(rules.decide(self._overlay, command, moment), moment)
         except Refusal as refusal:
-            self.undo(mark)
+            self._overlay.rollback(savepoint)
             tombstone = rules.refusal_entry(command, refusal, moment)
             if tombstone is None:
                 raise
             return self._apply(tombstone, moment)
 
     def _day_of(self, time: str) -> str:
-        program = self._overlay.peek(PROGRAM, ONLY)
-        return time[:_DAY] if program is None else day_of(program.terms, time)
+        return day_of(terms_of(self._overlay), time)
 
     def _head(self) -> Head:
         return self._overlay.get(HEAD, ONLY) or Head()
@@ -216,6 +217,8 @@ class CommitDesk:
 
     def _nonce(self) -> str:
         if not self._nonces:
-            drawn = self._randomness.token(_NONCE_BYTES * _NONCES_AT_ONCE).hex()
+            # Most commits want a few and some thousands: each draw is twice the one before.
+            drawn = self._randomness.token(_NONCE_BYTES * self._nonces_drawn).hex()
+            self._nonces_drawn = min(2 * self._nonces_drawn, _NONCES_AT_ONCE_MAX)
             self._nonces = [drawn[at : at + _NONCE_DIGITS] for at in reversed(range(0, len(drawn), _NONCE_DIGITS))]
         return self._nonces.pop()

@@ -7,7 +7,7 @@ from protocol.fields import format_time, parse_time
 
 _TICK: Final = timedelta(microseconds=1)
 _SECOND_TICKS: Final = 1_000_000
-_SECOND: Final = slice(len("2026-01-31T12:00:00."))
+_SECOND: Final = len("2026-01-31T12:00:00.")
 
 
 class EntryTimes:
@@ -23,6 +23,7 @@ class EntryTimes:
     def _read(self) -> None:
         self._micros = self._next.microsecond
         self._text = format_time(self._next)
+        self._second = self._text[:_SECOND]
 
     def peek(self) -> str:
         """Return the time that the next entry will have."""
@@ -33,7 +34,7 @@ class EntryTimes:
         # Formatting a whole time costs as much as judging half an entry, and within a second its head stays.
         self._micros += 1
         if self._micros < _SECOND_TICKS:
-            self._text = f"{self._text[_SECOND]}{self._micros:06}Z"
+            self._text = f"{self._second}{self._micros:06}Z"
         else:
             self._next = self._next.replace(microsecond=_SECOND_TICKS - 1) + _TICK
             self._read()

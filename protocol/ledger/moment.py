@@ -1,7 +1,8 @@
 """When a command is decided: the commit's time, and the business day it falls on."""
 
 from functools import lru_cache
-from typing import NamedTuple
+
+import msgspec
 
 from protocol.entries import Entry
 from protocol.errors import Code, Refusal
@@ -11,7 +12,7 @@ from protocol.ledger.program_state import ProgramRecord
 from protocol.program import day_of
 
 
-class Moment(NamedTuple):
+class Moment(msgspec.Struct, frozen=True, gc=False):
     """`time` is RFC 3339 in UTC with microseconds; `today` the program's calendar day."""
 
     time: str
@@ -49,13 +50,13 @@ def _day_after(text: str) -> str:
 
 def check_occurred(entry: Entry, program: ProgramRecord | None) -> None:
     """Refuse an entry dated after the day on which it is recorded: in the program's time zone, or in the earliest."""
-    today = entry.time[:10]
     if program is not None and program.terms.offsets:
         last = day_of(program.terms, entry.time)
-    elif entry.occurred_on <= today:
-        return
     else:
-        last = _day_after(today)
+        last = entry.time[:10]
+        if entry.occurred_on <= last:
+            return
+        last = _day_after(last)
     if entry.occurred_on > last:
         raise Refusal(Code.DATE_INVALID, f"{entry.occurred_on} lies in the future")
 
