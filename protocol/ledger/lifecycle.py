@@ -10,7 +10,7 @@ from protocol.errors import Code, Refusal
 from protocol.identifiers import Account
 from protocol.ledger.lots import fixed_pieces, piece_of
 from protocol.ledger.moment import Moment, occurred
-from protocol.ledger.postings import check_postings, credit_holder, ledger_record, moved_pieces, open_account
+from protocol.ledger.postings import check_postings, ledger_record, open_account, receive_pieces
 from protocol.ledger.program_commands import FreezeAccount, MergeAccount, UnfreezeAccount
 from protocol.ledger.program_state import MERGES, MergeRecord
 from protocol.ledger.state import ACCOUNTS, AccountStatus
@@ -105,7 +105,7 @@ def apply_merged(view: View, entry: AccountMerged) -> None:
         view.put_lot(entry.account, msgspec.structs.replace(lot, remaining=0))
     pieces = fixed_pieces([piece_of(lot, lot.remaining) for lot in lots], record.active_on)
     view.put(ACCOUNTS, entry.account, msgspec.structs.replace(record, status=AccountStatus.MERGED, posted=0))
-    credit_holder(view, entry.survivor, moved_pieces(pieces, seq=entry.seq))
+    receive_pieces(view, entry.survivor, pieces, seq=entry.seq)
     _absorb(view, entry.account, entry.survivor)
 
 

@@ -44,28 +44,20 @@ def in_order(lots: Sequence[Lot], active_on: str | None) -> list[DatedLot]:
     return dated
 
 
-def dated_lots(view: View, account: Account) -> list[DatedLot]:
-    """Return the open lots of `account` with their last days, in the order in which they are consumed."""
-    lots = view.lots(account)
-    # Most lots follow no clock, and are in order as they come.
-    if not any(lot.clock for lot in lots):
-        return [(lot.expires_on, lot) for lot in lots]
-    record = view.get(ACCOUNTS, account)
-    return in_order(lots, None if record is None else record.active_on)
+def dated_lots(view: View, account: Account) -> Iterator[DatedLot]:
+    """Yield the open lots of `account` with their last days, in the order in which they are consumed."""
+    record, lots = view.get(ACCOUNTS, account), view.lots(account)
+    if record is not None and record.active_on is not None:
+        yield from in_order(lots, record.active_on)
+        return
+    # No lot follows a clock that never started: they are in order as they come, and a debit reads the first.
+    for lot in lots:
+        yield lot.expires_on, lot
 
 
 def spendable_lots(view: View, account: Account, *, on: str) -> Iterator[Lot]:
-    """Yield the open lots of `account` that can be spent on the day `on`, in the order in which they are consumed."""
-    record = view.get(ACCOUNTS, account)
-    if record is None or record.active_on is None:
-        # No lot follows a clock that never started: they are in order as they come, and a debit reads the first.
-        for lot in view.lots(account):
-            if (lot.expires_on is None and lot.spendable_on is None) or can_be_spent(lot, lot.expires_on, on=on):
-                yield lot
-        return
-    for last, lot in in_order(view.lots(account), record.active_on):
-        if can_be_spent(lot, last, on=on):
-            yield lot
+    """Return the open lots of `account` that can be spent on the day `on`, in the order in which they are consumed."""
+    return (lot for last, lot in dated_lots(view, account) if can_be_spent(lot, last, on=on))
 
 
 def can_be_spent(lot: Lot, last: str | None, *, on: str) -> bool:

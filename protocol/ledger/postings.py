@@ -8,7 +8,7 @@ import msgspec
 from protocol.entries import Posting
 from protocol.errors import Code, Refusal
 from protocol.identifiers import HOLDER_KINDS, Account, Asset
-from protocol.ledger.lots import lot_of, piece_of, spendable_lots
+from protocol.ledger.lots import can_be_spent, dated_lots, lot_of, piece_of
 from protocol.ledger.state import (
     ACCOUNTS,
     BALANCES,
@@ -77,9 +77,11 @@ def postings_invalid() -> Refusal:
 
 def pair_amount(postings: Sequence[Posting]) -> int:
     """Return the amount that a debit and a credit of one asset move, or refuse other shapes."""
-    if len(postings) != 2 or postings[1].amount <= 0:  # noqa: PLR2004 - a pair
-        raise Refusal(Code.POSTINGS_INVALID, "a debit and a credit are expected")
-    return postings[1].amount
+    if len(postings) == 2:  # noqa: PLR2004 - a pair
+        amount = postings[1].amount
+        if amount > 0:
+            return amount
+    raise Refusal(Code.POSTINGS_INVALID, "a debit and a credit are expected")
 
 
 def move_structural(view: View, postings: Sequence[Posting]) -> None:
@@ -100,6 +102,22 @@ def structural_keys(asset: Asset, *accounts: str) -> list[tuple[Account, Asset]]
 
 def credit_holder(view: View, account: Account, pieces: Sequence[Piece]) -> None:
     """Add `pieces`, none of which is of a lot that is there, to the lots and balance of a holder, frozen or not."""
+    _add_posted(view, account, pieces)
+    for piece in pieces:
+        view.put_lot(account, lot_of(piece, piece.amount))
+
+
+def receive_pieces(view: View, account: Account, pieces: Sequence[Piece], *, seq: int) -> None:
+    """Add `pieces` of another holder as new lots of the entry `seq`, as `credit_holder`: origin, day and expiry stay.
+
+    Pieces that follow their account's clock are made to stand still before they leave it (`fixed_pieces`).
+    """
+    _add_posted(view, account, pieces)
+    for part, piece in enumerate(pieces):
+        view.put_lot(account, msgspec.structs.replace(lot_of(piece, piece.amount), seq=seq, part=part))
+
+
+def _add_posted(view: View, account: Account, pieces: Sequence[Piece]) -> None:
     record = standing_account(view, account)
     posted = record.posted
     for piece in pieces:
@@ -107,8 +125,6 @@ def credit_holder(view: View, account: Account, pieces: Sequence[Piece]) -> None
     if posted > INTEGER_MAX:
         raise Refusal(Code.BALANCE_OVERFLOW, f"the balance of {account} would pass {INTEGER_MAX}")
     view.put(ACCOUNTS, account, msgspec.structs.replace(record, posted=posted))
-    for piece in pieces:
-        view.put_lot(account, lot_of(piece, piece.amount))
 
 
 def take_pieces(view: View, account: Account, amount: int, *, on: str) -> tuple[Piece, ...]:
@@ -119,24 +135,27 @@ def take_pieces(view: View, account: Account, amount: int, *, on: str) -> tuple[
     """
     pieces: list[Piece] = []
     missing = amount
-    for lot in spendable_lots(view, account, on=on):
-        remaining = lot.remaining
-        taken = min(missing, remaining)
-        view.put_lot(account, msgspec.structs.replace(lot, remaining=remaining - taken))
-        pieces.append(piece_of(lot, taken))
-        missing -= taken
-        if not missing:
-            return tuple(pieces)
+    for last, lot in dated_lots(view, account):
+        if not can_be_spent(lot, last, on=on):
+            continue
+        left = lot.remaining - missing
+        if left >= 0:
+            view.put_lot(account, msgspec.structs.replace(lot, remaining=left))
+            return (*pieces, piece_of(lot, missing))
+        view.put_lot(account, msgspec.structs.replace(lot, remaining=0))
+        pieces.append(piece_of(lot, lot.remaining))
+        missing = -left
     raise Refusal(Code.INSUFFICIENT_POINTS, f"{account} has {amount - missing} of the {amount} points needed")
 
 
 def debit_holder(view: View, account: Account, amount: int, *, on: str, even_frozen: bool = False) -> tuple[Piece, ...]:
     """Take `amount` available points off the holder's balance and lots; `even_frozen` where the program does it."""
     record = standing_account(view, account) if even_frozen else open_account(view, account)
-    if record.posted - record.held < amount:
+    posted = record.posted
+    if posted - record.held < amount:
         raise Refusal(Code.INSUFFICIENT_POINTS, f"{account} has {record.available} of the {amount} points needed")
     pieces = take_pieces(view, account, amount, on=on)
-    view.put(ACCOUNTS, account, msgspec.structs.replace(record, posted=record.posted - amount))
+    view.put(ACCOUNTS, account, msgspec.structs.replace(record, posted=posted - amount))
     return pieces
 
 
@@ -153,11 +172,3 @@ def split_pieces(pieces: Sequence[Piece], amount: int) -> tuple[tuple[Piece, ...
         if piece.amount - taken:
             rest.append(msgspec.structs.replace(piece, amount=piece.amount - taken))
     return tuple(first), tuple(rest)
-
-
-def moved_pieces(pieces: Sequence[Piece], *, seq: int) -> tuple[Piece, ...]:
-    """Return `pieces` as the new lots of the entry `seq`: origin, day and expiry stay.
-
-    Pieces that follow their account's clock are made to stand still before they leave it (`fixed_pieces`).
-    """
-    return tuple([msgspec.structs.replace(piece, seq=seq, part=part) for part, piece in enumerate(pieces)])

@@ -17,9 +17,9 @@ from protocol.ledger.postings import (
     debit_holder,
     ledger_record,
     move_structural,
-    moved_pieces,
     pair_amount,
     postings_invalid,
+    receive_pieces,
 )
 from protocol.ledger.programs import terms_of
 from protocol.ledger.state import ACCOUNTS, BALANCES, ONLY, PROGRAM, REVERSIBLE, Piece
@@ -63,7 +63,7 @@ def decide_issue(view: View, command: IssuePoints, moment: Moment) -> PointsIssu
 
 def apply_issue(view: View, entry: PointsIssued) -> None:
     """Credit a holder with one lot of our own, for as long as the program's rule or the request says."""
-    amount, (_, holder) = _checked(view, entry.postings, debit=ISSUANCE)
+    amount, _, holder = _checked(view, entry.postings, debit=ISSUANCE)
     terms = terms_of(view)
     _check_days(entry, terms)
     piece = Piece(
@@ -126,7 +126,7 @@ def decide_redeem(view: View, command: RedeemPoints, moment: Moment) -> PointsRe
 
 def apply_redeem(view: View, entry: PointsRedeemed) -> None:
     """Debit a holder's available points, earliest expiry first."""
-    amount, (holder, _) = _checked(view, entry.postings, credit=REDEMPTION)
+    amount, holder, _ = _checked(view, entry.postings, credit=REDEMPTION)
     reserve(view, Use(activity=REDEEM, account=holder, points=amount), at=entry.time)
     pieces = debit_holder(view, holder, amount, on=entry.occurred_on)
     note_redemption(view, entry, holder, pieces)
@@ -167,7 +167,7 @@ def decide_transfer(view: View, command: TransferPoints, moment: Moment) -> Poin
 
 def apply_transfer(view: View, entry: PointsTransferred) -> None:
     """Move pieces of lots from one holder to another."""
-    amount, (source, destination) = _checked(view, entry.postings)
+    amount, source, destination = _checked(view, entry.postings)
     if source == destination:
         raise Refusal(Code.SAME_ACCOUNT, "points cannot be transferred to the account they are on")
     if view.get(PROGRAM, ONLY) is not None:
@@ -179,19 +179,20 @@ def apply_transfer(view: View, entry: PointsTransferred) -> None:
         pieces = fixed_pieces(pieces, giver.active_on)
         restart_clock(view, source, on=entry.occurred_on)
     restart_clock(view, destination, on=entry.occurred_on)
-    credit_holder(view, destination, moved_pieces(pieces, seq=entry.seq))
+    receive_pieces(view, destination, pieces, seq=entry.seq)
 
 
 def _checked(
     view: View, postings: Sequence[Posting], *, debit: Account | None = None, credit: Account | None = None
-) -> tuple[int, tuple[Account, Account]]:
+) -> tuple[int, Account, Account]:
     amount = pair_amount(postings)
     taken, given = postings
-    accounts = (taken.account, given.account)
+    source, destination = taken.account, given.account
     if (
         taken.amount != -amount
         or not taken.asset == given.asset == ledger_record(view).points
-        or accounts != (debit or taken.account, credit or given.account)
+        or source != (debit or source)
+        or destination != (credit or destination)
     ):
         raise postings_invalid()
-    return amount, accounts
+    return amount, source, destination

@@ -15,11 +15,10 @@ from protocol.ledger.lots import fixed_pieces, needs_clock, recorded_on, restart
 from protocol.ledger.moment import Moment, occurred
 from protocol.ledger.postings import (
     check_postings,
-    credit_holder,
     ledger_record,
     move_structural,
-    moved_pieces,
     open_account,
+    receive_pieces,
     split_pieces,
 )
 from protocol.ledger.program_commands import AcceptTransfer, DeclineTransfer, OfferTransfer
@@ -194,7 +193,7 @@ def apply_accepted(view: View, entry: TransferAccepted) -> None:
     _check_last_days(moved, on=recorded_on(view, entry))
     restart_clock(view, record.account, on=entry.occurred_on)
     restart_clock(view, record.recipient, on=entry.occurred_on)
-    credit_holder(view, record.recipient, moved_pieces(moved, seq=entry.seq))
+    receive_pieces(view, record.recipient, moved, seq=entry.seq)
     move_structural(view, entry.postings)
     pair = (record.account, record.recipient)
     if view.get(TRANSFER_PAIRS, pair) is None:

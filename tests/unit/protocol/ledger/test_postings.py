@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 from protocol.entries import Posting
 from protocol.errors import Code, Refusal
 from protocol.identifiers import Account
-from protocol.ledger.postings import is_holder, moved_pieces, pair_amount, split_pieces
+from protocol.ledger.postings import is_holder, pair_amount, receive_pieces, split_pieces
 from protocol.ledger.state import Piece
 from tests.support.documents import AURORA
-from tests.support.ledger import holder
+from tests.support.ledger import holder, new_ledger, open_holder
 
 AUR = AURORA.points
 
@@ -51,6 +51,9 @@ def test_pieces_split_in_order_and_none_is_lost_or_empty(amounts: list[int], wan
     assert [one.seq for one in (*first, *rest) for _ in range(one.amount)] == units
 
 
-def test_moved_pieces_become_parts_of_the_entry_that_moves_them() -> None:
-    moved = moved_pieces((piece(1, 5), piece(2, 6)), seq=9)
-    assert [(one.seq, one.part, one.amount) for one in moved] == [(9, 0, 5), (9, 1, 6)]
+def test_received_pieces_become_parts_of_the_entry_that_moves_them() -> None:
+    ledger = new_ledger()
+    open_holder(ledger, "ann")
+    receive_pieces(ledger.state, holder("ann"), (piece(1, 5), piece(2, 6)), seq=9)
+    assert [(one.seq, one.part, one.remaining) for one in ledger.state.lots(holder("ann"))] == [(9, 0, 5), (9, 1, 6)]
+    assert ledger.account(holder("ann")).posted == 11
