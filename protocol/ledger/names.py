@@ -317,7 +317,7 @@ def _program_id_of(entry: AnyEntry) -> Id | None:
 
 def check_id(entry: AnyEntry, *, ledger: Ledger) -> None:
     """Refuse an id that is neither the one that `entry` must have nor, where a client chooses, a random UUID."""
-    expected = None if isinstance(entry, _CHOSEN) else id_of(entry, ledger=ledger)
+    expected = id_of(entry, ledger=ledger)
     if expected is None:
         try:
             parse_id(entry.id)

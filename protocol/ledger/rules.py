@@ -246,9 +246,12 @@ def prior(view: View, command: AnyCommand) -> int | None:
 
 def decide(view: View, command: AnyCommand, moment: Moment) -> AnyEntry:
     """Return the entry that `command` proposes, not yet stamped, or raise `Refusal`."""
-    if not isinstance(command, commands.CreateLedger):
-        ledger_record(view)
-    succession.check_command(view, command)
+    ledger = view.get(LEDGER, ONLY)
+    if ledger is None:
+        if not isinstance(command, commands.CreateLedger):
+            ledger_record(view)
+    elif ledger.recovering:
+        succession.check_command(ledger, command)
     return _DECIDE[type(command)](view, command, moment)
 
 
@@ -268,21 +271,15 @@ def apply(view: View, sealed: Sealed) -> None:
     A refused entry may leave changes behind: roll back to a savepoint.
     """
     entry = sealed.entry
-    head = view.get(HEAD, ONLY) or _EMPTY
-    place = succession.place_of(view, entry) if isinstance(entry, Genesis) else (head.size, head.leaf)
-    if (entry.seq, entry.prev) != place:
-        raise Refusal(Code.CHAIN_BROKEN, f"the entry does not follow entry {head.size - 1}")
-    if entry.time <= head.time:
-        raise Refusal(Code.CHAIN_BROKEN, f"the entry's time {entry.time} is not after {head.time}")
-    if not head.size and not isinstance(entry, Genesis):
-        raise Refusal(Code.LEDGER_MISSING, "the first entry must be genesis")
+    seq, entry_id = entry.seq, entry.id
+    _check_place(view, entry, view.get(HEAD, ONLY) or _EMPTY)
     check_occurred(entry, view.get(PROGRAM, ONLY))
     ledger = view.get(LEDGER, ONLY)
     if ledger is not None and ledger.recovering:
         succession.check_gate(ledger, entry)
-    if view.get(IDS, entry.id) is not None:
-        raise Refusal(Code.ID_REUSED, f"the id {entry.id} is taken")
-    view.put(IDS, entry.id, IdRecord(seq=entry.seq, request=entry.request))
+    if view.get(IDS, entry_id) is not None:
+        raise Refusal(Code.ID_REUSED, f"the id {entry_id} is taken")
+    view.put(IDS, entry_id, IdRecord(seq=seq, request=entry.request))
     judge = _APPLY.get(type(entry))
     if judge is not None:
         judge(view, entry)
@@ -292,14 +289,31 @@ def apply(view: View, sealed: Sealed) -> None:
         payments.apply_make(view, sealed, cast("PaymentMade", entry))
     lines.note(view, sealed)
     check_id(entry, ledger=(ledger or ledger_record(view)).ledger)
-    view.put(HEAD, ONLY, Head(size=entry.seq + 1, leaf=sealed.leaf, time=entry.time))
+    view.put(HEAD, ONLY, Head(size=seq + 1, leaf=sealed.leaf, time=entry.time))
+
+
+def _check_place(view: View, entry: AnyEntry, head: Head) -> None:
+    """Refuse an entry that does not come next, in number, chain and time."""
+    is_genesis = isinstance(entry, Genesis)
+    seq, prev = succession.place_of(view, entry) if is_genesis else (head.size, head.leaf)
+    if entry.seq != seq or entry.prev != prev:
+        raise Refusal(Code.CHAIN_BROKEN, f"the entry does not follow entry {head.size - 1}")
+    if entry.time <= head.time:
+        raise Refusal(Code.CHAIN_BROKEN, f"the entry's time {entry.time} is not after {head.time}")
+    if not head.size and not is_genesis:
+        raise Refusal(Code.LEDGER_MISSING, "the first entry must be genesis")
 
 
 def holders_of(view: View, entry: AnyEntry) -> tuple[Account, ...]:
     """Return the holders whose history the applied `entry` belongs to, each once."""
+    # Most entries are of the first three kinds, and the rules have seen that their postings are a pair.
     if isinstance(entry, entries.PointsTransferred):
         taken, given = entry.postings
         return taken.account, given.account
+    if isinstance(entry, entries.PointsIssued):
+        return (entry.postings[1].account,)
+    if isinstance(entry, entries.PointsRedeemed):
+        return (entry.postings[0].account,)
     named = [posting.account for posting in getattr(entry, "postings", ()) if is_holder(posting.account)]
     if type(entry) in governing.APPLY:
         named += governing.parties(view, cast("ProgramEntry", entry))

@@ -80,10 +80,9 @@ def check_gate(record: LedgerRecord, entry: AnyEntry) -> None:
     _refuse(record)
 
 
-def check_command(view: View, command: AnyCommand) -> None:
+def check_command(record: LedgerRecord, command: AnyCommand) -> None:
     """Refuse a command whose entry the gate would refuse, before anything else about it is told."""
-    record = view.get(LEDGER, ONLY)
-    if record is None or not record.recovering or isinstance(command, _DECIDED):
+    if isinstance(command, _DECIDED):
         return
     if isinstance(command, commands.AgreeStatement) and command.signature is None:
         return

@@ -25,7 +25,7 @@ from protocol.ledger.programs import terms_of
 from protocol.ledger.state import ACCOUNTS, BALANCES, ONLY, PROGRAM, REVERSIBLE, Piece
 from protocol.ledger.view import Need, Overlay, View, need, need_book
 from protocol.points import check_amount
-from protocol.program import EARN, REDEEM, TRANSFER_IN, TRANSFER_OUT, ProgramTerms
+from protocol.program import EARN, REDEEM, TRANSFER_IN, TRANSFER_OUT, Activity, ProgramTerms
 
 ISSUANCE = Account("issuance")
 REDEMPTION = Account("redemption")
@@ -64,25 +64,25 @@ def decide_issue(view: View, command: IssuePoints, moment: Moment) -> PointsIssu
 def apply_issue(view: View, entry: PointsIssued) -> None:
     """Credit a holder with one lot of our own, for as long as the program's rule or the request says."""
     amount, _, holder = _checked(view, entry.postings, debit=ISSUANCE)
-    terms = terms_of(view)
+    seq, day, terms = entry.seq, entry.occurred_on, terms_of(view)
     _check_days(entry, terms)
     piece = Piece(
-        seq=entry.seq,
+        seq=seq,
         part=0,
         origin=OWN,
-        earned_on=entry.occurred_on,
+        earned_on=day,
         expires_on=entry.expires_on,
         amount=amount,
         clock=clock_of(terms.expiry) if entry.expiry == "rolling" else None,
         spendable_on=entry.spendable_on,
     )
-    reserve(view, Use(activity=EARN, account=holder, points=amount), at=entry.time)
-    restart_clock(view, holder, on=entry.occurred_on)
+    _reserve(view, amount, (EARN, holder), at=entry.time)
+    restart_clock(view, holder, on=day)
     credit_holder(view, holder, (piece,))
     if piece.clock is not None:
-        start_clock(view, holder, on=entry.occurred_on)
-    view.put(REVERSIBLE, entry.seq, ReversibleRecord(kind="issue", account=holder, amount=amount, remaining=amount))
-    move_structural(view, entry.postings)
+        start_clock(view, holder, on=day)
+    view.put(REVERSIBLE, seq, ReversibleRecord(kind="issue", account=holder, amount=amount, remaining=amount))
+    move_structural(view, entry.postings[:1])
 
 
 def spendable_day(terms: ProgramTerms, earned_on: str) -> str | None:
@@ -91,15 +91,15 @@ def spendable_day(terms: ProgramTerms, earned_on: str) -> str | None:
 
 
 def _check_days(entry: PointsIssued, terms: ProgramTerms) -> None:
+    last, rule = entry.expires_on, terms.expiry
     if entry.expiry == "named":
-        ruled = entry.expires_on is not None
+        ruled = last is not None
     else:
-        expected = (terms.expiry.kind, fixed_last_day(terms.expiry, entry.occurred_on))
-        ruled = (entry.expiry, entry.expires_on) == expected
+        ruled = entry.expiry == rule.kind and last == fixed_last_day(rule, entry.occurred_on)
     if not ruled or entry.spendable_on != spendable_day(terms, entry.occurred_on):
         raise Refusal(Code.EXPIRY_MISMATCH, "the points' days are not those of the program's rule")
     first = entry.spendable_on or entry.occurred_on
-    if entry.expires_on is not None and entry.expires_on < first:
+    if last is not None and last < first:
         raise Refusal(Code.DATE_INVALID, f"the points would expire before they can be spent, on {first}")
 
 
@@ -127,11 +127,11 @@ def decide_redeem(view: View, command: RedeemPoints, moment: Moment) -> PointsRe
 def apply_redeem(view: View, entry: PointsRedeemed) -> None:
     """Debit a holder's available points, earliest expiry first."""
     amount, holder, _ = _checked(view, entry.postings, credit=REDEMPTION)
-    reserve(view, Use(activity=REDEEM, account=holder, points=amount), at=entry.time)
+    _reserve(view, amount, (REDEEM, holder), at=entry.time)
     pieces = debit_holder(view, holder, amount, on=entry.occurred_on)
     note_redemption(view, entry, holder, pieces)
     restart_clock(view, holder, on=entry.occurred_on)
-    move_structural(view, entry.postings)
+    move_structural(view, entry.postings[1:])
 
 
 def note_redemption(view: View, entry: Entry, account: Account, pieces: tuple[Piece, ...]) -> None:
@@ -170,9 +170,7 @@ def apply_transfer(view: View, entry: PointsTransferred) -> None:
     amount, source, destination = _checked(view, entry.postings)
     if source == destination:
         raise Refusal(Code.SAME_ACCOUNT, "points cannot be transferred to the account they are on")
-    if view.get(PROGRAM, ONLY) is not None:
-        reserve(view, Use(activity=TRANSFER_OUT, account=source, points=amount), at=entry.time)
-        reserve(view, Use(activity=TRANSFER_IN, account=destination, points=amount), at=entry.time)
+    _reserve(view, amount, (TRANSFER_OUT, source), (TRANSFER_IN, destination), at=entry.time)
     pieces = debit_holder(view, source, amount, on=entry.occurred_on)
     giver = view.get(ACCOUNTS, source)
     if giver is not None and giver.active_on is not None:
@@ -180,6 +178,13 @@ def apply_transfer(view: View, entry: PointsTransferred) -> None:
         restart_clock(view, source, on=entry.occurred_on)
     restart_clock(view, destination, on=entry.occurred_on)
     receive_pieces(view, destination, pieces, seq=entry.seq)
+
+
+def _reserve(view: View, points: int, *uses: tuple[Activity, Account], at: str) -> None:
+    # Most programs have no terms of their own, and nothing is counted then.
+    if view.get(PROGRAM, ONLY) is not None:
+        for activity, account in uses:
+            reserve(view, Use(activity=activity, account=account, points=points), at=at)
 
 
 def _checked(
