@@ -131,19 +131,23 @@ class Engine:
 
     def _load(self, works: Sequence[Work[object]], overlay: Overlay, results: list[object]) -> set[int]:
         """Load what the works need, and return the places of those that could not say it."""
-        wanted: dict[Need, None] = dict.fromkeys(rules.ALWAYS)
-        asking: dict[int, dict[Need, None]] = {place: {} for place in range(len(works))}
+        wanted: dict[Need, None] = overlay.missing(rules.ALWAYS)
+        asking: Sequence[int] = range(len(works))
         failed: set[int] = set()
         for _ in range(_ROUNDS_MAX):
-            self._store.load(list(wanted), overlay)
-            for place in asking:
+            if wanted:
+                self._store.load(wanted, overlay)
+            wanted, places, asking = {}, asking, []
+            for place in places:
                 try:
-                    asking[place] = overlay.missing(works[place].needs(overlay))
+                    missing = overlay.missing(works[place].needs(overlay))
                 except Exception as error:  # noqa: BLE001 - one work's bug must not harm the others in its commit
                     failed.add(place)
                     results[place] = _reported(error, works[place])
-            asking = {place: missing for place, missing in asking.items() if missing and place not in failed}
-            wanted = {each: None for missing in asking.values() for each in missing}
+                    continue
+                if missing:
+                    asking.append(place)
+                    wanted.update(missing)
             if not wanted:
                 return failed
         for place in asking:

@@ -16,9 +16,10 @@ class EntryTimes:
     def __init__(self, *, now: datetime, last: str) -> None:
         """Start at `now`, or just after the time text `last` when the wall clock is behind it."""
         self._next = now.astimezone(UTC)
-        if last:
-            self._next = max(self._next, parse_time(last) + _TICK)
         self._read()
+        if self._text <= last:
+            self._next = parse_time(last) + _TICK
+            self._read()
 
     def _read(self) -> None:
         self._micros = self._next.microsecond

@@ -79,19 +79,21 @@ class Asking:
         self._view: Overlay | None = None
 
     def needs(self, view: Overlay) -> Iterator[Need]:
-        """Yield what is missing in `view`, as far as the loaded rows tell."""
+        """Return what is missing in `view`, as far as the loaded rows tell."""
+        wanted: list[Need] = []
         if view is not self._view:
             self._view, self._left = view, self._commands
-            yield from rules.ALWAYS
+            wanted += rules.ALWAYS
         left = []
         for command in self._left:
             # Whether its own id is taken changes nothing of what else a command reads.
-            yield need(IDS, command.id)
+            wanted.append(need(IDS, command.id))
             missing = view.missing(rules.further_needs(view, command))
             if missing:
                 left.append(command)
-                yield from missing
+                wanted += missing
         self._left = left
+        return iter(wanted)
 
 
 class CommandWork:
@@ -104,7 +106,7 @@ class CommandWork:
         self._writes = writes
 
     def needs(self, view: Overlay) -> Iterator[Need]:
-        """Yield what every command reads."""
+        """Return what every command reads."""
         return self._asking.needs(view)
 
     def run(self, desk: Desk) -> list[Answer]:

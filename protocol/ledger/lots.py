@@ -65,12 +65,12 @@ def can_be_spent(lot: Lot, last: str | None, *, on: str) -> bool:
     return (last is None or last >= on) and (lot.spendable_on is None or lot.spendable_on <= on)
 
 
-def needs_clock(view: Overlay, account: Account) -> Iterator[Need]:
+def needs_clock(view: Overlay, account: Account) -> Sequence[Need]:
     """Name the lots of an account whose clock an activity restarts, or may start."""
     record, program = view.peek(ACCOUNTS, account), view.peek(PROGRAM, ONLY)
     runs = record is not None and record.active_on is not None
-    if runs or (program is not None and program.terms.expiry.kind == "rolling"):
-        yield need_book(account)
+    starts = program is not None and program.terms.expiry.kind == "rolling"
+    return (need_book(account),) if runs or starts else ()
 
 
 def restart_clock(view: View, account: Account, *, on: str) -> None:

@@ -4,7 +4,8 @@
 raises is the refusal.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Final, cast
 
 from protocol import (
@@ -63,7 +64,7 @@ __all__ = ["apply", "decide", "holders_of", "needs", "place_of", "prior", "refus
 
 _EMPTY: Final = Head()
 
-_Needs = Callable[[Overlay, Command], Iterator[Need]]
+_Needs = Callable[[Overlay, Command], Iterable[Need]]
 _Decide = Callable[[View, Command, Moment], AnyEntry]
 _Apply = Callable[[View, Entry], None]
 
@@ -222,13 +223,13 @@ def needs(view: Overlay, command: AnyCommand) -> Iterator[Need]:
     yield from further_needs(view, command)
 
 
-def further_needs(view: Overlay, command: AnyCommand) -> Iterator[Need]:
-    """Yield what `needs` does beside the rows of `ALWAYS` and that of the command's own id."""
+def further_needs(view: Overlay, command: AnyCommand) -> Iterable[Need]:
+    """Return what `needs` yields beside the rows of `ALWAYS` and that of the command's own id."""
     family = _NEEDS.get(type(command))
-    if family is not None and view.peek(LEDGER, ONLY) is not None:
-        yield from family(view, command)
-        if isinstance(command, lines.ENTERING):
-            yield from lines.needs_line(view, command)
+    if family is None or view.peek(LEDGER, ONLY) is None:
+        return ()
+    wanted = family(view, command)
+    return chain(wanted, lines.needs_line(view, command)) if isinstance(command, lines.ENTERING) else wanted
 
 
 def prior(view: View, command: AnyCommand) -> int | None:

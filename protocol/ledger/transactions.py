@@ -1,6 +1,6 @@
 """Points issued, redeemed and transferred."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from protocol.entries import Entry, PointsIssued, PointsRedeemed, PointsTransferred, Posting, transfer_postings
 from protocol.errors import Code, Refusal
@@ -33,12 +33,14 @@ OWN = "own"
 """The origin of lots that this program issued itself."""
 
 
-def needs_issue(view: Overlay, command: IssuePoints) -> Iterator[Need]:
+def needs_issue(view: Overlay, command: IssuePoints) -> list[Need]:
     """Name the holder and the issuance balance."""
-    yield need(ACCOUNTS, command.account)
-    yield need(BALANCES, (ISSUANCE, ledger_record(view).points))
-    yield from needs_clock(view, command.account)
-    yield from needs_use(view, Use(activity=EARN, account=command.account, points=command.amount))
+    account = command.account
+    balance = need(BALANCES, (ISSUANCE, ledger_record(view).points))
+    wanted = [need(ACCOUNTS, account), balance, *needs_clock(view, account)]
+    if view.peek(PROGRAM, ONLY) is not None:
+        wanted += needs_use(view, Use(activity=EARN, account=account, points=command.amount))
+    return wanted
 
 
 def decide_issue(view: View, command: IssuePoints, moment: Moment) -> PointsIssued:
@@ -103,12 +105,13 @@ def _check_days(entry: PointsIssued, terms: ProgramTerms) -> None:
         raise Refusal(Code.DATE_INVALID, f"the points would expire before they can be spent, on {first}")
 
 
-def needs_redeem(view: Overlay, command: RedeemPoints) -> Iterator[Need]:
+def needs_redeem(view: Overlay, command: RedeemPoints) -> list[Need]:
     """Name the holder, its lots and the redemption balance."""
-    yield need(ACCOUNTS, command.account)
-    yield need_book(command.account)
-    yield need(BALANCES, (REDEMPTION, ledger_record(view).points))
-    yield from needs_use(view, Use(activity=REDEEM, account=command.account, points=command.amount))
+    account = command.account
+    wanted = [need(ACCOUNTS, account), need_book(account), need(BALANCES, (REDEMPTION, ledger_record(view).points))]
+    if view.peek(PROGRAM, ONLY) is not None:
+        wanted += needs_use(view, Use(activity=REDEEM, account=account, points=command.amount))
+    return wanted
 
 
 def decide_redeem(view: View, command: RedeemPoints, moment: Moment) -> PointsRedeemed:
@@ -141,15 +144,14 @@ def note_redemption(view: View, entry: Entry, account: Account, pieces: tuple[Pi
     view.put(REVERSIBLE, entry.seq, record)
 
 
-def needs_transfer(view: Overlay, command: TransferPoints) -> Iterator[Need]:
+def needs_transfer(view: Overlay, command: TransferPoints) -> list[Need]:
     """Name both holders and the lots of the one who gives."""
-    yield need(ACCOUNTS, command.source)
-    yield need(ACCOUNTS, command.destination)
-    yield need_book(command.source)
-    yield from needs_clock(view, command.destination)
+    source, destination = command.source, command.destination
+    wanted = [need(ACCOUNTS, source), need(ACCOUNTS, destination), need_book(source), *needs_clock(view, destination)]
     if view.peek(PROGRAM, ONLY) is not None:
-        yield from needs_use(view, Use(activity=TRANSFER_OUT, account=command.source, points=command.amount))
-        yield from needs_use(view, Use(activity=TRANSFER_IN, account=command.destination, points=command.amount))
+        wanted += needs_use(view, Use(activity=TRANSFER_OUT, account=source, points=command.amount))
+        wanted += needs_use(view, Use(activity=TRANSFER_IN, account=destination, points=command.amount))
+    return wanted
 
 
 def decide_transfer(view: View, command: TransferPoints, moment: Moment) -> PointsTransferred:

@@ -116,10 +116,16 @@ class Overlay:
 
     def missing(self, wanted: Iterable[Need]) -> dict[Need, None]:
         """Return those of `wanted` that are not loaded, each once, in their order."""
-        rows, books = self._rows, self._loaded_books
+        missing: dict[Need, None] = {}
         if self._complete:
-            return {}
-        return {each: None for each in wanted if each[1] not in (books if each[0] is None else rows[each[0]])}
+            return missing
+        rows, books = self._rows, self._loaded_books
+        # Of most commands nothing is missing: no comprehension, which costs a call.
+        for each in wanted:
+            table, key = each
+            if key not in (books if table is None else rows[table]):
+                missing[each] = None
+        return missing
 
     def load(self, table: Table[_K, _R], key: _K, record: _R | None) -> None:
         """Make a stored row known, or with None that there is none; never undoes a change."""
