@@ -81,7 +81,7 @@ def sign_checkpoint(checkpoint: Checkpoint, *, key: Signer, later: Sequence[Sign
     text, name = format_checkpoint(checkpoint), checkpoint.origin
     note = sign_note(text, name=name, key=key)
     lines = [line for each in later for line in sign_note(text, name=name, key=each).signatures]
-    return format_note(note.with_signatures(lines))
+    return format_note(note.with_signatures(lines) if lines else note)
 
 
 def open_checkpoint(data: bytes, verifiers: Sequence[Verifier]) -> Checkpoint:

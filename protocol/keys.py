@@ -18,6 +18,7 @@ from protocol.errors import KeyInvalid, SignatureInvalid
 from protocol.identifiers import Digest
 
 PUBLIC_KEY_BYTES: Final = 32
+_PUBLIC_KEY_CHARACTERS: Final = 44
 SEED_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 SEED_PREFIX: Final = "tallystick-seed-v1:"
@@ -59,7 +60,7 @@ class PublicKey:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Return the key that `text`, 44 characters of base64, stands for, or raise `KeyInvalid`."""
-        raw = decode_base64(text)
+        raw = _raw_of(text) if len(text) == _PUBLIC_KEY_CHARACTERS else decode_base64(text)
         if raw is None:
             raise KeyInvalid("a public key is not written in canonical base64")
         return cls(raw)
@@ -131,9 +132,15 @@ class SigningKey:
         return cls(seed)
 
 
+# A partner's key is parsed with every document that names it, the log's own with every commit; and to check that it is
+# a point costs as much as a signature.
+@lru_cache(maxsize=1024)
+def _raw_of(text: str) -> bytes | None:
+    return decode_base64(text)
+
+
 @lru_cache(maxsize=1024)
 def _is_point(raw: bytes) -> bool:
-    # A partner's key is parsed with every document that names it, and the check costs as much as a signature.
     return bindings.crypto_core_ed25519_is_valid_point(raw)
 
 
