@@ -6,6 +6,7 @@ from typing import Final
 from starlette.responses import Response
 
 from node.api.fields import Body
+from node.api.openapi import ANSWERED
 from node.api.routes import GUARDED, NodeDependency, answered, answers, answers_bytes, requires, router
 from node.services.credentials import Scope
 from node.services.metrics import CONTENT_TYPE
@@ -35,7 +36,7 @@ async def livez() -> Response:
 
 @ROUTER.get(
     "/readyz",
-    responses={**answers(Ready, NodeCode.INTERNAL), 503: {"model": Ready, "description": "It cannot now."}},
+    responses={**answers(Ready, NodeCode.INTERNAL), 503: {ANSWERED: Ready, "description": "It cannot now."}},
 )
 def readyz(node: NodeDependency) -> Response:
     """Tell whether the store can be read, the writer is at work, and the ledger may be written."""

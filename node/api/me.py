@@ -10,6 +10,7 @@ from node.api.auth import caller_of
 from node.api.conversions import ORDER_CODES, ConversionPath
 from node.api.entries import RECEIPT_TYPE, SeqPath
 from node.api.fields import AmountField, Body, Cursor, DigestText, IdText, LedgerText, Limit
+from node.api.openapi import ANSWERED
 from node.api.quotes import QUOTE_CODES
 from node.api.routes import (
     COMMANDS,
@@ -183,7 +184,7 @@ def download_my_receipt(request: Request, seq: SeqPath, node: NodeDependency) ->
     responses={
         **answers(MemberStatement, *_SHOWN),
         200: {
-            "model": MemberStatement,
+            ANSWERED: MemberStatement,
             "description": "The statement, its movements as CSV, or a page to print.",
             "content": {CSV: {"schema": {"type": "string"}}, HTML: {"schema": {"type": "string"}}},
         },

@@ -4,6 +4,8 @@ from typing import Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from fastapi.utils import create_model_field
 
 from node.api.examples import add_examples
 from node.api.problems import STATUS
@@ -46,12 +48,18 @@ PROBLEM: Final[dict[str, object]] = {
     },
 }
 
+ANSWERED: Final = "x-answered"
+"""Where a route's responses name what is answered: FastAPI's own key would have its schema built at every start."""
+
 
 def describe(app: FastAPI) -> None:
     """Make `app` answer its whole OpenAPI document, built at first use."""
 
     def openapi() -> dict[str, object]:
         if app.openapi_schema is None:
+            for route in app.routes:
+                if isinstance(route, APIRoute):
+                    _build_answers(route)
             document = get_openapi(
                 title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, license_info=_LICENSE
             )
@@ -67,6 +75,15 @@ def describe(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _build_answers(route: APIRoute) -> None:
+    """Build the schemas of what a route answers, which nothing but this document reads."""
+    found = {status: response[ANSWERED] for status, response in route.responses.items() if ANSWERED in response}
+    for status, model in found.items():
+        name = f"Response_{status}_{route.unique_id}"
+        route.response_fields[status] = create_model_field(name=name, type_=model, mode="serialization")
+        route.responses[status] = {key: each for key, each in route.responses[status].items() if key != ANSWERED}
 
 
 def _without_prefix_items(schema: object) -> object:

@@ -9,6 +9,7 @@ from fastapi.params import Security as SecurityDependency
 from starlette.responses import Response
 
 from node.api.auth import Requires
+from node.api.openapi import ANSWERED
 from node.api.problems import document_problems
 from node.api.requests import StrictRoute
 from node.services.answers import encode_answer
@@ -69,7 +70,7 @@ def requires(scope: Scope) -> SecurityDependency:
 
 def answers(model: object, *codes: str, status: int = HTTPStatus.OK) -> Responses:
     """Return the OpenAPI of a route that answers `model` or is refused with one of `codes`."""
-    return {int(status): {"model": model, "description": HTTPStatus(status).phrase}, **document_problems(codes)}
+    return {int(status): {ANSWERED: model, "description": HTTPStatus(status).phrase}, **document_problems(codes)}
 
 
 def answers_bytes(media_type: str, *codes: str, description: str) -> Responses:

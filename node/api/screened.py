@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 from starlette.responses import Response
 
 from node.api.fields import Body
+from node.api.openapi import ANSWERED
 from node.api.routes import Responses, answered
 from node.services.answers import EntryAnswer, OtherAnswer
 from node.services.screening import NO_CLIENT, ClientData
@@ -20,7 +21,7 @@ GOVERNED: Final = (Code.ACCOUNT_FROZEN, Code.KIND_NOT_ALLOWED, Code.LIMIT_REACHE
 
 UNDER_REVIEW: Final[Responses] = {
     int(HTTPStatus.ACCEPTED): {
-        "model": OtherAnswer,
+        ANSWERED: OtherAnswer,
         "description": "A screen has put the order up for review: its points are on hold, and a person decides",
     }
 }
