@@ -8,10 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
@@ -20,6 +16,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 from node.store.dump import Dump
 from node.store.errors import StoreFailed, translated
 from node.store.lock import take_lock
+from node.store.migrating import newest, upgrade, version_of
 from node.store.reader import StoreReader
 from node.store.session import Session
 from node.store.writer import StoreWriter
@@ -132,8 +129,7 @@ class Database:
     def is_current(self) -> bool:
         """Return whether the tables are those that this version of the program knows."""
         with self.connection() as connection:
-            found = set(MigrationContext.configure(connection).get_current_heads())
-        return found == set(ScriptDirectory.from_config(migration_config()).get_heads())
+            return version_of(connection) == newest()
 
     def writer(self) -> StoreWriter:
         """Return the one writer, or raise `StoreBusy` while there is another in this process or elsewhere."""
@@ -155,18 +151,8 @@ class Database:
         self._writer_engine.dispose()
 
     def _upgrade(self) -> None:
-        config = migration_config()
         with translated(), self._writer_engine.begin() as connection, _transaction(connection):
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-
-
-def migration_config() -> Config:
-    """Return Alembic's configuration: the migrations that are installed beside this module."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    return config
+            upgrade(connection)
 
 
 def _engine(url: URL, *, alone: bool = False) -> Engine:

@@ -8,8 +8,9 @@ from alembic import command
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from node.store.database import Database, migration_config
+from node.store.database import Database
 from node.store.errors import StoreFailed
+from node.store.migrating import migration_config
 from node.store.reader import StoreReader
 from node.store.rows import CommitRecord, Write
 from node.store.rows_members import (

@@ -6,12 +6,14 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.pool import NullPool
 
 from node.store.columns import CLASS, METADATA, TableClass
-from node.store.database import Database, migration_config
+from node.store.database import Database
 from node.store.errors import StoreBusy, StoreFailed
+from node.store.migrating import migration_config, newest, version_of
 
 
 def shape_of(connection: Connection) -> str:
@@ -73,6 +75,14 @@ def test_a_store_is_brought_up_to_date_once(database_url: str) -> None:
         with database.writer():
             # Nothing is to be done, so nobody has to wait for the writer.
             database.migrate()
+
+
+def test_the_newest_version_is_the_head_of_all(database_url: str) -> None:
+    assert [newest()] == ScriptDirectory.from_config(migration_config()).get_heads()
+    with Database.open(database_url) as database:
+        database.migrate()
+        with database.connection() as connection:
+            assert version_of(connection) == newest()
 
 
 def test_tables_are_never_changed_under_a_writer(database: Database, database_url: str) -> None:
