@@ -1,4 +1,4 @@
-"""People with an account at each brand, linked in all six directions."""
+"""People with an account at each brand, linked in all directions."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import msgspec
 from node.cli.request import JsonObject
 from node.client import NodeClient
 from protocol.encoding import JsonValue
-from scripts.alliance.brands import BRANDS, Brand
+from scripts.alliance.brands import Brand
 
 Clients = Mapping[Brand, NodeClient]
 
@@ -45,8 +45,8 @@ def link(clients: Clients, source: Brand, destination: Brand, *, person: Person,
 
 
 def join_all(clients: Clients, person: Person, make_id: Callable[[], str]) -> None:
-    """Open the person's accounts and link them in all directions."""
-    for brand in BRANDS:
-        open_account(clients[brand], person.ids[brand])
-    for source, destination in permutations(BRANDS, 2):
+    """Open the person's accounts at all of `clients` and link them in all directions."""
+    for brand, client in clients.items():
+        open_account(client, person.ids[brand])
+    for source, destination in permutations(clients, 2):
         link(clients, source, destination, person=person, ids=(make_id(), make_id()))

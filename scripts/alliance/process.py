@@ -94,9 +94,9 @@ class NodeProcess:
                 command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
 
-    def wait_ready(self) -> None:
+    def wait_ready(self, *, seconds: float = READY_SECONDS_MAX, look_seconds: float = LOOK_SECONDS) -> None:
         """Return once the node says that it is ready, or raise `AllianceFailed` with the end of its log."""
-        deadline = time.monotonic() + READY_SECONDS_MAX
+        deadline = time.monotonic() + seconds
         with httpx.Client(timeout=2.0) as client:
             while time.monotonic() < deadline:
                 self.check_alive()
@@ -105,8 +105,8 @@ class NodeProcess:
                         return
                 except httpx.TransportError:
                     pass
-                time.sleep(LOOK_SECONDS)
-        raise AllianceFailed(f"{self.brand.title} is not ready after {READY_SECONDS_MAX:.0f} s\n{self.log_end()}")
+                time.sleep(look_seconds)
+        raise AllianceFailed(f"{self.brand.title} is not ready after {seconds:.0f} s\n{self.log_end()}")
 
     def check_alive(self) -> None:
         """Raise `AllianceFailed` if the process has ended by itself."""
@@ -135,13 +135,13 @@ class NodeProcess:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
 
-    def stop(self) -> None:
+    def stop(self, *, seconds: float = STOP_SECONDS_MAX) -> None:
         """Stop the process cleanly, or by force when it takes too long."""
         self.ask_to_stop()
         if self._process is None:
             return
         try:
-            self._process.wait(timeout=STOP_SECONDS_MAX)
+            self._process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
             self.kill()
         self._process = None

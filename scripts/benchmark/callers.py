@@ -13,8 +13,19 @@ import msgspec
 from scripts.alliance.process import AllianceFailed
 from scripts.benchmark.figures import Round
 
-_ENCODER: Final = msgspec.json.Encoder()
 _TIMEOUT_SECONDS: Final = 120.0
+
+
+class _Result(msgspec.Struct, frozen=True):
+    status: int
+
+
+class _Results(msgspec.Struct, frozen=True):
+    results: tuple[_Result, ...]
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+_RESULTS: Final = msgspec.json.Decoder(_Results)
 
 
 class Caller:
@@ -37,6 +48,12 @@ class Caller:
     def post(self, path: str, body: object) -> bytes:
         """Return the answer to POST, or raise `AllianceFailed`: a benchmark's requests are all granted."""
         return self._asked("POST", path, _ENCODER.encode(body))
+
+    def post_each(self, path: str, items: Sequence[object]) -> None:
+        """POST items in one commit, each by itself, or raise `AllianceFailed` unless every one of them is granted."""
+        found = _RESULTS.decode(self.post(path, {"atomic": False, "items": items}))
+        if any(each.status != HTTPStatus.CREATED for each in found.results):
+            raise AllianceFailed(f"an item of POST {path} was refused")
 
     def get(self, path: str) -> bytes:
         """Return the answer to GET, or raise `AllianceFailed`."""

@@ -8,20 +8,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from http import HTTPStatus
-from itertools import permutations
 from typing import Final
 
 import msgspec
 
 from node.cli.request import JsonObject
-from scripts.alliance.alliance import Alliance
 from scripts.alliance.brands import AURORA, BLUEBIRD, rate
-from scripts.alliance.members import Person, link, open_account
+from scripts.alliance.members import Person
 from scripts.alliance.process import AllianceFailed
 from scripts.benchmark.callers import Caller, at_a_pace, at_once
 from scripts.benchmark.figures import ROUNDS, Figure, Round
-from scripts.benchmark.nodes import Ids, caller_of, nodes_at
+from scripts.benchmark.members import Ids, any_conversion, linked_people
+from scripts.benchmark.nodes import caller_of, nodes_at
 from scripts.benchmark.places import Place
 
 NAME: Final = "conversions"
@@ -44,21 +42,7 @@ class _Conversion(msgspec.Struct, frozen=True):
     state: str
 
 
-class _Page(msgspec.Struct, frozen=True):
-    conversions: tuple[_Conversion, ...]
-
-
-class _Result(msgspec.Struct, frozen=True):
-    status: int
-
-
-class _Results(msgspec.Struct, frozen=True):
-    results: tuple[_Result, ...]
-
-
 _CONVERSION: Final = msgspec.json.Decoder(_Conversion)
-_PAGE: Final = msgspec.json.Decoder(_Page)
-_RESULTS: Final = msgspec.json.Decoder(_Results)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +62,13 @@ class _Pair:
     def orders(self, caller: Caller, number: int) -> None:
         """Order a batch and wait until both ledgers have all of it."""
         orders = [self._order(number * BATCH + place) for place in range(BATCH)]
-        found = _RESULTS.decode(caller.post("/v1/conversions/batch", {"atomic": False, "items": orders}))
-        if any(each.status != HTTPStatus.CREATED for each in found.results):
-            raise AllianceFailed("an order of the benchmark was refused")
+        caller.post_each("/v1/conversions/batch", orders)
         self._wait(caller, orders[-1])
 
     def check(self) -> None:
         """Raise `AllianceFailed` unless all that was ordered is completed."""
         for state in ("pending", "returned"):
-            if _PAGE.decode(self.callers[0].get(f"/v1/conversions?state={state}&limit=1")).conversions:
+            if any_conversion(self.callers[0], state=state):
                 raise AllianceFailed(f"a conversion of the benchmark is {state} though those after it are completed")
 
     def _order(self, number: int) -> JsonObject:
@@ -109,8 +91,8 @@ def measure(place: Place) -> Iterator[Figure]:
     """Yield the figures of two nodes: orders one by one at a pace, batches at growing paces, and all that can be."""
     for store in place.stores:
         with nodes_at(place, store, (AURORA, BLUEBIRD)) as alliance, ExitStack() as stack:
-            callers = [stack.enter_context(caller_of(alliance, AURORA)) for _ in range(PACED_CALLERS)]
-            pair = _Pair(callers, _people(alliance), Ids(2))
+            callers = [stack.enter_context(caller_of(alliance.nodes[AURORA])) for _ in range(PACED_CALLERS)]
+            pair = _Pair(callers, linked_people(alliance, Ids(1), PEOPLE, points=POINTS), Ids(2))
             tell = partial(place.conditions.figure, NAME, store=store)
             many = range(place.few(ROUNDS, quick=1))
             count = place.few(SECONDS * PACE, quick=PACE)
@@ -131,20 +113,3 @@ def _paced(pair: _Pair, offered: int, *, seconds: int) -> Round:
     return at_a_pace(
         pair.callers, pair.orders, count=offered * seconds // BATCH, per_second=offered / BATCH, units=BATCH
     )
-
-
-def _people(alliance: Alliance) -> list[Person]:
-    ids = Ids(1)
-    with ExitStack() as stack:
-        clients = {brand: stack.enter_context(alliance.client(brand)) for brand in alliance.nodes}
-        people = []
-        for _ in range(PEOPLE):
-            person = Person({brand: ids() for brand in clients})
-            for brand, client in clients.items():
-                open_account(client, person.ids[brand])
-                giving: JsonObject = {"id": ids(), "type": "issue", "account": person.account(brand), "amount": POINTS}
-                client.post("/v1/transactions", giving)
-            for source, destination in permutations(clients, 2):
-                link(clients, source, destination, person=person, ids=(ids(), ids()))
-            people.append(person)
-        return people

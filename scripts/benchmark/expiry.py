@@ -1,34 +1,24 @@
 """`expiry`: a node posts lots that have expired while others write: how fast, and what that does to their writes."""
 
-import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from node.app.directory import create_node_directory, database_url
-from node.app.open import keyring_of
-from node.app.system import SystemRandomness
-from node.client import read_token
-from node.config import load_config
-from node.engine.engine import Engine
-from node.ports import NoFaults
-from node.store.database import Database
 from protocol.identifiers import Account
 from protocol.ledger.commands import AnyCommand, IssuePoints, OpenAccount
-from scripts.alliance.alliance import BACKEND, OPERATOR
-from scripts.alliance.brands import AURORA, CURRENCY
-from scripts.alliance.process import AllianceFailed, NodeProcess, find_free_ports
+from scripts.alliance.alliance import OPERATOR
+from scripts.alliance.process import AllianceFailed, NodeProcess
 from scripts.alliance.progress import say
 from scripts.benchmark.callers import Caller, at_a_pace
-from scripts.benchmark.engine import REQUEST, commit
+from scripts.benchmark.engine import REQUEST, commit_all, engine_at, fill
 from scripts.benchmark.figures import Figure, Round
-from scripts.benchmark.nodes import Ids
+from scripts.benchmark.members import Ids
+from scripts.benchmark.nodes import caller_of, new_node, peak_mib, running
 from scripts.benchmark.places import Place
 
 NAME: Final = "expiry"
@@ -42,15 +32,14 @@ PACE: Final = 100
 LOTS_AN_ACCOUNT: Final = 2
 SPENDERS: Final = 500
 POINTS: Final = 1_000_000
+EXPIRING_POINTS: Final = 100
 CALLERS: Final = 16
 SEED: Final = 3
-_COMMIT: Final = 8_000
 _STRETCH_SECONDS: Final = 2
 _LOOK_SECONDS: Final = 3
 """A look costs the node something, too: it is no part of what is measured."""
 
 _MINUTES_MAX: Final = 60
-_MEBIBYTE: Final = 1_024
 
 
 class _Left(msgspec.Struct, frozen=True):
@@ -58,65 +47,43 @@ class _Left(msgspec.Struct, frozen=True):
 
 
 class _Ledger:
-    """A node's directory with lots that expired yesterday, and members who go on spending."""
+    """A node with lots that expired yesterday, and members who go on spending."""
 
-    def __init__(self, directory: Path, url: str, port: int, *, lots: int) -> None:
-        self.directory = directory
+    def __init__(self, node: NodeProcess, *, lots: int) -> None:
         self.ids = Ids(SEED)
-        self.spenders = [Account(f"member/{self.ids()}") for _ in range(SPENDERS)]
-        settings: Mapping[str, object] = {"port": port, **({"database_url": url} if url else {})}
-        create_node_directory(
-            directory,
-            ledger=AURORA.ledger,
-            points=AURORA.points,
-            points_name=AURORA.points_name,
-            url=f"http://127.0.0.1:{port}",
-            currencies=(CURRENCY,),
-            settings=settings,
-        )
-        config = load_config(directory)
-        with Database.open(database_url(directory, config)) as database, database.writer() as writer:
-            keyring = keyring_of(directory, config)
-            engine = Engine(writer, keyring=keyring, randomness=SystemRandomness(), faults=NoFaults())
-            self._fill(engine, lots)
+        with engine_at(node.directory) as (engine, _):
+            self.spenders = fill(engine, self.ids, SPENDERS, points=POINTS)
+            commit_all(engine, self._expiring(lots))
 
-    def _fill(self, engine: Engine, lots: int) -> None:
-        commands = [each for account in self.spenders for each in self._member(account, POINTS, None)]
+    def _expiring(self, lots: int) -> Iterator[AnyCommand]:
         yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
         for number in range(0, lots, LOTS_AN_ACCOUNT):
             account = Account(f"member/{self.ids()}")
-            commands += self._member(account, 100, yesterday, lots=min(LOTS_AN_ACCOUNT, lots - number))
-            if len(commands) >= _COMMIT:
-                commit(engine, commands)
-                commands = []
-        commit(engine, commands)
-
-    def _member(self, account: Account, points: int, last: str | None, *, lots: int = 1) -> Iterator[AnyCommand]:
-        yield OpenAccount(id=self.ids(), account=account, request=REQUEST)  # type: ignore[arg-type]
-        for _ in range(lots):
-            yield IssuePoints(
-                id=self.ids(),  # type: ignore[arg-type]
-                account=account,
-                amount=points,
-                expires_on=last,
-                occurred_on=last,
-                request=REQUEST,
-            )
+            yield OpenAccount(id=self.ids(), account=account, request=REQUEST)
+            for _ in range(min(LOTS_AN_ACCOUNT, lots - number)):
+                yield IssuePoints(
+                    id=self.ids(),
+                    account=account,
+                    amount=EXPIRING_POINTS,
+                    expires_on=yesterday,
+                    occurred_on=yesterday,
+                    request=REQUEST,
+                )
 
 
 def measure(place: Place) -> Iterator[Figure]:
     """Yield, for every store, the lots that a node posts in a second, and others' writes meanwhile."""
     lots = place.few(place.lots, quick=min(place.lots, 5_000))
     for store in place.stores:
-        (port,) = find_free_ports(1)
         say(f"giving members {lots:,} lots")
-        ledger = _Ledger(place.fresh("expiry"), place.database(store), port, lots=lots)
-        with _running(ledger, port) as node, ExitStack() as stack:
-            callers = [stack.enter_context(_caller(node, BACKEND)) for _ in range(CALLERS)]
-            operator = stack.enter_context(_caller(node, OPERATOR))
-            before = _memory(node)
+        node = new_node(place.fresh("expiry"), place.database(store))
+        ledger = _Ledger(node, lots=lots)
+        with running(node), ExitStack() as stack:
+            callers = [stack.enter_context(caller_of(node)) for _ in range(CALLERS)]
+            operator = stack.enter_context(caller_of(node, OPERATOR))
+            before = peak_mib(node)
             posted, others = _while_it_expires(ledger, callers, operator, lots)
-            say(f"memory: {before} MiB at the start, {_memory(node)} MiB at most")
+            say(f"memory: {before:,.0f} MiB at the start, {peak_mib(node):,.0f} MiB at most")
             quiet = _stretch(ledger, callers)
         yield place.conditions.figure(NAME, [posted], store=store)
         yield place.conditions.figure(OTHERS, [others], store=store, callers=CALLERS, offered=PACE)
@@ -154,25 +121,3 @@ def _until_none_is_left(operator: Caller) -> float:
 def _spend(ledger: _Ledger, caller: Caller, number: int) -> None:
     account = ledger.spenders[number % SPENDERS]
     caller.post("/v1/transactions", {"id": ledger.ids(), "type": "redeem", "account": account, "amount": 1})
-
-
-@contextmanager
-def _running(ledger: _Ledger, port: int) -> Iterator[NodeProcess]:
-    node = NodeProcess(AURORA, ledger.directory, port, ledger.directory.with_suffix(".log"))
-    try:
-        node.start()
-        node.wait_ready()
-        yield node
-    finally:
-        node.stop()
-
-
-def _caller(node: NodeProcess, role: str) -> Caller:
-    return Caller(node.url, read_token(node.token_file(role)))
-
-
-def _memory(node: NodeProcess) -> int:
-    """Return the most memory that the node's process has had so far, in MiB."""
-    status = Path(f"/proc/{node.pid}/status").read_text(encoding="ascii")
-    found = re.search(r"VmHWM:\s+(\d+) kB", status)
-    return int(found[1]) // _MEBIBYTE if found else 0

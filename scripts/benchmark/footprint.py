@@ -8,7 +8,6 @@ work is done once more, so that counting costs the other figures nothing.
 
 import argparse
 import os
-import random
 import sys
 import tempfile
 import time
@@ -16,24 +15,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
-from itertools import permutations
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from node.app.memory import settle
-from node.client import NodeClient, new_id
+from node.client import new_id
 from node.store.database import Database
 from protocol.errors import TallystickError
 from protocol.identifiers import Account, Id, Ledger
 from protocol.ledger.commands import AnyCommand
 from scripts.alliance.alliance import Alliance, running_alliance
 from scripts.alliance.brands import AURORA, BLUEBIRD, Brand, rate
-from scripts.alliance.members import Person, link, open_account
 from scripts.alliance.process import AllianceFailed
 from scripts.alliance.progress import say
-from scripts.benchmark.engine import TRANSFERS_SEED, commit, engine_at, fill, transfers
+from scripts.benchmark.engine import SEED, TRANSFERS_SEED, commit, engine_at, fill, transfers
+from scripts.benchmark.members import Ids, linked_people
+from scripts.benchmark.nodes import new_node
 from scripts.benchmark.places import POSTGRESQL, SQLITE
 from scripts.benchmark.stores import CLASSES, DATABASE, SqliteStore, Store, growth, postgresql_store
 
@@ -107,9 +106,9 @@ def measure_transfers(folder: Path, name: str, *, count: int, at_once: Sequence[
     """Yield what a transfer leaves behind, by how many of them a commit has."""
     with ExitStack() as stack:
         url, remote = ("", None) if name == SQLITE else postgresql_store(stack)
-        engine, database = stack.enter_context(engine_at(folder, url))
+        engine, database = stack.enter_context(engine_at(new_node(folder, url).directory))
         store = remote or SqliteStore(folder / DATABASE, os.getpid())
-        members, rng = fill(engine), random.Random(TRANSFERS_SEED)
+        members, ids = fill(engine, Ids(SEED)), Ids(TRANSFERS_SEED)
         settle()
 
         def commit_all(waiting: Sequence[Sequence[AnyCommand]]) -> None:
@@ -118,7 +117,7 @@ def measure_transfers(folder: Path, name: str, *, count: int, at_once: Sequence[
 
         for batch in at_once or BATCHES:
             commits = max(count // batch, 2)
-            waiting = [transfers(members, batch, rng) for _ in range(commits + _COUNTED_COMMITS)]
+            waiting = [list(transfers(members, batch, ids)) for _ in range(commits + _COUNTED_COMMITS)]
             counted, began = _Counted(store, database), time.process_time()
             commit_all(waiting[:commits])
             spent, units = time.process_time() - began, commits * batch
@@ -139,7 +138,7 @@ class _Orders:
 
     def __init__(self, alliance: Alliance) -> None:
         self._alliance = alliance
-        self._people = _people(alliance)
+        self._people = linked_people(alliance, Ids(SEED), PEOPLE, points=POINTS)
 
     def make(self, count: int, *, callers: int) -> None:
         """Order `count` conversions, and return when both ledgers have each."""
@@ -191,23 +190,6 @@ def measure_conversions(folder: Path, name: str, *, count: int, at_once: Sequenc
             for brand, footprint in found.items():
                 flushed = stores[brand].flushes(partial(orders.make, _COUNTED_CONVERSIONS, callers=callers))
                 yield msgspec.structs.replace(footprint, flushes=_each(flushed, _COUNTED_CONVERSIONS))
-
-
-def _people(alliance: Alliance) -> list[Person]:
-    with ExitStack() as stack:
-        clients: dict[Brand, NodeClient] = {
-            brand: stack.enter_context(alliance.client(brand)) for brand in alliance.nodes
-        }
-        people = []
-        for _ in range(PEOPLE):
-            person = Person({brand: new_id() for brand in clients})
-            for brand, client in clients.items():
-                open_account(client, person.ids[brand])
-                client.issue(Account(person.account(brand)), POINTS, request_id=new_id())
-            for source, destination in permutations(clients, 2):
-                link(clients, source, destination, person=person, ids=(new_id(), new_id()))
-            people.append(person)
-        return people
 
 
 def _cpu_seconds(alliance: Alliance, brand: Brand) -> float:

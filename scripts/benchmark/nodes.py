@@ -1,27 +1,26 @@
-"""What benchmarks over HTTP share: node processes on loopback, lean callers of them, ids."""
+"""What benchmarks of node processes share: nodes made and run on loopback, lean callers of them, their memory."""
 
-import random
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from uuid import UUID
+from pathlib import Path
+from typing import Final
 
+from node.app.directory import create_node_directory
 from node.client import read_token
 from scripts.alliance.alliance import BACKEND, Alliance, running_alliance
-from scripts.alliance.brands import Brand
+from scripts.alliance.brands import AURORA, CURRENCY, Brand
+from scripts.alliance.process import HOST, NodeProcess, find_free_ports
 from scripts.benchmark.callers import Caller
+from scripts.benchmark.lean import Target
 from scripts.benchmark.places import SQLITE, Place
 
+READY_SECONDS_MAX: Final = 300.0
+"""A node over a large store takes its time."""
 
-class Ids:
-    """Random UUIDs from one seed."""
-
-    def __init__(self, seed: int) -> None:
-        """Begin."""
-        self.rng = random.Random(seed)
-
-    def __call__(self) -> str:
-        """Return the next id."""
-        return str(UUID(int=self.rng.getrandbits(128), version=4))
+STOP_SECONDS_MAX: Final = 60.0
+_LOOK_SECONDS: Final = 0.005
+_KIBIBYTES: Final = 1_024
 
 
 @contextmanager
@@ -33,7 +32,59 @@ def nodes_at(place: Place, store: str, brands: Sequence[Brand]) -> Iterator[Alli
         yield alliance
 
 
-def caller_of(alliance: Alliance, brand: Brand) -> Caller:
-    """Return a caller of a brand's node with the backend's credential."""
-    node = alliance.nodes[brand]
-    return Caller(node.url, read_token(node.token_file(BACKEND)))
+def new_node(directory: Path, database_url: str = "") -> NodeProcess:
+    """Make a node that knows no other in `directory`, and return its process, which does not run yet."""
+    (port,) = find_free_ports(1)
+    node = NodeProcess(AURORA, directory, port, directory / "served.log")
+    settings: Mapping[str, object] = {"port": port, **({"database_url": database_url} if database_url else {})}
+    create_node_directory(
+        directory,
+        ledger=AURORA.ledger,
+        points=AURORA.points,
+        points_name=AURORA.points_name,
+        url=node.url,
+        currencies=(CURRENCY,),
+        settings=settings,
+    )
+    return node
+
+
+@contextmanager
+def running(node: NodeProcess) -> Iterator[float]:
+    """Run a node until the end of the block; yield how many seconds after its start it was ready."""
+    begun = time.perf_counter()
+    try:
+        node.start()
+        node.wait_ready(seconds=READY_SECONDS_MAX, look_seconds=_LOOK_SECONDS)
+        yield time.perf_counter() - begun
+    finally:
+        node.stop(seconds=STOP_SECONDS_MAX)
+
+
+def caller_of(node: NodeProcess, role: str = BACKEND) -> Caller:
+    """Return a caller of a node with the credential of `role`."""
+    return Caller(node.url, read_token(node.token_file(role)))
+
+
+def target_of(node: NodeProcess) -> Target:
+    """Return a node as many callers at once ask it, with the backend's credential."""
+    return Target(HOST, node.port, read_token(node.token_file(BACKEND)))
+
+
+def resident_mib(node: NodeProcess) -> float:
+    """Return how much memory a node's process has resident now, in MiB, or 0 where the system does not say."""
+    return _memory_mib(node, "VmRSS")
+
+
+def peak_mib(node: NodeProcess) -> float:
+    """Return how much memory a node's process has had resident at most, in MiB, or 0 where the system does not say."""
+    return _memory_mib(node, "VmHWM")
+
+
+def _memory_mib(node: NodeProcess, name: str) -> float:
+    """Return a line of the process's status (proc(5)), which is in KiB."""
+    status = Path(f"/proc/{node.pid}/status")
+    if not status.exists():
+        return 0.0
+    found = dict(line.split(":", 1) for line in status.read_text(encoding="ascii").splitlines())
+    return round(int(found[name].split()[0]) / _KIBIBYTES, 1)

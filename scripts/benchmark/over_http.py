@@ -9,14 +9,13 @@ from typing import Final
 
 import msgspec
 
-from node.client import read_token
-from scripts.alliance.alliance import BACKEND
 from scripts.alliance.brands import AURORA
-from scripts.alliance.process import HOST, AllianceFailed
+from scripts.alliance.process import AllianceFailed
 from scripts.benchmark.callers import Caller
 from scripts.benchmark.figures import ROUNDS, Figure, Round, timed
 from scripts.benchmark.lean import Due, Target, ask_all
-from scripts.benchmark.nodes import Ids, caller_of, nodes_at
+from scripts.benchmark.members import Ids, issue, open_members, transfer
+from scripts.benchmark.nodes import caller_of, nodes_at, target_of
 from scripts.benchmark.places import Place
 
 TRANSFERS: Final = "http.transfers"
@@ -29,31 +28,22 @@ POINTS: Final = 100_000_000
 SEED: Final = 1
 
 
-class _Result(msgspec.Struct, frozen=True):
-    status: int
-
-
-class _Results(msgspec.Struct, frozen=True):
-    results: tuple[_Result, ...]
-
-
 _ENCODER: Final = msgspec.json.Encoder()
-_RESULTS: Final = msgspec.json.Decoder(_Results)
 
 
 def measure_transfers(place: Place) -> Iterator[Figure]:
     """Yield the figures of one node: batches from one caller, and single transfers from many."""
     for store in place.stores:
         with nodes_at(place, store, (AURORA,)) as alliance, ExitStack() as stack:
-            caller = stack.enter_context(caller_of(alliance, AURORA))
             node = alliance.nodes[AURORA]
-            target = Target(HOST, node.port, read_token(node.token_file(BACKEND)))
+            caller, target = stack.enter_context(caller_of(node)), target_of(node)
             ids = Ids(SEED)
-            members = _members(caller, ids)
+            members = open_members(caller, ids, MEMBERS)
+            issue(caller, ids, members, POINTS)
             for batch, requests in BATCHES:
                 rounds = []
                 for _ in range(place.few(ROUNDS, quick=1)):
-                    bodies = [_batch(members, ids, batch) for _ in range(requests)]
+                    bodies = [[transfer(members, ids) for _ in range(batch)] for _ in range(requests)]
                     rounds.append(timed([partial(_transact, caller, each) for each in bodies], units=batch))
                 yield place.conditions.figure(TRANSFERS, rounds, store=store, batch=batch)
             rounds = []
@@ -65,7 +55,7 @@ def measure_transfers(place: Place) -> Iterator[Figure]:
 
 
 def _single(target: Target, members: Sequence[str], ids: Ids) -> bytes:
-    return target.post("/v1/transactions", _ENCODER.encode(_transfer(members, ids)))
+    return target.post("/v1/transactions", _ENCODER.encode(transfer(members, ids)))
 
 
 def _at_once(target: Target, singles: Sequence[Due]) -> Round:
@@ -79,28 +69,8 @@ def _at_once(target: Target, singles: Sequence[Due]) -> Round:
     return Round(units=len(calls), seconds=time.perf_counter() - begun, calls=calls)
 
 
-def _members(caller: Caller, ids: Ids) -> list[str]:
-    members = [ids() for _ in range(MEMBERS)]
-    for each in members:
-        caller.post("/v1/accounts", {"id": each, "kind": "member"})
-    accounts = [f"member/{each}" for each in members]
-    _transact(caller, [{"id": ids(), "type": "issue", "account": each, "amount": POINTS} for each in accounts])
-    return accounts
-
-
-def _transfer(members: Sequence[str], ids: Ids) -> Mapping[str, object]:
-    source, destination = ids.rng.sample(members, 2)
-    return {"id": ids(), "type": "transfer", "account": source, "to": destination, "amount": ids.rng.randint(1, 100)}
-
-
-def _batch(members: Sequence[str], ids: Ids, count: int) -> list[Mapping[str, object]]:
-    return [_transfer(members, ids) for _ in range(count)]
-
-
 def _transact(caller: Caller, items: Sequence[Mapping[str, object]]) -> None:
     if len(items) == 1:
         caller.post("/v1/transactions", items[0])
         return
-    found = _RESULTS.decode(caller.post("/v1/transactions/batch", {"atomic": False, "items": items}))
-    if any(each.status != HTTPStatus.CREATED for each in found.results):
-        raise AllianceFailed("a transfer of the benchmark was refused")
+    caller.post_each("/v1/transactions/batch", items)
