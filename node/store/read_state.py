@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Final, cast
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, select
 
 from node.store import schema, schema_links, schema_settlement
 from node.store.codec import codec_of
@@ -17,7 +17,6 @@ from protocol.ledger.state import (
     AGREEMENTS,
     ALIASES,
     BALANCES,
-    HOLDS,
     INCOMING,
     ISSUED_LINKS,
     LOTS,
@@ -27,7 +26,6 @@ from protocol.ledger.state import (
     AcceptedLink,
     AccountRecord,
     AgreementRecord,
-    HoldRecord,
     IncomingRecord,
     IssuedLink,
     Lot,
@@ -61,15 +59,6 @@ class StateReads(Reads):
         """Return the open lots of `account` in the order in which they are consumed."""
         found = self._records(LOTS, schema.LOTS.c.account_seq == number_of(account))
         return sorted((lot for _, lot in found), key=lambda lot: lot.order)
-
-    def open_holds(
-        self, account: Account, after: Id | None = None, limit: int = PAGE_ROWS
-    ) -> list[tuple[Id, HoldRecord]]:
-        """Return the holds on `account` that still keep points, in the order of their ids, those after `after`."""
-        conditions = [_HOLDS.account == account, _HOLDS.remaining > 0]
-        if after is not None:
-            conditions.append(_HOLDS.id > after)
-        return list(self._records(HOLDS, *conditions, order=(_HOLDS.id,), limit=limit))
 
     def holds_expired(self, now: str, limit: int = PAGE_ROWS) -> list[Id]:
         """Return holds whose time has passed at `now`, longest ago first; never those of conversions."""
@@ -168,8 +157,3 @@ class StateReads(Reads):
         conditions = [_WINDOWS.state != str(WindowState.CONFIRMED)]
         found = self._records(WINDOWS, *conditions, order=(_WINDOWS.partner, _WINDOWS.window), limit=limit)
         return [(partner, window, record) for (partner, window), record in found]
-
-    def outgoing_counts(self) -> dict[SourceState, int]:
-        """Return how many conversions whose source we are stand in each state that has any."""
-        rows = self._rows(select(_OUTGOING.state, func.count()).group_by(_OUTGOING.state))
-        return {SourceState(cast("str", state)): cast("int", count) for state, count in rows}

@@ -26,7 +26,6 @@ from protocol.ledger.state import (
     PARTNERS,
     AccountRecord,
     AgreementRecord,
-    HoldRecord,
     IncomingRecord,
     Lot,
     OutgoingRecord,
@@ -101,14 +100,6 @@ class MemoryReader(EvidenceReader):
     def lots(self, account: Account) -> list[Lot]:
         """Return the open lots of `account` in the order in which they are consumed."""
         return self._disk.state.lots(account)
-
-    def open_holds(
-        self, account: Account, after: Id | None = None, limit: int = _PAGE_ROWS
-    ) -> list[tuple[Id, HoldRecord]]:
-        """Return the holds on `account` that still keep points, in the order of their ids, those after `after`."""
-        held = sorted(self._disk.state.table(HOLDS).items(), key=_first)
-        mine = [(key, hold) for key, hold in held if hold.account == account and hold.remaining]
-        return [row for row in mine if after is None or row[0] > after][:limit]
 
     def holds_expired(self, now: str, limit: int = _PAGE_ROWS) -> list[Id]:
         """Return holds whose time has passed at `now`, longest ago first; never those of conversions."""

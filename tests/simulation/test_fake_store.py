@@ -144,7 +144,6 @@ def of_the_ledger(state: State, partners: list[str]) -> dict[str, list[tuple[obj
         "published": [(state.checkpoints[-1].root,)],
         "accounts": [(), (accounts[0],), (None, 1)],
         "lots": [(account,) for account in accounts],
-        "open_holds": [(account,) for account in accounts],
         "holds_expired": [("9999-01-01",), ("9999-01-01", 1), ("2026-03-01",)],
         "balances": [()],
         "partners": [()],
