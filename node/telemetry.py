@@ -4,6 +4,7 @@ No token and no personal data enters a line: what is logged is a route's templat
 place and code, never the values it was about.
 """
 
+import asyncio
 import json
 import logging
 import sys
@@ -11,9 +12,10 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Final, Literal
+from typing import Final, Literal, TextIO
 
 import msgspec
 import structlog
@@ -25,6 +27,8 @@ LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _FRAMES_MAX: Final = 30
 _IDS: Final[ContextVar[Mapping[str, str]]] = ContextVar("ids", default=MappingProxyType({}))
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
+_SHOW_INFO: Final = tuple(map(structlog.make_filtering_bound_logger, (LEVELS["debug"], LEVELS["info"])))
+_LOG: Final = structlog.get_logger()
 
 
 def configure_logging(*, level: str, form: Literal["json", "console"]) -> None:
@@ -44,6 +48,7 @@ def configure_logging(*, level: str, form: Literal["json", "console"]) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
+    REQUEST_LINES.file = sys.stderr
     _adopt_standard_logging(level, [*shared, structlog.stdlib.ProcessorFormatter.remove_processors_meta, shown])
 
 
@@ -54,6 +59,46 @@ def _adopt_standard_logging(level: str, processors: list[Processor]) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(LEVELS[level], logging.WARNING))
+
+
+class RequestLines:
+    """A line in the log for each request; those of one turn of the event loop are written together.
+
+    To bind a logger, ask its processors and write one line by itself took longer than a transfer's whole answer. Where
+    lines are JSON these are made at once, to the byte as the processors would make them; elsewhere those are asked.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none, and nowhere to write to."""
+        self.file: TextIO | None = None
+        self._lines: list[str] = []
+
+    def add(self, *, request: str, method: str, route: str, status: int, milliseconds: float, **ids: str) -> None:
+        """Log that a request was answered, on the loop that has answered it."""
+        config = structlog.get_config()
+        shown = config["processors"][-1] is render_line and config["wrapper_class"] in _SHOW_INFO
+        # Of all that stands in a line, the method alone is a caller's own text.
+        if not (shown and method.isascii() and method.isalpha()) or ids or self.file is None:
+            with log_context(request=request):
+                _LOG.info("request", method=method, route=route, status=status, milliseconds=milliseconds, **ids)
+            return
+        if not self._lines:
+            asyncio.get_running_loop().call_soon(self._write)
+        time = datetime.now(UTC).isoformat()
+        self._lines.append(
+            f'{{"event": "request", "level": "info", "method": "{method}", "milliseconds": {milliseconds}, '
+            f'"request": "{request}", "route": "{route}", "status": {status}, "timestamp": "{time[:-6]}Z"}}\n'
+        )
+
+    def _write(self) -> None:
+        lines, self._lines = self._lines, []
+        if self.file is not None:
+            self.file.write("".join(lines))
+            self.file.flush()
+
+
+REQUEST_LINES: Final = RequestLines()
+"""The lines of this process."""
 
 
 def add_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -1,6 +1,7 @@
 """The application: every resource, every refusal as a problem, and an OpenAPI document that says all of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
@@ -10,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from node.api import (
     accounts,
@@ -56,7 +58,7 @@ from node.api import (
     witnesses,
 )
 from node.api.edges import MemberOrigins, PartnerCertificates
-from node.api.observed import Observed
+from node.api.observed import Observed, Observer
 from node.api.openapi import describe
 from node.api.problems import STATUS, FieldError, ProblemRaised, problem, problem_of
 from node.api.quick import QuickWay
@@ -114,9 +116,23 @@ _ROUTERS: Final = (
 _LOG: Final = structlog.get_logger()
 
 
-def create_app(node: Node, *, origins: Sequence[str] = (), partners_show_certificates: bool = False) -> FastAPI:
+class Application(FastAPI):
+    """FastAPI's, with the quick way in front of all that it does with a request."""
+
+    front: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await (self.front or super().__call__)(scope, receive, send)
+
+    def put_in_front(self, make: Callable[[ASGIApp], ASGIApp]) -> None:
+        """Ask from now on first what `make` makes of this application."""
+        self.front = make(super().__call__)
+
+
+def create_app(node: Node, *, origins: Sequence[str] = (), partners_show_certificates: bool = False) -> Application:
     """Return the application that serves `node`: members' apps in browsers may ask from `origins`."""
-    app = FastAPI(
+    app = Application(
         title="Tallystick node",
         version=VERSION,
         docs_url=None,
@@ -132,12 +148,13 @@ def create_app(node: Node, *, origins: Sequence[str] = (), partners_show_certifi
     # As they are: FastAPI would build each route a second time for a router that is included, at the first request.
     app.router.routes.extend(routes_of())
     describe(app)
-    app.add_middleware(QuickWay, node=node, routes=routes_of(), refused=_refused)
     if origins:
         app.add_middleware(MemberOrigins, origins=origins)
     if partners_show_certificates:
         app.add_middleware(PartnerCertificates)
-    app.add_middleware(Observed, randomness=node.randomness, metrics=node.metrics)
+    observer = Observer(node.randomness, node.metrics)
+    app.add_middleware(Observed, observer=observer)
+    app.put_in_front(partial(QuickWay, node=node, observer=observer, routes=routes_of(), refused=_refused))
     return app
 
 

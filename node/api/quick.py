@@ -7,6 +7,7 @@ its body if that was read: the routes say what is wrong, and only they do.
 """
 
 import re
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -18,15 +19,17 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from node.api.admission import Admission
+from node.api.observed import REQUEST_ID_HEADER, Observer, failure_of
 from node.api.quick_bodies import read_batch, read_transaction
 from node.api.requests import BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX
 from node.api.routes import JSON, answered
 from node.api.threads import on_thread
 from node.api.transactions import do_batch, do_transaction
-from node.services.credentials import SCOPES, Caller
+from node.services.credentials import SCOPES
 from node.services.credentials import Scope as Permission
 from node.services.node import Node
 from node.services.refusals import NodeRefusal
+from node.telemetry import log_context
 from protocol.errors import TallystickError
 from protocol.identifiers import HOLDER_PATTERN, Account
 
@@ -54,13 +57,16 @@ class QuickRoute:
 
 
 class QuickWay:
-    """ASGI middleware, the innermost: answers what it knows at sight, and hands on everything else."""
+    """In front of the whole application: answers what it knows at sight, and hands on everything else to `app`."""
 
-    def __init__(self, app: ASGIApp, *, node: Node, routes: Sequence[APIRoute], refused: Refused) -> None:
+    def __init__(
+        self, app: ASGIApp, *, node: Node, observer: Observer, routes: Sequence[APIRoute], refused: Refused
+    ) -> None:
         """Answer for `node` in the name of `routes`; `refused` makes the answer of what the services refuse."""
         by_name = {each.name: each for each in routes}
         self._app = app
         self._node = node
+        self._observer = observer
         self._admission = Admission(node)
         self._refused = refused
         self._account = QuickRoute(by_name["show_account"], Permission.ACCOUNTS_READ)
@@ -79,12 +85,24 @@ class QuickWay:
             await self._app(scope, receive, send)
             return
         scope["route"] = quick.route
+        began, request_id = time.perf_counter(), self._observer.request_id(scope)
         response: Response | None
-        try:
-            response, receive = await self._answer(quick, length, scope, receive)
-        except TallystickError as error:
-            response = await self._refused(Request(scope, receive), error)
-        await (response or self._app)(scope, receive, send)
+        with log_context(request=request_id):
+            try:
+                response, receive = await self._answer(quick, length, scope, receive)
+            except TallystickError as error:
+                response = await self._refused(Request(scope, receive), error)
+            except Exception as error:  # noqa: BLE001 - whoever asks is told
+                response = failure_of(scope, error)
+                if response is None:
+                    return
+        if response is None:
+            await self._app(scope, receive, send)
+            return
+        response.raw_headers.append((REQUEST_ID_HEADER, request_id.encode("ascii")))
+        await response(scope, receive, send)
+        seconds = time.perf_counter() - began
+        self._observer.answered(scope, request_id=request_id, status=response.status_code, seconds=seconds)
 
     def _quick(self, scope: Scope) -> QuickRoute | None:
         if scope["type"] != "http":
@@ -147,11 +165,6 @@ def _head(scope: Scope) -> tuple[str, int, bool]:
             length = int(value) if value.isdigit() and len(value) <= LENGTH_DIGITS_MAX else 0
         seen.add(name)
     return token, 0 if b"transfer-encoding" in seen else length, is_json
-
-
-def _remember(scope: Scope, caller: Caller) -> None:
-    """Let the long way know that the caller is recognised and counted."""
-    scope.setdefault("state", {})["caller"] = caller
 
 
 async def _body(receive: Receive) -> bytes:

@@ -79,13 +79,18 @@ class Metrics:
             buckets=_REQUEST_SECONDS,
             registry=registry,
         )
+        self._series: dict[tuple[str, str, int], Histogram] = {}
         ProcessCollector(registry=registry)
         registry.register(_Now(sources))
         sources.writer.listen(self._committed)
 
     def requested(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request that was answered; `route` is its template."""
-        self._requests.labels(method, route, str(status)).observe(seconds)
+        labels = method, route, status
+        series = self._series.get(labels)
+        if series is None:
+            series = self._series[labels] = self._requests.labels(method, route, str(status))
+        series.observe(seconds)
 
     def text(self) -> bytes:
         """Return everything as Prometheus reads it."""
