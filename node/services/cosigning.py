@@ -182,6 +182,8 @@ class Cosigning:
 
         `submit` starts a call on another thread. A witness that has failed is not asked again for a while.
         """
+        # From here on until the next round, also where nobody is asked: a thread that each commit wakes holds up answers.
+        self._began_at = self._context.clock.monotonic()
         cosigners = self.cosigners()
         self._publication.hold(held=bool(cosigners))
         if self._context.writer.gate.behind is not None:
@@ -189,7 +191,6 @@ class Cosigning:
             return
         if not cosigners:
             return
-        self._began_at = self._context.clock.monotonic()
         checkpoint = self._publication.newest()
         with self._lock:
             if self._round is None or self._round.checkpoint.number != checkpoint.number:
