@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -22,16 +23,16 @@ from node.services.auditing import audit
 from node.services.publication import PUBLISHED_WITHIN_SECONDS
 from protocol.audit.log import Progress
 from protocol.audit.report import Report
-from protocol.errors import TallystickError
 from protocol.keys import Role
 from protocol.note import Verifier
 from scripts.alliance.alliance import AUDITOR, Alliance, running_alliance
 from scripts.alliance.brands import BRANDS
 from scripts.alliance.day import CONVERSIONS_MIN, Day, outcome_of, play
-from scripts.alliance.process import ROOT, AllianceFailed
+from scripts.alliance.process import ROOT
 from scripts.alliance.progress import say, seconds
 from scripts.alliance.report import report_lines, summarise
 from scripts.alliance.welcome import prepare_members, welcome_lines
+from scripts.command import INTERRUPTED, exit_status
 
 DIRECTORY: Final = ROOT / ".alliance"
 CONVERSIONS: Final = 120
@@ -64,17 +65,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run, and return the exit status."""
     options = parse_arguments(arguments)
     _stop_on_signals()
+    return exit_status("scripts/run", partial(_started, options))
+
+
+def _started(options: argparse.Namespace) -> int:
     try:
         return _play_day(options) if options.once else _run(options)
-    except AllianceFailed as error:
-        print(f"scripts/run: {error}", file=sys.stderr)
-        return 1
-    except TallystickError as error:
-        print(f"scripts/run: {error.code}: {error}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         say("stopped")
-        return 0 if not options.once else 130
+        return 0 if not options.once else INTERRUPTED
 
 
 def _stop_on_signals() -> None:

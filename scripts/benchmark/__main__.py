@@ -5,18 +5,19 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from node.app.memory import settle
-from protocol.errors import TallystickError
 from scripts.alliance.process import AllianceFailed
 from scripts.alliance.progress import say
 from scripts.benchmark import audits, conversions, engine, expiry, large, over_http, overload, yardsticks
 from scripts.benchmark.figures import Figure, conditions_at
 from scripts.benchmark.places import ENTRIES, LOTS, MEMBERS, START_ENTRIES, Place, Server
+from scripts.command import exit_status
 
 BENCHMARKS: Final[Mapping[str, Callable[[Place], Iterator[Figure]]]] = {
     "yardstick": yardsticks.measure,
@@ -59,6 +60,10 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what is asked for, and return the exit status."""
     options = parse_arguments(arguments)
+    return exit_status("scripts/bench", partial(_run, options))
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         with ExitStack() as stack:
             base = options.dir.resolve() if options.dir else None
@@ -76,14 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 members=options.members,
             )
             _measure(place, options.only or list(BENCHMARKS), as_json=options.json)
-    except (AllianceFailed, OSError) as error:
-        print(f"scripts/bench: {error}", file=sys.stderr)
-        return 1
-    except TallystickError as error:
-        print(f"scripts/bench: {error.code}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    except OSError as error:
+        raise AllianceFailed(str(error)) from error
     return 0
 
 

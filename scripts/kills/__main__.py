@@ -10,9 +10,9 @@ from typing import Final
 
 import msgspec
 
-from protocol.errors import TallystickError
 from scripts.alliance.brands import Brand
 from scripts.alliance.process import AllianceFailed
+from scripts.command import exit_status, positive
 from scripts.kills.plan import ORDERS_MIN, PAIR
 from scripts.kills.report import lines_of
 from scripts.kills.run import run
@@ -31,9 +31,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite", help="what the nodes keep to")
     parser.add_argument("--seed", type=int, default=SEED, help=f"what the storm follows from (default: {SEED})")
-    parser.add_argument("--storms", type=_positive, default=1, help="how many storms, each from the next seed")
-    parser.add_argument("--conversions", type=_positive, default=CONVERSIONS, help=f"(default: {CONVERSIONS})")
-    parser.add_argument("--kills", type=_positive, default=KILLS, help=f"(default: {KILLS})")
+    parser.add_argument("--storms", type=positive, default=1, help="how many storms, each from the next seed")
+    parser.add_argument("--conversions", type=positive, default=CONVERSIONS, help=f"(default: {CONVERSIONS})")
+    parser.add_argument("--kills", type=positive, default=KILLS, help=f"(default: {KILLS})")
     parser.add_argument("--dir", type=Path, help="where the nodes keep their files (default: temporary)")
     parser.add_argument("--json", action="store_true", help="end each storm with one line of JSON")
     options = parser.parse_args(arguments)
@@ -42,26 +42,11 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("a number from 1 on is expected")
-    return number
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the storms, and return the exit status: 0 if everything held in all of them."""
     options = parse_arguments(arguments)
-    try:
-        return max([_storm(options, seed) for seed in range(options.seed, options.seed + options.storms)])
-    except AllianceFailed as error:
-        print(f"scripts/storm: {error}", file=sys.stderr)
-        return 1
-    except TallystickError as error:
-        print(f"scripts/storm: {error.code}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    seeds = range(options.seed, options.seed + options.storms)
+    return exit_status("scripts/storm", lambda: max([_storm(options, seed) for seed in seeds]))
 
 
 def _storm(options: argparse.Namespace, seed: int) -> int:

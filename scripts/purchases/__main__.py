@@ -23,12 +23,11 @@ from rich.progress import (
 
 from protocol.audit.findings import Verdict
 from protocol.audit.report import Report
-from protocol.errors import TallystickError
 from scripts.alliance.__main__ import audit_alliance
 from scripts.alliance.alliance import running_alliance
 from scripts.alliance.brands import AURORA, BLUEBIRD, CEDAR, Brand
-from scripts.alliance.process import AllianceFailed
 from scripts.alliance.report import AuditSummary, audit_summary
+from scripts.command import exit_status, positive
 from scripts.purchases.baskets import load_purchases, points_of_households
 from scripts.purchases.recount import Recount, recount
 from scripts.purchases.replay import Advance, Replayed, balances_at_cedar, replay
@@ -61,32 +60,20 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="scripts/replay_purchases",
         description="Replay a year of real purchases as a grocer's points, convert some, audit, and count again.",
     )
-    parser.add_argument("--limit", type=_baskets, help="only the first so many baskets of the year (155,848)")
+    parser.add_argument("--limit", type=positive, help="only the first so many baskets of the year (155,848)")
     parser.add_argument("--dir", type=Path, help="where the nodes keep their files (default: temporary)")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     return parser.parse_args(arguments)
 
 
-def _baskets(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("a replay has at least one basket")
-    return number
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, and return the exit status."""
     options = parse_arguments(arguments)
-    try:
-        summary = run(options.dir, options.limit)
-    except AllianceFailed as error:
-        print(f"scripts/replay_purchases: {error}", file=sys.stderr)
-        return 1
-    except TallystickError as error:
-        print(f"scripts/replay_purchases: {error.code}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return exit_status("scripts/replay_purchases", partial(_replay, options))
+
+
+def _replay(options: argparse.Namespace) -> int:
+    summary = run(options.dir, options.limit)
     for line in lines_of(summary):
         print(line, file=sys.stderr if options.json else sys.stdout)
     if options.json:

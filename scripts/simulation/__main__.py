@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from scripts.command import positive
 from scripts.simulation.campaign import Totals, run_seeds, shortest
 from scripts.simulation.invariants import Invariant
 from scripts.simulation.mutations import MUTATIONS, mutated
@@ -27,12 +28,12 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         description="Run the shipped services of three nodes over a fake clock, network and store, from seeds.",
         epilog=f"mutations: {', '.join(MUTATIONS)}",
     )
-    parser.add_argument("--seeds", type=_positive, default=_SEEDS, help=f"how many seeds (default: {_SEEDS})")
+    parser.add_argument("--seeds", type=positive, default=_SEEDS, help=f"how many seeds (default: {_SEEDS})")
     parser.add_argument("--start", type=int, default=1, help="the first seed (default: 1)")
-    parser.add_argument("--steps", type=_positive, default=STEPS, help=f"steps of a seed (default: {STEPS})")
+    parser.add_argument("--steps", type=positive, default=STEPS, help=f"steps of a seed (default: {STEPS})")
     parser.add_argument("--mutation", metavar="NAME", help="replace one function of the shipped code by a wrong one")
     parser.add_argument("--only", type=_numbers, metavar="N,N,...", help="of the first seed, these steps alone")
-    parser.add_argument("--jobs", type=_positive, default=1, help="processes to share the seeds among (default: 1)")
+    parser.add_argument("--jobs", type=positive, default=1, help="processes to share the seeds among (default: 1)")
     parser.add_argument("--json", action="store_true", help="print one line of JSON instead of words")
     return parser.parse_args(arguments)
 
@@ -51,13 +52,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.only is not None:
         return _replay(options, settings)
     return _run(options, settings)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("a number from 1 on is expected")
-    return number
 
 
 def _numbers(text: str) -> tuple[int, ...]:
