@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from node.app.memory import look_less_often
+from node.app.memory import settle
 from node.cli import audit_options as options
 from node.cli.audit_files import check_reports, write_evidence, write_papers
 from node.cli.audit_progress import told_progress
@@ -58,7 +58,7 @@ def audit(
     Exit status 0: all held. 1: something is wrong. 3: something could not be checked.
     """
     check_reports(reports or [])
-    look_less_often()
+    settle()
     seen = AuditState(state, fresh=fresh) if state else None
     with told_progress() as progress:
         auditing = Auditing(

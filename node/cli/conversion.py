@@ -19,6 +19,7 @@ from node.cli.options import (
     fresh_id,
     parse_uuid,
 )
+from node.cli.ordering import order
 from node.cli.output import money, print_facts, print_json, print_line, print_table
 from node.cli.request import JsonObject, post, write
 from node.client import NodeClient
@@ -209,3 +210,6 @@ def force_release(
     body: JsonObject = {"id": fresh_id(request_id), "reason": reason}
     said = "released at your own risk; the partner is asked to refuse"
     write(node, token_file, f"/v1/conversions/{conversion}/force-release", body, as_json=as_json, said=said)
+
+
+app.command()(order)

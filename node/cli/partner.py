@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
+from node.cli import run_off
 from node.cli.files import DocumentArgument, OutOption, read_document, write_document
 from node.cli.options import IdOption, JsonOption, NodeOption, PartnerArgument, TokenOption, connect, fresh_id
 from node.cli.output import money, print_json, print_line, print_table, print_written
@@ -164,3 +165,7 @@ def _capped(exposure: Exposure) -> tuple[str | None, str | None]:
     if exposure.cap is None:
         return None, None
     return money(exposure.cap, exposure.currency), f"{int(exposure.open) * 100 // exposure.cap} %"
+
+
+app.command()(run_off.show)
+app.command()(run_off.end)
