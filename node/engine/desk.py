@@ -179,8 +179,9 @@ class CommitDesk:
         self._times.advance()
         self.sealed.append(sealed)
         entry = sealed.entry
+        seq = entry.seq
         for holder in rules.holders_of(self._overlay, entry):
-            self.history.append((holder, entry.seq))
+            self.history.append((holder, seq))
         if isinstance(entry, _SILENT):
             return
         ledger = self._overlay.get(LEDGER, ONLY)

@@ -3,7 +3,7 @@
 Everything here is a function of rows and days (specs/expiry.md §3 to §5).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -44,15 +44,17 @@ def in_order(lots: Sequence[Lot], active_on: str | None) -> list[DatedLot]:
     return dated
 
 
-def dated_lots(view: View, account: Account) -> Iterator[DatedLot]:
-    """Yield the open lots of `account` with their last days, in the order in which they are consumed."""
+def dated_lots(view: View, account: Account) -> Iterable[DatedLot]:
+    """Return the open lots of `account` with their last days, in the order in which they are consumed."""
     record, lots = view.get(ACCOUNTS, account), view.lots(account)
     if record is not None and record.active_on is not None:
-        yield from in_order(lots, record.active_on)
-        return
+        return in_order(lots, record.active_on)
     # No lot follows a clock that never started: they are in order as they come, and a debit reads the first.
-    for lot in lots:
-        yield lot.expires_on, lot
+    return map(_without_clock, lots)
+
+
+def _without_clock(lot: Lot) -> DatedLot:
+    return lot.expires_on, lot
 
 
 def spendable_lots(view: View, account: Account, *, on: str) -> Iterator[Lot]:

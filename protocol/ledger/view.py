@@ -157,7 +157,8 @@ class Overlay:
         """Return the open lots of `account` in the order in which they are consumed."""
         if not self._complete and account not in self._loaded_books:
             raise NotLoaded(f"lots of {account}")
-        return self.known_lots(account)
+        book = self._books.get(account)
+        return book.copy() if book else []
 
     def known_lots(self, account: Account) -> list[Lot]:
         """Return the open lots of `account`, or where nobody asked for them, those that were put since."""
@@ -166,12 +167,12 @@ class Overlay:
 
     def put_lot(self, account: Account, lot: Lot) -> None:
         """Insert or replace a lot; one with nothing remaining is closed."""
-        rows = self._rows[LOTS]  # type: ignore[index]  # as in `get`
+        rows = self._rows[_LOTS]
         key = (account, lot.seq, lot.part)
         before = rows.get(key, _ABSENT)
-        self._journal.append((LOTS, key, before))  # type: ignore[arg-type]
+        self._journal.append((_LOTS, key, before))
         rows[key] = lot
-        self._shelve(account, None if before is _ABSENT else cast("Lot | None", before), lot)
+        self._shelve(account, None if before is _ABSENT else before, lot)  # type: ignore[arg-type]
 
     def _shelve(self, account: Account, before: Lot | None, after: Lot | None) -> None:
         """Let the book of `account`, which has its open lots in their order, have `after` in the place of `before`."""
