@@ -39,7 +39,7 @@ from protocol.recovery_entries import RecoveryBegun, RecoveryEnded, RecoveryWaiv
 _NONCE_BYTES: Final = 16
 _NONCE_DIGITS: Final = 2 * _NONCE_BYTES
 _NONCES_AT_ONCE_MAX: Final = 256
-_SILENT: Final = (PointsIssued, PointsRedeemed, PointsTransferred)
+_SILENT: Final = frozenset({PointsIssued, PointsRedeemed, PointsTransferred})
 """Most entries are of these kinds, and none of them is told to a partner."""
 
 _K = TypeVar("_K")
@@ -164,7 +164,7 @@ class CommitDesk:
         return unseal(data)
 
     def _apply(self, draft: AnyEntry, moment: Moment) -> Sealed:
-        if self.sealed and isinstance(draft, Genesis):
+        if type(draft) is Genesis and self.sealed:
             raise Refusal(Code.SUCCESSION_INVALID, "a successor does not begin in a commit of the log before")
         seq, prev = place_of(self._overlay, draft)
         entry = stamp(draft, seq=seq, prev=prev, time=moment.time, nonce=self._nonce())
@@ -182,7 +182,7 @@ class CommitDesk:
         seq = entry.seq
         for holder in rules.holders_of(self._overlay, entry):
             self.history.append((holder, seq))
-        if isinstance(entry, _SILENT):
+        if type(entry) in _SILENT:
             return
         ledger = self._overlay.get(LEDGER, ONLY)
         said = self._said_by(sealed)

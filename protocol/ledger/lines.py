@@ -1,7 +1,7 @@
 """The lines of settlement: each credited conversion enters its window as it happens, at both ledgers."""
 
 from collections.abc import Iterator, Sequence
-from typing import Final, cast
+from typing import Final, TypeAlias, cast, get_args
 
 import msgspec
 
@@ -30,8 +30,11 @@ from protocol.merkle import CompactRange, Hash, leaf_hash
 from protocol.messages import body_digest, encode_body
 from protocol.statement import Line
 
-ENTERING: Final = (EnterAgreement, DecidePrepare, ConcludeFulfil)
+Entering: TypeAlias = EnterAgreement | DecidePrepare | ConcludeFulfil
 """The commands whose entries add to a window, or open one."""
+
+# Most commands are none of these, and to ask for an instance of a record's class costs ten looks at its type.
+ENTERING: Final = frozenset(get_args(Entering))
 
 _NOTED: Final = frozenset((AgreementEntered, ConversionCredited, ConversionCaptured))
 
@@ -39,7 +42,7 @@ _AHEAD_FACTOR = 16
 """How much further a look ahead for waiting lines goes each time: a long row is found in few rounds."""
 
 
-def needs_line(view: Overlay, command: EnterAgreement | DecidePrepare | ConcludeFulfil) -> Iterator[Need]:
+def needs_line(view: Overlay, command: Entering) -> Iterator[Need]:
     """Name what the entry of `command` adds to a window, or opens."""
     if isinstance(command, EnterAgreement):
         agreement = command.signed.agreement

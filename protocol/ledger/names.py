@@ -53,7 +53,7 @@ from protocol.window_entries import (
     WindowCloseReceived,
 )
 
-_CHOSEN: Final = (PointsTransferred, PointsIssued, PointsRedeemed)
+_CHOSEN: Final = frozenset({PointsTransferred, PointsIssued, PointsRedeemed})
 """Most entries are of these kinds, whose ids clients choose."""
 
 
@@ -217,7 +217,7 @@ def _notice_id(body: End | Unlink) -> Id:
 
 def id_of(entry: AnyEntry, *, ledger: Ledger) -> Id | None:
     """Return the only id that `entry` of `ledger` can have, or None when a client chose it."""
-    if isinstance(entry, _CHOSEN):
+    if type(entry) in _CHOSEN:
         return None
     match entry:
         case Genesis():

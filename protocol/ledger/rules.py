@@ -229,7 +229,9 @@ def further_needs(view: Overlay, command: AnyCommand) -> Iterable[Need]:
     if family is None or view.peek(LEDGER, ONLY) is None:
         return ()
     wanted = family(view, command)
-    return chain(wanted, lines.needs_line(view, command)) if isinstance(command, lines.ENTERING) else wanted
+    if type(command) in lines.ENTERING:
+        return chain(wanted, lines.needs_line(view, cast("lines.Entering", command)))
+    return wanted
 
 
 def prior(view: View, command: AnyCommand) -> int | None:
@@ -295,7 +297,7 @@ def apply(view: View, sealed: Sealed) -> None:
 
 def _check_place(view: View, entry: AnyEntry, head: Head) -> None:
     """Refuse an entry that does not come next, in number, chain and time."""
-    is_genesis = isinstance(entry, Genesis)
+    is_genesis = type(entry) is Genesis
     seq, prev = succession.place_of(view, entry) if is_genesis else (head.size, head.leaf)
     if entry.seq != seq or entry.prev != prev:
         raise Refusal(Code.CHAIN_BROKEN, f"the entry does not follow entry {head.size - 1}")
@@ -308,12 +310,12 @@ def _check_place(view: View, entry: AnyEntry, head: Head) -> None:
 def holders_of(view: View, entry: AnyEntry) -> tuple[Account, ...]:
     """Return the holders whose history the applied `entry` belongs to, each once."""
     # Most entries are of the first three kinds, and the rules have seen that their postings are a pair.
-    if isinstance(entry, entries.PointsTransferred):
+    if type(entry) is entries.PointsTransferred:
         taken, given = entry.postings
         return taken.account, given.account
-    if isinstance(entry, entries.PointsIssued):
+    if type(entry) is entries.PointsIssued:
         return (entry.postings[1].account,)
-    if isinstance(entry, entries.PointsRedeemed):
+    if type(entry) is entries.PointsRedeemed:
         return (entry.postings[0].account,)
     named = [posting.account for posting in getattr(entry, "postings", ()) if is_holder(posting.account)]
     if type(entry) in governing.APPLY:

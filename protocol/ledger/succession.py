@@ -63,7 +63,7 @@ def place_of(view: View, entry: AnyEntry) -> tuple[int, Digest]:
     A successor's genesis comes after all that anybody has seen of the log before, and begins a chain of its own.
     """
     head = view.get(HEAD, ONLY) or Head()
-    if head.size and isinstance(entry, Genesis) and entry.predecessor is not None:
+    if type(entry) is Genesis and head.size and entry.predecessor is not None:
         return entry.predecessor.first_seq + entry.predecessor.size, ZERO_DIGEST
     return head.size, head.leaf
 
