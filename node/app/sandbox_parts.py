@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from node.api.peer import PARCEL_TYPE
 from node.app.sandbox_script import LATE_SECONDS, REPEATS, SPOILED_PARCELS, Act, Row, row_for
-from node.engine.desk import CommitDesk, Mark
+from node.engine.desk import CommitDesk
 from node.engine.engine import Engine
 from node.engine.work import Answer
 from node.ports import Clock, Faults, Keyring, Randomness, Transport
@@ -163,10 +163,10 @@ class SandboxDesk(CommitDesk):
             said = next(write for write in reversed(self.writes) if isinstance(write, SentBody))
             self.performance.repeat(Repeated(prepare.source, said.digest, said.body))
 
-    def _judge(self, command: AnyCommand, moment: Moment, mark: Mark) -> Sealed:
+    def _judge(self, command: AnyCommand, moment: Moment, savepoint: int) -> Sealed:
         row = row_for(command.prepare.steps) if isinstance(command, DecidePrepare) else None
         if row is None or row.code is None:
-            return super()._judge(command, moment, mark)
+            return super()._judge(command, moment, savepoint)
         tombstone = rules.refusal_entry(command, Refusal(row.code, row.does), moment)
         assert tombstone is not None, "the refusal of a PREPARE is an entry"
         return self._apply(tombstone, moment)
