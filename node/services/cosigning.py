@@ -182,8 +182,6 @@ class Cosigning:
 
         `submit` starts a call on another thread. A witness that has failed is not asked again for a while.
         """
-        # From here on until the next round, also where nobody is asked: a thread that each commit wakes holds up answers.
-        self._began_at = self._context.clock.monotonic()
         cosigners = self.cosigners()
         self._publication.hold(held=bool(cosigners))
         if self._context.writer.gate.behind is not None:
@@ -191,6 +189,7 @@ class Cosigning:
             return
         if not cosigners:
             return
+        self._began_at = self._context.clock.monotonic()
         checkpoint = self._publication.newest()
         with self._lock:
             if self._round is None or self._round.checkpoint.number != checkpoint.number:
@@ -224,7 +223,8 @@ class Cosigning:
         time.sleep(min(max(rest, 0.0), self._pause_seconds))
 
     def _committed(self, committed: Committed) -> None:
-        if committed.sealed:
+        # Where nobody is asked there is no hurry, and a thread that each commit woke would hold up its answers.
+        if committed.sealed and self._known:
             self._woken.set()
 
     def _partner_witnesses(self) -> Iterator[Cosigner]:

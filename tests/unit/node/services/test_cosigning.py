@@ -167,6 +167,15 @@ def test_a_witness_that_is_down_holds_up_nothing_and_is_asked_ever_more_rarely(s
     assert scene.signers() == ALL
 
 
+def test_a_commit_wakes_nobody_where_nobody_is_asked(scene: Scene) -> None:
+    idle = Cosigning(scene.context, scene.publication, PlayedWitnesses(), Witnessing(others=(), partners=False))
+    for each in (idle, scene.cosigning):
+        each.step(at_once)
+    scene.grow("ann")
+    scene.settle()
+    assert (idle._woken.is_set(), scene.cosigning._woken.is_set()) == (False, True)
+
+
 def test_without_any_witness_what_is_newest_is_published(scene: Scene) -> None:
     for witness in scene.witnesses:
         witness.is_up = False
