@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final, cast
 
-from sqlalchemy import ScalarSelect, select
+from sqlalchemy import BindParameter, ScalarSelect, select
 
 from node.store import schema
 from node.store.errors import StoreFailed
@@ -18,7 +18,7 @@ _ACCOUNT_PLACE: Final = 0
 _NUMBER_PLACE: Final = list(schema.ACCOUNTS.columns.keys()).index("opened_seq")
 
 
-def number_of(account: Account) -> ScalarSelect[object]:
+def number_of(account: Account | BindParameter[object]) -> ScalarSelect[object]:
     """Return the number of `account` as a term of a statement: null where there is no such account."""
     return select(_ACCOUNTS.opened_seq).where(_ACCOUNTS.account == account).scalar_subquery()
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Final, cast
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, bindparam, select
 
 from node.store import schema, schema_links, schema_settlement
 from node.store.codec import codec_of
@@ -43,6 +43,7 @@ _INCOMING: Final = schema.INCOMING_CONVERSIONS.c
 _AGREEMENTS: Final = schema.AGREEMENTS.c
 _WINDOWS: Final = schema_settlement.WINDOWS.c
 
+_LOTS_OF: Final = select(schema.LOTS).where(schema.LOTS.c.account_seq == number_of(bindparam("account")))
 _IN_ORDER: Final = select(schema.PARTNERS).order_by(schema.PARTNERS.c.ledger)
 
 
@@ -57,7 +58,8 @@ class StateReads(Reads):
 
     def lots(self, account: Account) -> list[Lot]:
         """Return the open lots of `account` in the order in which they are consumed."""
-        found = self._records(LOTS, schema.LOTS.c.account_seq == number_of(account))
+        codec = codec_of(LOTS)
+        found = [cast("tuple[object, Lot]", codec.decode(row)) for row in self._ask(_LOTS_OF, account=account)]
         return sorted((lot for _, lot in found), key=lambda lot: lot.order)
 
     def holds_expired(self, now: str, limit: int = PAGE_ROWS) -> list[Id]:
