@@ -81,16 +81,22 @@ class CredentialsService:
         self._context = context
         self._clock = context.clock
         self._remembered: dict[str, tuple[float, tuple[Credential, ...]]] = {}
+        self._callers: dict[str, tuple[float, Caller]] = {}
         self._lock = threading.Lock()
 
     def remembered(self, token: str) -> Caller | None:
         """Return the caller if the store need not be asked, else None; raise `unauthorized` for what is no token."""
+        until, known = self._callers.get(token, (float("-inf"), None))
+        if self._clock.monotonic() <= until:
+            return known
         parts = parse_token(token)
         with self._lock:
             loaded_at, rows = self._remembered.get(parts.id, (float("-inf"), ()))
         if self._clock.monotonic() - loaded_at > REMEMBERED_SECONDS:
             return None
-        return recognise_token(rows, parts, now=self._context.now)
+        caller = recognise_token(rows, parts, now=self._context.now)
+        self._keep(token, caller, credential_id=parts.id, rows=rows)
+        return caller
 
     def recognise(self, token: str) -> Caller:
         """Return who holds `token`, or raise `unauthorized`: unknown, at its end, revoked or another role's."""
@@ -209,7 +215,20 @@ class CredentialsService:
     def _forgotten(self, credential_id: str, made: _T) -> _T:
         with self._lock:
             self._remembered.pop(credential_id, None)
+            self._callers.clear()
         return made
+
+    def _keep(self, token: str, caller: Caller, *, credential_id: str, rows: tuple[Credential, ...]) -> None:
+        """Remember whose a token is as long as its rows are, unless one of them has an end that could come before."""
+        if any(each.expires_at is not None for each in rows):
+            return
+        with self._lock:
+            loaded_at, current = self._remembered.get(credential_id, (0.0, ()))
+            # Revoked meanwhile, it is remembered no longer.
+            if current is rows:
+                if len(self._callers) >= REMEMBERED_MAX:
+                    self._callers.clear()
+                self._callers[token] = (loaded_at + REMEMBERED_SECONDS, caller)
 
     def _remember(self, credential_id: str, rows: tuple[Credential, ...]) -> None:
         with self._lock:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import pairwise
 from typing import Final
 
@@ -10,6 +11,7 @@ from fastapi.routing import APIRoute
 
 from node.api.app import routes_of
 from node.api.auth import Requires
+from node.services import api_keys
 from node.services.api_keys import KeyRequest
 from node.services.credentials import OPERATORS, SCOPES, CallerRole, Scope
 from node.services.tokens import issue_credential
@@ -202,9 +204,28 @@ def test_a_token_from_when_there_was_one_kind_of_operator_holds(api: Api) -> Non
 def test_a_revoked_token_is_refused_at_once(api: Api) -> None:
     token = api.node.credentials.issue(CallerRole.AUDITOR, name="test").result()
     headers = {"authorization": f"Bearer {token}"}
-    assert api.call("GET", "/v1/entries", headers=headers, role=None).status_code == 200
+    for _ in range(3):
+        assert api.call("GET", "/v1/entries", headers=headers, role=None).status_code == 200
     api.node.credentials.revoke(token.split("_")[2]).result()
     assert api.call("GET", "/v1/entries", headers=headers, role=None).status_code == 401
+
+
+def test_a_token_that_is_remembered_ends_when_it_is_to_end(api: Api) -> None:
+    end = format_time(api.clock.now() + timedelta(seconds=2))
+    made = api.node.credentials.make(KeyRequest(role=CallerRole.AUDITOR, name="test", expires_at=end), by=None).result()
+    headers = {"authorization": f"Bearer {made.token}"}
+    for _ in range(3):
+        assert api.call("GET", "/v1/entries", headers=headers, role=None).status_code == 200
+    api.clock.advance(3)
+    assert api.call("GET", "/v1/entries", headers=headers, role=None).status_code == 401
+
+
+def test_tokens_that_are_remembered_have_a_bound(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_keys, "REMEMBERED_MAX", 1)
+    for role in (CallerRole.ADMINISTRATOR, CallerRole.BACKEND, CallerRole.ADMINISTRATOR):
+        for _ in range(3):
+            assert api.call("GET", "/v1/accounts", role=role).status_code == 200
+        assert len(api.node.credentials._callers) <= 1
 
 
 def test_no_token_is_in_the_store(api: Api) -> None:
