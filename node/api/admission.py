@@ -28,11 +28,19 @@ class Admission:
     @contextmanager
     def let_in(self, size: int) -> Iterator[None]:
         """Let in an order of so many bytes until it is answered, or raise `busy`; one alone is always let in."""
+        self.enter(size)
+        try:
+            yield
+        finally:
+            self.leave(size)
+
+    def enter(self, size: int) -> None:
+        """Let in an order of so many bytes until it has to `leave`, or raise `busy`."""
         too_many = self._bytes and self._bytes + size > ORDERS_BYTES_MAX
         if too_many or not self._node.has_room(max(1, size // ORDER_BYTES)):
             raise NodeRefusal(NodeCode.BUSY, "too many requests are waiting to be written")
         self._bytes += size
-        try:
-            yield
-        finally:
-            self._bytes -= size
+
+    def leave(self, size: int) -> None:
+        """Take note that an order of so many bytes is answered."""
+        self._bytes -= size

@@ -57,6 +57,7 @@ from node.api import (
     witness,
     witnesses,
 )
+from node.api.direct import DirectWay
 from node.api.edges import MemberOrigins, PartnerCertificates
 from node.api.observed import Observed, Observer
 from node.api.openapi import describe
@@ -117,17 +118,19 @@ _LOG: Final = structlog.get_logger()
 
 
 class Application(FastAPI):
-    """FastAPI's, with the quick way in front of all that it does with a request."""
+    """FastAPI's, with the quick way in front of all that it does with a request, and a direct one for servers."""
 
-    front: ASGIApp | None = None
+    quick: QuickWay
+    direct: DirectWay
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        await (self.front or super().__call__)(scope, receive, send)
+        await self.quick(scope, receive, send)
 
-    def put_in_front(self, make: Callable[[ASGIApp], ASGIApp]) -> None:
+    def put_in_front(self, make: Callable[[ASGIApp], QuickWay]) -> None:
         """Ask from now on first what `make` makes of this application."""
-        self.front = make(super().__call__)
+        self.quick = make(super().__call__)
+        self.direct = DirectWay(self.quick)
 
 
 def create_app(node: Node, *, origins: Sequence[str] = (), partners_show_certificates: bool = False) -> Application:
@@ -154,7 +157,7 @@ def create_app(node: Node, *, origins: Sequence[str] = (), partners_show_certifi
         app.add_middleware(PartnerCertificates)
     observer = Observer(node.randomness, node.metrics)
     app.add_middleware(Observed, observer=observer)
-    app.put_in_front(partial(QuickWay, node=node, observer=observer, routes=routes_of(), refused=_refused))
+    app.put_in_front(partial(QuickWay, node=node, observer=observer, routes=routes_of(), refused=_refusal))
     return app
 
 
@@ -165,6 +168,10 @@ def routes_of() -> tuple[APIRoute, ...]:
 
 async def _refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, TallystickError), "registered for this class"
+    return _refusal(error)
+
+
+def _refusal(error: TallystickError) -> Response:
     answer = problem_of(error)
     if error.code == NodeCode.BUSY:
         # Whoever asks for more than can be done would fill the log as well: the line of the request says enough.

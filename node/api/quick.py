@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from fastapi import Request
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -33,10 +32,11 @@ from node.telemetry import log_context
 from protocol.errors import TallystickError
 from protocol.identifiers import HOLDER_PATTERN, Account
 
-Refused: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
+Refused: TypeAlias = Callable[[TallystickError], Response]
 Answer: TypeAlias = Callable[[], Awaitable[Response]]
 
 ACCOUNTS: Final = "/v1/accounts/"
+TRANSACT: Final = "/v1/transactions"
 THREAD_BYTES: Final = 65_536
 """A longer body is read on a thread, while the loop serves others."""
 
@@ -65,10 +65,10 @@ class QuickWay:
         """Answer for `node` in the name of `routes`; `refused` makes the answer of what the services refuse."""
         by_name = {each.name: each for each in routes}
         self._app = app
-        self._node = node
-        self._observer = observer
-        self._admission = Admission(node)
-        self._refused = refused
+        self.node = node
+        self.observer = observer
+        self.admission = Admission(node)
+        self.refused = refused
         self._account = QuickRoute(by_name["show_account"], Permission.ACCOUNTS_READ)
         writes = Permission.TRANSACTIONS_WRITE
         posts = (
@@ -80,18 +80,18 @@ class QuickWay:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         quick = self._quick(scope)
-        length = None if quick is None else self._let_in(scope, quick)
+        length = None if quick is None else self._recognise(scope, quick)
         if quick is None or length is None:
             await self._app(scope, receive, send)
             return
         scope["route"] = quick.route
-        began, request_id = time.perf_counter(), self._observer.request_id(scope)
+        began, request_id = time.perf_counter(), self.observer.request_id(scope)
         response: Response | None
         with log_context(request=request_id):
             try:
                 response, receive = await self._answer(quick, length, scope, receive)
             except TallystickError as error:
-                response = await self._refused(Request(scope, receive), error)
+                response = self.refused(error)
             except Exception as error:  # noqa: BLE001 - whoever asks is told
                 response = failure_of(scope, error)
                 if response is None:
@@ -102,7 +102,7 @@ class QuickWay:
         response.raw_headers.append((REQUEST_ID_HEADER, request_id.encode("ascii")))
         await response(scope, receive, send)
         seconds = time.perf_counter() - began
-        self._observer.answered(scope, request_id=request_id, status=response.status_code, seconds=seconds)
+        self.observer.answered(scope, request_id=request_id, status=response.status_code, seconds=seconds)
 
     def _quick(self, scope: Scope) -> QuickRoute | None:
         if scope["type"] != "http":
@@ -113,20 +113,30 @@ class QuickWay:
         is_account = scope["method"] == "GET" and path.startswith(ACCOUNTS) and _ACCOUNT.fullmatch(path, len(ACCOUNTS))
         return self._account if is_account else None
 
-    def _let_in(self, scope: Scope, quick: QuickRoute) -> int | None:
+    def let_in(self, scope: Scope) -> int | None:
+        """Return the length of a single transaction whose caller is known at once, and count it; else None."""
+        quick = self._posts[TRANSACT]
+        length = self._recognise(scope, quick)
+        if length is not None:
+            scope["route"] = quick.route
+        return length
+
+    def _recognise(self, scope: Scope, quick: QuickRoute) -> int | None:
         """Return the length of the body if the caller is known at once and may do this, and count it; else None."""
+        state = scope.setdefault("state", {})
         token, length, is_json = _head(scope)
         if quick.bytes_max and not (is_json and 0 < length <= quick.bytes_max):
             return None
         try:
-            caller = self._node.callers.remembered(token)
+            caller = self.node.callers.remembered(token)
             if caller is None or quick.permission not in SCOPES[caller.role]:
                 return None
-            self._node.callers.count(caller)
+            if "caller" not in state:
+                self.node.callers.count(caller)
         except NodeRefusal:
             return None
-        # The long way need not recognise and count it again.
-        scope.setdefault("state", {})["caller"] = caller
+        # No other way need count it again.
+        state["caller"] = caller
         return length
 
     async def _answer(
@@ -135,15 +145,15 @@ class QuickWay:
         """Return the answer; or None where the long way is to make it, with what gives it the body once more."""
         if quick is self._account:
             account = Account(scope["path"][len(ACCOUNTS) :])
-            return answered(await on_thread(lambda: self._node.accounts.show(account))), receive
-        with self._admission.let_in(length):
+            return answered(await on_thread(lambda: self.node.accounts.show(account))), receive
+        with self.admission.let_in(length):
             body = await _body(receive)
             answer = await self._read(quick, body)
             return (None if answer is None else await answer()), _again(body, receive)
 
     async def _read(self, quick: QuickRoute, body: bytes) -> Answer | None:
         """Return what makes the answer to a body, or None where it is not plainly right."""
-        node = self._node
+        node = self.node
         if quick.route.name == "transact":
             request = read_transaction(body)
             return None if request is None else lambda: do_transaction(node, request)
@@ -153,18 +163,14 @@ class QuickWay:
 
 def _head(scope: Scope) -> tuple[str, int, bool]:
     """Return the token, the length and whether it is JSON, as the headers that stand first say."""
-    token, length, is_json = "", 0, False
-    seen: set[bytes] = set()
-    for name, value in scope["headers"]:
-        if name == b"authorization" and name not in seen:
-            scheme, _, rest = value.partition(b" ")
-            token = rest.decode("latin-1") if scheme.lower() == _BEARER else ""
-        elif name == b"content-type" and name not in seen:
-            is_json = value.partition(b";")[0].strip().lower() == _EXPECTED
-        elif name == b"content-length" and name not in seen:
-            length = int(value) if value.isdigit() and len(value) <= LENGTH_DIGITS_MAX else 0
-        seen.add(name)
-    return token, 0 if b"transfer-encoding" in seen else length, is_json
+    headers = dict(reversed(scope["headers"]))
+    scheme, _, rest = headers.get(b"authorization", b"").partition(b" ")
+    token = rest.decode("latin-1") if scheme.lower() == _BEARER else ""
+    kind = headers.get(b"content-type", b"")
+    is_json = kind == _EXPECTED or kind.partition(b";")[0].strip().lower() == _EXPECTED
+    given = headers.get(b"content-length", b"")
+    length = int(given) if given.isdigit() and len(given) <= LENGTH_DIGITS_MAX else 0
+    return token, 0 if b"transfer-encoding" in headers else length, is_json
 
 
 async def _body(receive: Receive) -> bytes:

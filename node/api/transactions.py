@@ -186,7 +186,7 @@ def show_transaction(transaction_id: Annotated[IdText, Path()], node: NodeDepend
 
 async def do_transaction(node: Node, request: TransactionRequest) -> Response:
     """Do one transaction, and return the answer once it is durable."""
-    return answered(await node.points.transact(request).wait(), HTTPStatus.CREATED)
+    return answered(await node.points.write(request).wait(), HTTPStatus.CREATED)
 
 
 async def do_batch(node: Node, requests: Sequence[TransactionRequest], *, atomic: bool) -> Response:

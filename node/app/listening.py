@@ -13,6 +13,7 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
+from node.app.http_protocol import NodeProtocol
 from node.app.tls_protocol import TlsProtocol
 from node.config import NodeConfig
 from protocol.errors import TallystickError
@@ -113,7 +114,7 @@ def _settings(config: NodeConfig, app: ASGIApp, tls: ssl.SSLContext | None) -> u
     return uvicorn.Config(
         app,
         loop="auto",
-        http="auto" if tls is None else TlsProtocol,
+        http=NodeProtocol if tls is None else TlsProtocol,
         ssl_context_factory=None if tls is None else lambda _config, _default: tls,
         lifespan="off",
         ws="none",

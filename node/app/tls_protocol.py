@@ -5,12 +5,12 @@ uvicorn tells an application nothing of it; the extension `tls` of ASGI names th
 
 from typing import cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from node.app.http_protocol import NodeProtocol
 
 _SUBJECT = "subject"
 
 
-class TlsProtocol(HttpToolsProtocol):
+class TlsProtocol(NodeProtocol):
     """HTTP/1.1 over TLS, where a caller may show a certificate that the server's own authority has signed."""
 
     def on_message_begin(self) -> None:

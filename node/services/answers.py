@@ -10,7 +10,7 @@ from typing import Final, Generic, Literal, TypeAlias, TypeVar, cast
 
 import msgspec
 
-from node.services.arriving import arrival
+from node.services.arriving import arrival, on_arrival
 
 Document: TypeAlias = Mapping[str, object]
 PostingRow: TypeAlias = tuple[str, str, int]
@@ -332,6 +332,12 @@ class Pending(Generic[_T]):
     def result(self, timeout: float | None = None) -> _T:
         """Wait for the answer and return it, or raise what the work raised."""
         return self._finish(self._future.result(timeout))
+
+    def tell(self, told: "Callable[[Callable[[], _T]], None]") -> None:
+        """Call `told` on the loop that runs here once there is an answer, with what returns it, or raises a refusal."""
+        finish = self._finish
+        # A future keeps what it has called: were this answer part of that, the two would keep each other.
+        on_arrival(self._future, lambda done: told(lambda: finish(done.result())))
 
     async def wait(self) -> _T:
         """Return the answer without holding up the event loop; a caller that goes away does not undo the work."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
-from node.engine.work import Answer, Asking, Desk
+from node.engine.work import Answer, Asking, CommandWork, Desk
 from node.services.answers import EntryAnswer, IssuedAnswer, MovedAnswer, Pending, ReversedAnswer
 from node.services.batches import AnsweredItem, EachOrAll
 from node.services.context import Context
@@ -102,6 +102,12 @@ class PointsService:
         item = self._item(request)
         return self._context.execute(item.command, () if item.metadata is None else (item.metadata,))
 
+    def write(self, request: TransactionRequest) -> Pending[AnswerRow]:
+        """Do what `transact` does; its answer is to be encoded, and nothing else."""
+        item = self._item(request)
+        work = CommandWork([item.command], writes=() if item.metadata is None else (item.metadata,))
+        return Pending(self._context.writer.submit(work), self._row)
+
     def batch(self, requests: Sequence[TransactionRequest], *, atomic: bool) -> Pending[list[EntryAnswer | Refusal]]:
         """Do many transactions in one commit; with `atomic`, raise `ItemRefused` when one of them is refused."""
         return Pending(self._submit_each(requests, atomic=atomic), self._context.render_each)
@@ -179,6 +185,9 @@ class PointsService:
 
     def _submit_each(self, requests: Sequence[TransactionRequest], *, atomic: bool) -> "Future[list[AnsweredItem]]":
         return self._context.writer.submit(BatchWork([self._item(each) for each in requests], atomic=atomic))
+
+    def _row(self, answers: Sequence[Answer]) -> AnswerRow:
+        return row_of(answers[0].sealed, ledger=self._context.ledger)
 
     def _rows(self, answers: Sequence[AnsweredItem]) -> list[AnswerRow | Refusal]:
         ledger = self._context.ledger

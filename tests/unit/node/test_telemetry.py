@@ -1,13 +1,15 @@
 """Log lines: ids of the request and the conversion in, nothing of what a client sent."""
 
+import asyncio
 import json
 import logging
+import re
 from collections.abc import Iterator
 
 import pytest
 import structlog
 
-from node.telemetry import configure_logging, log_context
+from node.telemetry import REQUEST_LINES, configure_logging, log_context
 from protocol.errors import Code, Refusal
 from tests.support.api import ANN, Api, api_of, open_accounts, request_id
 
@@ -108,3 +110,46 @@ def test_a_line_is_json_whatever_a_library_has_logged(capsys: pytest.CaptureFixt
     first, second = lines(capsys)
     assert (first["half"], first["kind"]) == ("\ud800", "<class 'int'>")
     assert second["own"] == "NotImplemented"
+
+
+def log_request(method: str = "POST", **ids: str) -> None:
+    async def answer() -> None:
+        for status in (200, 201):
+            REQUEST_LINES.add(
+                request="r1", method=method, route="/v1/transactions", status=status, milliseconds=1.0, **ids
+            )
+        await asyncio.sleep(0)
+
+    asyncio.run(answer())
+
+
+def test_the_lines_of_requests_are_what_the_processors_would_make(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level="info", form="json")
+    log_request()
+    for status in (200, 201):
+        structlog.get_logger().info(
+            "request", request="r1", method="POST", route="/v1/transactions", status=status, milliseconds=1.0
+        )
+    written = re.sub(r"\d{4}-[0-9T:.-]{14,22}Z", "now", capsys.readouterr().err).splitlines()
+    assert written[:2] == written[2:]
+    assert all("now" in line for line in written)
+
+
+@pytest.mark.parametrize(("method", "ids"), [('A"B', {}), ("POST", {"conversion": "c1"})])
+def test_the_line_of_an_unusual_request_is_json_as_well(
+    capsys: pytest.CaptureFixture[str], method: str, ids: dict[str, str]
+) -> None:
+    configure_logging(level="info", form="json")
+    log_request(method, **ids)
+    assert [(line["method"], line["request"], line.get("conversion")) for line in lines(capsys)] == [
+        (method, "r1", ids.get("conversion"))
+    ] * 2
+
+
+def test_the_lines_of_requests_follow_the_level_and_the_form(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level="warning", form="json")
+    log_request()
+    assert capsys.readouterr().err == ""
+    configure_logging(level="info", form="console")
+    log_request()
+    assert "request" in capsys.readouterr().err

@@ -2,12 +2,14 @@
 
 import asyncio
 import threading
+import weakref
 from concurrent.futures import Future
 
 import pytest
 
 from node.services import arriving
-from node.services.arriving import arrival
+from node.services.answers import Pending
+from node.services.arriving import arrival, on_arrival
 
 
 class Refused(Exception):
@@ -93,3 +95,39 @@ def test_a_loop_that_has_ended_is_told_nothing() -> None:
     asyncio.run(leave())
     late.set_result(1)
     assert late.result() == 1
+
+
+def test_one_that_cannot_take_its_result_keeps_it_from_nobody_else() -> None:
+    futures: list[Future[int]] = [Future(), Future()]
+    taken: list[int] = []
+    told: list[object] = []
+
+    def refuse(_done: "Future[int]") -> None:
+        raise Refused
+
+    async def wait() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context["exception"]))
+        on_arrival(futures[0], refuse)
+        on_arrival(futures[1], lambda done: taken.append(done.result()))
+        for number, future in enumerate(futures):
+            future.set_result(number)
+        await asyncio.sleep(0.01)
+
+    asyncio.run(wait())
+    assert taken == [1]
+    assert [type(each) for each in told] == [Refused]
+
+
+def test_an_answer_that_was_told_is_kept_by_nothing() -> None:
+    future: Future[str] = Future()
+    answers: list[str] = []
+
+    async def wait() -> "weakref.ref[Pending[int]]":
+        pending = Pending(future, len)
+        pending.tell(lambda answer: answers.append(str(answer())))
+        future.set_result("four")
+        await asyncio.sleep(0.01)
+        return weakref.ref(pending)
+
+    assert asyncio.run(wait())() is None
+    assert answers == ["4"]

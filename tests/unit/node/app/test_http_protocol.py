@@ -1,0 +1,215 @@
+"""The server hands over single transactions, and says the same on the wire as by the application's longer way."""
+
+import json
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from node.api import direct
+from node.api.quick import QuickWay
+from node.app.directory import create_node_directory
+from node.app.open import OpenedNode, open_node
+from node.app.serve import NodeServer
+from node.client import read_token
+from node.services import api_keys
+from node.services.credentials import CallerRole
+from node.services.node import Node
+from node.services.points import PointsService
+from tests.support.documents import uuid
+
+SECONDS_MAX: Final = 60
+ANN: Final = f"member/{uuid('ann')}"
+_CHANGES: Final = re.compile(rb"(?m)^(date|x-request-id): .*\r\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A node that answers on a socket, and its backend's token."""
+
+    opened: OpenedNode
+    port: int
+    token: str
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=SECONDS_MAX)
+
+    def head(self, *lines: str, path: str = "/v1/transactions", token: str | None = None) -> bytes:
+        first = (f"POST {path} HTTP/1.1", "Host: node", f"Authorization: Bearer {token or self.token}")
+        return "\r\n".join((*first, "Content-Type: application/json", *lines, "", "")).encode()
+
+    def post(self, body: bytes, *lines: str, path: str = "/v1/transactions", token: str | None = None) -> bytes:
+        return self.head(f"Content-Length: {len(body)}", *lines, path=path, token=token) + body
+
+    def asked(self, *pieces: bytes, answers: int = 1) -> list[bytes]:
+        """Return what is answered to a request that is sent in pieces, or to several at once."""
+        with self.connect() as connection, connection.makefile("rb") as answer:
+            for piece in pieces:
+                connection.sendall(piece)
+            return [read_answer(answer.readline, answer.read) for _ in range(answers)]
+
+
+def read_answer(readline: object, read: object) -> bytes:
+    """Return an answer, without what differs from one to the next."""
+    assert callable(readline)
+    assert callable(read)
+    lines = [readline()]
+    while lines[-1] not in {b"\r\n", b""}:
+        lines.append(readline())
+    length = next(int(line.split()[1]) for line in lines if line.startswith(b"content-length"))
+    return _CHANGES.sub(b"\\1\r\n", b"".join(lines)) + bytes(read(length))
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    directory: Path = tmp_path_factory.mktemp("node") / "aurora"
+    created = create_node_directory(
+        directory, ledger="aurora.example/main.1", points="AUR", points_name="Miles", url="http://127.0.0.1:8420"
+    )
+    with open_node(directory, settings={"port": 0}) as opened:
+        server, ready = NodeServer(opened), threading.Event()
+        thread = threading.Thread(target=server.run, args=(lambda _url: ready.set(),), daemon=True)
+        thread.start()
+        assert ready.wait(SECONDS_MAX)
+        found = Served(opened, server.port, read_token(created.tokens[CallerRole.BACKEND]))
+        account = json.dumps({"id": uuid("ann"), "kind": "member"}).encode()
+        assert found.asked(found.post(account, path="/v1/accounts"))[0].startswith(b"HTTP/1.1 201")
+        yield found
+        server.stop()
+        thread.join(SECONDS_MAX)
+
+
+@pytest.fixture
+def by_application(served: Served, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that grows by each path that the application is asked for; the caller is known by now."""
+    monkeypatch.setattr(api_keys, "REMEMBERED_SECONDS", 3_600.0)
+    served.asked(served.post(b"{}"))
+    paths: list[str] = []
+    call = QuickWay.__call__
+
+    async def asked(quick: QuickWay, scope: Scope, receive: Receive, send: Send) -> None:
+        paths.append(scope["path"])
+        await call(quick, scope, receive, send)
+
+    monkeypatch.setattr(QuickWay, "__call__", asked)
+    return paths
+
+
+def issue(name: str, **changes: object) -> bytes:
+    return json.dumps({"id": uuid(f"wire {name}"), "type": "issue", "account": ANN, "amount": 3, **changes}).encode()
+
+
+def in_chunks(served: Served, body: bytes) -> bytes:
+    """Return a request of a kind that the application itself takes."""
+    return served.head("Transfer-Encoding: chunked") + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"metadata": {"a": 1}}, {"type": "redeem", "amount": 10**12}, {"account": f"member/{uuid('nobody')}"}],
+)
+def test_what_is_said_is_to_the_byte_what_the_application_says(
+    served: Served, by_application: list[str], changes: dict[str, object]
+) -> None:
+    body = issue(f"same {changes}", **changes)
+    (straight,) = served.asked(served.post(body))
+    assert by_application == []
+    (long,) = served.asked(in_chunks(served, body))
+    assert by_application == ["/v1/transactions"]
+    assert straight == long
+    assert straight.startswith(
+        b"HTTP/1.1 201" if changes.get("account", ANN) == ANN and "type" not in changes else b"HTTP/1.1 4"
+    )
+
+
+def test_a_request_may_come_in_pieces_and_several_at_once(served: Served, by_application: list[str]) -> None:
+    whole = served.post(issue("pieces"))
+    (first,) = served.asked(whole[:30], whole[30:-9], whole[-9:])
+    assert json.loads(first.partition(b"\r\n\r\n")[2])["id"] == uuid("wire pieces")
+    several = [served.post(issue(f"several {number}")) for number in range(3)]
+    answers = served.asked(b"".join(several), answers=3)
+    assert [json.loads(each.partition(b"\r\n\r\n")[2])["id"] for each in answers] == [
+        uuid(f"wire several {number}") for number in range(3)
+    ]
+    assert by_application == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"id":', HTTPStatus.BAD_REQUEST),
+        (issue("extra", more=1), HTTPStatus.UNPROCESSABLE_ENTITY),
+        (issue("long", metadata={"text": "x" * direct.BODY_BYTES_MAX}), HTTPStatus.UNPROCESSABLE_ENTITY),
+    ],
+)
+def test_what_is_not_plain_is_for_the_application(
+    served: Served, by_application: list[str], monkeypatch: pytest.MonkeyPatch, *, body: bytes, status: HTTPStatus
+) -> None:
+    counted: list[object] = []
+    monkeypatch.setattr(served.opened.node.callers, "count", counted.append)
+    (answer,) = served.asked(served.post(body))
+    assert int(answer.split()[1]) == status
+    assert by_application == ["/v1/transactions"]
+    assert len(counted) == 1
+
+
+def test_a_stranger_is_sent_away_by_the_application(served: Served, by_application: list[str]) -> None:
+    (answer,) = served.asked(served.post(issue("stranger"), token="ts_backend_00000000_" + "x" * 43))
+    assert answer.startswith(b"HTTP/1.1 401")
+    assert by_application == ["/v1/transactions"]
+
+
+def test_who_waits_for_leave_is_given_it(served: Served, by_application: list[str]) -> None:
+    body = issue("leave")
+    with served.connect() as connection, connection.makefile("rb") as answer:
+        connection.sendall(served.head(f"Content-Length: {len(body)}", "Expect: 100-continue"))
+        assert answer.readline() == b"HTTP/1.1 100 Continue\r\n"
+        assert answer.readline() == b"\r\n"
+        connection.sendall(body)
+        assert read_answer(answer.readline, answer.read).startswith(b"HTTP/1.1 201")
+    assert by_application == ["/v1/transactions"]
+
+
+def test_what_is_too_much_and_what_fails_are_told(
+    served: Served, by_application: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(Node, "has_room", lambda _node, _items: False)
+        (busy,) = served.asked(served.post(issue("busy")))
+    assert busy.startswith(b"HTTP/1.1 503")
+    assert b"retry-after: 1\r\n" in busy
+
+    def broken(*_: object) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as bug:
+        bug.setattr(PointsService, "write", broken)
+        (failed,) = served.asked(served.post(issue("bug")))
+    assert (failed.split()[1], json.loads(failed.partition(b"\r\n\r\n")[2])["code"]) == (b"500", "internal")
+    with monkeypatch.context() as bug:
+        bug.setattr(direct, "encode_answer", broken)
+        (failed,) = served.asked(served.post(issue("late bug")))
+    assert failed.startswith(b"HTTP/1.1 500")
+    assert by_application == []
+    # Nothing of them is counted as at work for ever.
+    assert served.asked(served.post(issue("after")))[0].startswith(b"HTTP/1.1 201")
+
+
+def test_a_connection_is_closed_where_its_caller_asks_for_it(served: Served) -> None:
+    with served.connect() as connection, connection.makefile("rb") as answer:
+        connection.sendall(served.post(issue("close"), "Connection: close"))
+        assert b"connection: close\r\n" in read_answer(answer.readline, answer.read)
+        assert answer.read() == b""
+
+
+def test_who_goes_away_disturbs_nobody(served: Served) -> None:
+    with served.connect() as connection:
+        connection.sendall(served.post(issue("gone")))
+    assert served.asked(served.post(issue("still there")))[0].startswith(b"HTTP/1.1 201")
