@@ -226,25 +226,29 @@ class Exchange:
 
         `before` is how many frames of the parcel were applied in earlier commits.
         """
-        failure = done.exception()
-        with peer.lock:
-            peer.last_contact = format_time(self._clock.now())
-            if failure is None:
-                taken = done.result()
-                peer.wants_epoch = peer.wants_epoch or taken.restored
-                if work.carries and peer.acknowledge_at is None:
-                    peer.acknowledge_at = self._clock.monotonic() + ACKNOWLEDGE_SECONDS
-                self._streams.say_again(peer, taken.again)
-        if failure is None:
-            applied = before + done.result().applied
-            if done.result().unfinished:
+        try:
+            taken = self._note(peer, work, done)
+            applied = before + taken.applied
+            if taken.unfinished:
                 again = self._writer.submit(work)
                 again.add_done_callback(partial(self._conclude, peer, outcome, work, before=applied))
                 return
-            outcome.set_result(applied)
-        else:
+        except Exception as failure:  # noqa: BLE001 - what a future's callback raises reaches nobody who waits for it
             outcome.set_exception(failure)
+        else:
+            outcome.set_result(applied)
         self._woken.set()
+
+    def _note(self, peer: Peer, work: IntakeWork, done: "Future[Taken]") -> Taken:
+        """Note what an intake has led to and return it, or raise what it raised."""
+        with peer.lock:
+            peer.last_contact = format_time(self._clock.now())
+            taken = done.result()
+            peer.wants_epoch = peer.wants_epoch or taken.restored
+            if work.carries and peer.acknowledge_at is None:
+                peer.acknowledge_at = self._clock.monotonic() + ACKNOWLEDGE_SECONDS
+            self._streams.say_again(peer, taken.again)
+        return taken
 
     # --- Making parcels, and sending them.
 
