@@ -85,6 +85,15 @@ def applied_of(incoming: Incoming, header: Header) -> int:
     return min(max(incoming.next_seq - header.first_seq, 0), header.count)
 
 
+def goes_on(incoming: Incoming, header: Header) -> bool:
+    """Return whether an envelope carries frames of which the first is just the next one.
+
+    A sender goes on only once it has had the acknowledgement of all before: the answer to its last envelope reached it.
+    """
+    current = (header.epoch, header.epoch_nonce) == (incoming.epoch, incoming.epoch_nonce)
+    return current and header.count > 0 and header.first_seq == incoming.next_seq
+
+
 def plan(incoming: Incoming, header: Header, bodies: Sequence[Body]) -> Plan:
     """Return which frames of a verified envelope are due now; none when it is stale, repeated or ahead of a gap.
 

@@ -22,7 +22,7 @@ from node.services.surroundings import Surroundings, Taken
 from node.store.reader import StoreReader
 from node.store.rows import ChannelState
 from protocol.agreement import key_of
-from protocol.channel import check_hello
+from protocol.channel import check_hello, goes_on
 from protocol.envelope import Header, Parcel, decode_parcel, verify_envelope
 from protocol.errors import EnvelopeInvalid, TallystickError
 from protocol.fields import format_time
@@ -143,6 +143,7 @@ class Exchange:
         with peer.lock:
             # What this parcel makes us say goes into its answer, not into a parcel of its own.
             peer.answering_until = self._clock.monotonic() + ANSWERING_SECONDS
+            peer.goes_on = goes_on(incoming_of(row), header)
         work = IntakeWork(
             peer,
             parcel,
@@ -255,7 +256,7 @@ class Exchange:
     def reply(self, ledger: Ledger) -> bytes:
         """Return the parcel that answers a partner's own: all that waits for it, or just an acknowledgement."""
         self._faults.reach("answer.before")
-        parcel = self._parcel(self.peer(ledger))
+        parcel = self._parcel(self.peer(ledger), answers=True)
         self._faults.reach("answer.after")
         return parcel
 
@@ -316,23 +317,30 @@ class Exchange:
         self.peer(ledger).sending = True
 
     def deliver(self, ledger: Ledger) -> None:
-        """Send what is due to a partner and take in what it answers; a failure is tried again later."""
+        """Send what is due to a partner and take in what it answers; a failure is tried again later.
+
+        Once the answer is in the writer's queue the next sending may begin: the partner works on that while we write.
+        """
         peer = self.peer(ledger)
         try:
-            self._deliver(peer)
-            peer.succeeded()
-        except (TransportFailed, TallystickError) as failure:
-            if not peer.failures:
-                _LOG.warning("delivery_failed", partner=ledger, reason=str(failure))
-            peer.failed(self._clock.monotonic(), str(failure))
-        except Exception as bug:  # noqa: BLE001 - the next attempt is made whatever befell this one
-            _LOG.error("delivery_bug", partner=ledger, exc_info=bug)
-            peer.failed(self._clock.monotonic(), type(bug).__name__)
+            taken = self._exchanged(peer)
+        except Exception as failure:  # noqa: BLE001 - the next attempt is made whatever befell this one
+            self._failed(peer, failure)
+            return
         finally:
             peer.sending = False
             self._woken.set()
+        try:
+            taken.result()
+            peer.succeeded()
+        except Exception as failure:  # noqa: BLE001 - the next attempt is made whatever befell this one
+            self._failed(peer, failure)
+        finally:
+            peer.taken_in()
+            self._woken.set()
 
-    def _deliver(self, peer: Peer) -> None:
+    def _exchanged(self, peer: Peer) -> "Future[int]":
+        """Send a parcel, and return the future of the answer, which is counted as being taken in."""
         url = self._reader.partner_urls().get(peer.ledger)
         if not url:
             raise TransportFailed("the partner has no address")
@@ -341,20 +349,30 @@ class Exchange:
         answer = self._transport.exchange(url, parcel)
         self._faults.reach("send.after")
         sender, taken = self.receive(answer)
+        if sender != peer.ledger:
+            raise EnvelopeInvalid(f"{sender} answers where {peer.ledger} should")
         with peer.lock:
             # This was the answer: what it makes us say goes out by itself.
             peer.answering_until = float("-inf")
-        taken.result()
-        if sender != peer.ledger:
-            raise EnvelopeInvalid(f"{sender} answers where {peer.ledger} should")
+            peer.takings += 1
+        return taken
+
+    def _failed(self, peer: Peer, failure: Exception) -> None:
+        if not isinstance(failure, TransportFailed | TallystickError):
+            _LOG.error("delivery_bug", partner=peer.ledger, exc_info=failure)
+            peer.failed(self._clock.monotonic(), type(failure).__name__)
+            return
+        if not peer.failures:
+            _LOG.warning("delivery_failed", partner=peer.ledger, reason=str(failure))
+        peer.failed(self._clock.monotonic(), str(failure))
 
     def _committed(self, committed: Committed) -> None:
         if committed.partners:
             self._woken.set()
 
-    def _parcel(self, peer: Peer) -> bytes:
+    def _parcel(self, peer: Peer, *, answers: bool = False) -> bytes:
         self._streams.reopen_if_wanted(peer)
-        return self._streams.parcel(peer)
+        return self._streams.parcel(peer, answers=answers)
 
     def _recovering(self) -> frozenset[Ledger]:
         record = self._reader.record(LEDGER, ONLY)

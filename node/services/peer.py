@@ -18,6 +18,8 @@ ACKNOWLEDGE_SECONDS: Final = 0.05
 ANSWERING_SECONDS: Final = 1.0
 """How long a partner that has dialled may wait for its answer before we dial it ourselves."""
 BACKOFF_SECONDS_MAX: Final = 15.0
+TAKINGS_MAX: Final = 2
+"""Answers of a partner that wait to be written while it is sent more: enough to keep both sides at work."""
 POSTS_MAX: Final = 4
 """Parcels that a partner has posted and that wait to be written; an honest one has one under way at a time."""
 _BACKOFF_SECONDS: Final = 0.1
@@ -43,6 +45,8 @@ class Peer:
 
     Our stream: while `held`, nothing but the HELLO is framed until it is answered; while `closing`, another epoch is
     being opened; `giving` is what goes before all that waits in the outbox. With `wants_epoch` another HELLO is due.
+    `moved_at` is when the first of the frames that are not acknowledged became it, or was offered; `goes_on` tells that
+    the parcel that is being answered shows that the partner has had our last answer.
     Our store: `began` is where its log ended, as generation and size, before anything was said to the partner; `shown`
     is the largest checkpoint of ours that the partner holds, `lacks` what the store lacks of it.
     `told` once it is known that the partner has heard of the log that we write, or had not to. `excused` is false once
@@ -65,6 +69,8 @@ class Peer:
     offered_at: float = _NEVER
     offered_first: int = -1
     offered_cut: bool = False
+    moved_at: float = _NEVER
+    goes_on: bool = False
     resends: int = 0
     answer_seconds: float = 0.0
     reoffered_at: float = _NEVER
@@ -73,6 +79,7 @@ class Peer:
     failures: int = 0
     not_before: float = _NEVER
     sending: bool = False
+    takings: int = 0
     posts: int = 0
     promised: Promised | None = None
     held: bool = False
@@ -102,11 +109,14 @@ class Peer:
         self.framed_number = -1
         self.offered_seq = -1
         self.offered_first = -1
+        self.goes_on = False
         self.resends = 0
 
     def offered(self, first_seq: int, count: int, *, now: float) -> None:
         """Note that an envelope with these frames, and with it every acknowledgement, is on its way."""
         stalled = bool(count) and first_seq == self.offered_first
+        if first_seq == self.outgoing.first_seq:
+            self.moved_at = now
         self.resends = min(self.resends + 1, _DOUBLINGS_MAX) if stalled else 0
         self.offered_first = first_seq
         self.offered_seq = first_seq + count - 1
@@ -134,18 +144,42 @@ class Peer:
         sent the same again, which would keep it busier.
         """
         if some:
+            self.moved_at = now
             taken = now - self.offered_at
             self.answer_seconds = taken if taken > self.answer_seconds else (self.answer_seconds + taken) / 2
 
+    def on_their_way(self, now: float) -> int:
+        """Return how many of our first frames the partner has had and need not be told again at this moment.
+
+        It may have put them into its writer's queue and not acknowledge them yet. What it lets fall is said again once
+        nothing has moved for a while.
+        """
+        if not self.goes_on or not self.outgoing.answered or now >= self.moved_at + self._patience:
+            return 0
+        return max(self.offered_seq + 1 - self.outgoing.first_seq, 0)
+
+    @property
+    def _patience(self) -> float:
+        return max(RESEND_SECONDS, 2 * self.answer_seconds)
+
+    @property
+    def _is_busy(self) -> bool:
+        return self.sending or self.takings >= TAKINGS_MAX
+
+    def taken_in(self) -> None:
+        """Count an answer of the partner no longer: it is written, or could not be."""
+        with self.lock:
+            self.takings -= 1
+
     def is_due(self, now: float) -> bool:
         """Return whether an envelope should be sent at the monotonic time `now`."""
-        if self.sending or not self.addressed or now < max(self.not_before, self.answering_until):
+        if self._is_busy or not self.addressed or now < max(self.not_before, self.answering_until):
             return False
         return self._has_new() or now >= self._at()
 
     def due_in(self, now: float) -> float:
         """Return after how many seconds `is_due` may become true without anything happening."""
-        if self.sending or not self.addressed:
+        if self._is_busy or not self.addressed:
             return REOFFER_SECONDS
         at = now if self._has_new() else self._at()
         return min(max(at, self.not_before, self.answering_until, now) - now, REOFFER_SECONDS)
@@ -159,8 +193,7 @@ class Peer:
     def _at(self) -> float:
         """Return when frames are sent again, an acknowledgement is due, or a silent partner is asked: the earliest."""
         # A partner that answers and takes nothing in is asked more and more rarely.
-        least = max(RESEND_SECONDS, 2 * self.answer_seconds)
-        pause = min(least * 2 ** max(self.resends - 1, 0), BACKOFF_SECONDS_MAX)
+        pause = min(self._patience * 2 ** max(self.resends - 1, 0), BACKOFF_SECONDS_MAX)
         again = self.offered_at + pause if self.outgoing.frames else float("inf")
         poll = float("inf") if self.poll_seconds is None else self.offered_at + self.poll_seconds
         return min(again, poll, float("inf") if self.acknowledge_at is None else self.acknowledge_at)

@@ -223,11 +223,15 @@ class Streams:
             elif peer.giving is None:
                 peer.framed_number = -1
 
-    def parcel(self, peer: Peer, *, skip: int = 0) -> bytes:
-        """Return the next parcel for a partner, without frames if there is nothing to say in this epoch."""
+    def parcel(self, peer: Peer, *, skip: int = 0, answers: bool = False) -> bytes:
+        """Return the next parcel for a partner, without frames if there is nothing to say in this epoch.
+
+        One that `answers` does not say again what the partner has and may be writing at this moment.
+        """
         with peer.lock:
             now = self._clock.monotonic()
             self.refill(peer, now)
+            skip = peer.on_their_way(now) if answers else skip
             first_seq, bodies = peer.outgoing.window(bytes_max=_WINDOW_BYTES_MAX, skip=skip)
             if peer.closing:
                 bodies = []
