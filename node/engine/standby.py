@@ -31,6 +31,11 @@ class StandbyWriter:
         return None
 
     @property
+    def commits(self) -> int:
+        """Return that no commit is made here."""
+        return 0
+
+    @property
     def waiting(self) -> int:
         """Return that nothing waits."""
         return 0

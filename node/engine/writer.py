@@ -64,6 +64,12 @@ class WriterQueue:
         self._door = threading.Condition(threading.Lock())
         self._closing = False
         self._failure: Exception | None = None
+        self._commits = 0
+
+    @property
+    def commits(self) -> int:
+        """Return how many commits have ended, also those that failed: before any of their works is answered."""
+        return self._commits
 
     @property
     def gate(self) -> Gate:
@@ -98,7 +104,10 @@ class WriterQueue:
         self._thread.start()
 
     def listen(self, listener: Callable[[Committed], None]) -> None:
-        """Call `listener` on the writer's thread after each commit; it must be quick and must not raise."""
+        """Call `listener` on the writer's thread after each commit, before its works are answered.
+
+        It must be quick and must not raise.
+        """
         self._listeners.append(listener)
 
     def submit(self, work: Work[_T]) -> "Future[_T]":
@@ -145,17 +154,21 @@ class WriterQueue:
         except Exception as failure:  # noqa: BLE001 - each caller is told; the thread must go on
             _LOG.error("commit_failed", works=len(taken), exc_info=failure)
             self._failure = failure
+            self._commits += 1
             for _, future in taken:
                 future.set_exception(failure)
             return
         self._failure = None
+        self._commits += 1
+        # First, so that whoever is answered finds nothing remembered that this commit has changed, and delivery sets
+        # out while the answers are made.
+        for listener in self._listeners:
+            self._tell(listener, committed)
         for (_, future), result in zip(taken, results, strict=True):
             if isinstance(result, Exception):
                 future.set_exception(result)
             else:
                 future.set_result(result)
-        for listener in self._listeners:
-            self._tell(listener, committed)
 
     def _tell(self, listener: Callable[[Committed], None], committed: Committed) -> None:
         try:

@@ -1,15 +1,16 @@
 """The rows of the streams with partners: what of them is durable, and the work that opens an epoch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from node.engine.work import Desk, Foremost
 from node.store.rows import ChannelState
 from protocol.channel import Incoming, Outgoing
-from protocol.envelope import Fence
+from protocol.envelope import Fence, Header
 from protocol.identifiers import Ledger
 from protocol.ledger.view import Need, Overlay
+from protocol.messages import Body, Hello
 
 
 class ChannelRows(Protocol):
@@ -61,6 +62,20 @@ def present_channel(desk: Desk, store: ChannelRows, partner: Ledger) -> ChannelS
         if isinstance(write, ChannelState) and write.partner == partner:
             return write
     return store.channel(partner) or ChannelState(partner=partner)
+
+
+def is_void(header: Header, row: ChannelState) -> bool:
+    """Return whether an envelope is of another epoch than the partner's present one, and of none after it."""
+    other = header.epoch == row.in_epoch and header.epoch_nonce != row.in_nonce
+    return header.epoch < row.in_epoch or other
+
+
+def words_lost(row: ChannelState, header: Header, bodies: Sequence[Body]) -> int | None:
+    """Return the place of the first word of its own that the partner has lost, as its latest HELLO tells, or None."""
+    hello = bodies[0] if bodies else None
+    if header.epoch > row.in_epoch and isinstance(hello, Hello):
+        return hello.bodies_sent if hello.bodies_sent < row.in_bodies else None
+    return row.in_bodies_sent if row.in_bodies_sent < row.fence_bodies else None
 
 
 class OpenEpoch(Foremost):

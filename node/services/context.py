@@ -48,6 +48,10 @@ class NodeWriter(Writer, Protocol):
         """Return why the last commit failed, or None when it did not."""
 
     @property
+    def commits(self) -> int:
+        """Return how many commits have ended."""
+
+    @property
     def waiting(self) -> int:
         """Return about how many works wait for the next commits."""
 

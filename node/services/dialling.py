@@ -1,5 +1,6 @@
 """Whom this node dials, and how often it asks a partner that cannot dial back (specs/file-exchange.md §6)."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,13 +24,15 @@ class Dialling:
 class DiallingRules:
     """Reads from addresses and agreements whom to dial; an agreement's word counts a few seconds after its entry."""
 
-    def __init__(self, reader: StoreReader) -> None:
+    def __init__(self, reader: StoreReader, urls: Callable[[], Mapping[Ledger, str]]) -> None:
+        """Read agreements with `reader`, and ask `urls` where partners listen."""
         self._reader = reader
+        self._urls = urls
         self._agreed: dict[Ledger, tuple[float, str, int]] = {}
 
     def all(self, partners: list[Ledger], now: float) -> dict[Ledger, Dialling]:
         """Return how each of `partners` is reached at the monotonic time `now`."""
-        urls = self._reader.partner_urls()
+        urls = self._urls()
         return {ledger: self._one(ledger, now) if urls.get(ledger) else Dialling(dials=False) for ledger in partners}
 
     def _one(self, ledger: Ledger, now: float) -> Dialling:

@@ -10,11 +10,12 @@ import structlog
 
 from node.engine.engine import Committed
 from node.ports import Clock, Faults, Keyring, Randomness, Transport, TransportFailed
-from node.services.channel_rows import incoming_of
+from node.services.channel_rows import incoming_of, is_void, words_lost
 from node.services.context import NodeWriter
 from node.services.dialling import DiallingRules
 from node.services.intake import IntakeWork
 from node.services.peer import ACKNOWLEDGE_SECONDS, ANSWERING_SECONDS, REOFFER_SECONDS, Peer
+from node.services.remembered import Remembered
 from node.services.shown_checkpoints import ShownCheckpoints
 from node.services.standing import Standing
 from node.services.streams import PeerUnknown, Streams
@@ -28,9 +29,8 @@ from protocol.errors import EnvelopeInvalid, TallystickError
 from protocol.fields import format_time
 from protocol.identifiers import Digest, Ledger
 from protocol.keys import Role
-from protocol.ledger.state import LEDGER, ONLY
 from protocol.limits import ENVELOPE_FRAMES_MAX, PARCEL_BYTES_MAX
-from protocol.messages import Body, Hello, decode_body, kind_in
+from protocol.messages import Body, decode_body, kind_in
 
 __all__ = ["Exchange", "PeerUnknown"]
 
@@ -71,15 +71,27 @@ class Exchange:
         self._transport = transport
         self._faults = faults
         self._gate = writer.gate
+        self._remembered = Remembered(reader, writer, clock)
         self._streams = Streams(
-            ledger=ledger, reader=reader, writer=writer, keyring=keyring, clock=clock, randomness=randomness
+            ledger=ledger,
+            reader=reader,
+            remembered=self._remembered,
+            writer=writer,
+            keyring=keyring,
+            clock=clock,
+            randomness=randomness,
         )
         self._shown = ShownCheckpoints(reader)
         self._standing = Standing(reader, writer.gate, ledger=ledger, key=keyring.key(Role.LOG).public)
         self._around = Surroundings(
-            ledger=ledger, store=reader, gate=writer.gate, key=keyring.key(Role.CHANNEL).public, waits=self._waits
+            ledger=ledger,
+            store=reader,
+            channels=self._remembered,
+            gate=writer.gate,
+            key=keyring.key(Role.CHANNEL).public,
+            waits=self._waits,
         )
-        self._dialling = DiallingRules(reader)
+        self._dialling = DiallingRules(reader, self._remembered.urls)
         self._woken = threading.Event()
         writer.listen(self._committed)
 
@@ -137,8 +149,8 @@ class Exchange:
 
     def _take(self, peer: Peer, parcel: Parcel, bodies: Sequence[Body]) -> "Future[int]":
         header = parcel.header
-        row = self._reader.channel(peer.ledger) or ChannelState(partner=peer.ledger)
-        keeps = peer.outgoing.is_named_by(header.acknowledgement) and not _is_void(header, row)
+        row = self._remembered.channel(peer.ledger) or ChannelState(partner=peer.ledger)
+        keeps = peer.outgoing.is_named_by(header.acknowledgement) and not is_void(header, row)
         checkpoint = self._shown.to_keep(peer.ledger, peer.record, header) if keeps else None
         with peer.lock:
             # What this parcel makes us say goes into its answer, not into a parcel of its own.
@@ -175,10 +187,10 @@ class Exchange:
     def _acknowledge(self, peer: Peer, header: Header, bodies: Sequence[Body], row: ChannelState) -> Sequence[Digest]:
         """Take in how far the partner has come in our stream; return the bodies that now want nothing more."""
         acknowledgement = header.acknowledgement
-        words_from = _words_lost(row, header, bodies)
+        words_from = words_lost(row, header, bodies)
         # An envelope of another epoch may come from before one of the two was put back to an old copy, and show what
         # nobody knows any more; since one of an older epoch was made, the partner may have forgotten what it says.
-        current = not _is_void(header, row)
+        current = not is_void(header, row)
         if acknowledgement is not None and current:
             self._standing.show(peer, acknowledgement.checkpoint)
         applied: list[tuple[Digest, bytes]] = []
@@ -341,7 +353,7 @@ class Exchange:
 
     def _exchanged(self, peer: Peer) -> "Future[int]":
         """Send a parcel, and return the future of the answer, which is counted as being taken in."""
-        url = self._reader.partner_urls().get(peer.ledger)
+        url = self._remembered.urls().get(peer.ledger)
         if not url:
             raise TransportFailed("the partner has no address")
         parcel = self._parcel(peer)
@@ -375,19 +387,5 @@ class Exchange:
         return self._streams.parcel(peer, answers=answers)
 
     def _recovering(self) -> frozenset[Ledger]:
-        record = self._reader.record(LEDGER, ONLY)
+        record = self._remembered.ledger()
         return frozenset(record.recovering if record else ())
-
-
-def _is_void(header: Header, row: ChannelState) -> bool:
-    """Return whether an envelope is of another epoch than the partner's present one, and of none after it."""
-    other = header.epoch == row.in_epoch and header.epoch_nonce != row.in_nonce
-    return header.epoch < row.in_epoch or other
-
-
-def _words_lost(row: ChannelState, header: Header, bodies: Sequence[Body]) -> int | None:
-    """Return the place of the first word of its own that the partner has lost, as its latest HELLO tells, or None."""
-    hello = bodies[0] if bodies else None
-    if header.epoch > row.in_epoch and isinstance(hello, Hello):
-        return hello.bodies_sent if hello.bodies_sent < row.in_bodies else None
-    return row.in_bodies_sent if row.in_bodies_sent < row.fence_bodies else None

@@ -84,6 +84,7 @@ class IntakeWork(Foremost):
         self._bodies = bodies
         self._ledger = around.ledger
         self._store = around.store
+        self._channels = around.channels
         self._gate = around.gate
         self._acknowledged = acknowledged
         self._checkpoint = checkpoint
@@ -124,7 +125,7 @@ class IntakeWork(Foremost):
     def run(self, desk: Desk) -> Taken:
         """Apply the frames that are due."""
         self._taken = Taken()
-        row = present_channel(desk, self._store, self._peer.ledger)
+        row = present_channel(desk, self._channels, self._peer.ledger)
         due = plan(incoming_of(row), self._parcel.header, self._bodies)
         watch = Watch(store=self._store, peer=self._peer, parcel=self._parcel, bodies=self._bodies)
         watch.look(desk, repeated=due.offset)

@@ -45,8 +45,9 @@ class Peer:
 
     Our stream: while `held`, nothing but the HELLO is framed until it is answered; while `closing`, another epoch is
     being opened; `giving` is what goes before all that waits in the outbox. With `wants_epoch` another HELLO is due.
-    `moved_at` is when the first of the frames that are not acknowledged became it, or was offered; `goes_on` tells that
-    the parcel that is being answered shows that the partner has had our last answer.
+    `drained` is after which commit, and behind which number, nothing waited in the outbox. `moved_at` is when the first
+    of the frames that are not acknowledged became it, or was offered; `goes_on` tells that the parcel that is being
+    answered shows that the partner has had our last answer.
     Our store: `began` is where its log ended, as generation and size, before anything was said to the partner; `shown`
     is the largest checkpoint of ours that the partner holds, `lacks` what the store lacks of it.
     `told` once it is known that the partner has heard of the log that we write, or had not to. `excused` is false once
@@ -65,6 +66,7 @@ class Peer:
     poll_seconds: float | None = None
     previous: Digest = ZERO_DIGEST
     framed_number: int = -1
+    drained: tuple[int, int] | None = None
     offered_seq: int = -1
     offered_at: float = _NEVER
     offered_first: int = -1

@@ -15,6 +15,7 @@ from node.services.channel_rows import OpenEpoch, incoming_of
 from node.services.context import NodeWriter
 from node.services.giving_back import GivingBack
 from node.services.peer import REOFFER_SECONDS, Peer
+from node.services.remembered import Remembered
 from node.services.shown_checkpoints import ShownCheckpoints
 from node.store.reader import StoreReader
 from node.store.rows import ChannelState
@@ -51,6 +52,7 @@ class Streams:
         *,
         ledger: Ledger,
         reader: StoreReader,
+        remembered: Remembered,
         writer: NodeWriter,
         keyring: Keyring,
         clock: Clock,
@@ -59,6 +61,8 @@ class Streams:
         """Prepare; nothing is opened yet."""
         self._ledger = ledger
         self._reader = reader
+        self._remembered = remembered
+        self._shown_checkpoints = ShownCheckpoints(reader)
         self._writer = writer
         self._keyring = keyring
         self._clock = clock
@@ -68,11 +72,11 @@ class Streams:
 
     def partners(self) -> list[Ledger]:
         """Return every partner's ledger."""
-        return [ledger for ledger, _ in self._reader.partners()]
+        return [ledger for ledger, _ in self._remembered.partners()]
 
     def living_partners(self) -> list[Ledger]:
         """Return the ledgers of the partners that have not ended to be one: nobody waits for the others."""
-        return [ledger for ledger, _ in self._reader.living_partners()]
+        return [ledger for ledger, record in self._remembered.partners() if record.ended_seq is None]
 
     def peers(self) -> list[Peer]:
         """Return the partners whose streams are open."""
@@ -198,9 +202,15 @@ class Streams:
             room = self._give(peer, peer.giving, room)
         if room <= 0 or peer.giving is not None:
             return
-        for pending in self._reader.pending_outbox(peer.ledger, after_number=peer.framed_number, limit=room):
+        looked = (self._writer.commits, peer.framed_number)
+        if looked == peer.drained:
+            return
+        found = self._reader.pending_outbox(peer.ledger, after_number=peer.framed_number, limit=room)
+        for pending in found:
             peer.framed_number = pending.number
             peer.outgoing.offer(pending.digest, pending.body)
+        if len(found) < room:
+            peer.drained = (looked[0], peer.framed_number)
 
     def _give(self, peer: Peer, giving: GivingBack, room: int) -> int:
         given = giving.take(room)
@@ -242,7 +252,7 @@ class Streams:
         return encode_parcel(envelope, bodies)
 
     def _header(self, peer: Peer, first_seq: int, bodies: Sequence[bytes]) -> Header:
-        note = self._reader.latest_checkpoint()
+        note = self._remembered.latest_checkpoint()
         shown = self._shown(peer.ledger)
         return Header(
             network=peer.record.network,
@@ -253,15 +263,15 @@ class Streams:
             first_seq=first_seq,
             count=len(bodies),
             previous=peer.previous,
-            acknowledgement=incoming_of(self._reader.channel(peer.ledger)).acknowledgement(shown),
+            acknowledgement=incoming_of(self._remembered.channel(peer.ledger)).acknowledgement(shown),
             checkpoint=note.note.decode() if note else None,
             root=frames_root(first_seq, bodies),
         )
 
     def _shown(self, partner: Ledger) -> str | None:
         """Return the largest checkpoint of the partner that we hold, of the log by which our own log knows it."""
-        record = self._reader.record(PARTNERS, partner)
+        record = self._remembered.partner(partner)
         assert record is not None, "a partner that is spoken with"
         # Of a successor we say nothing before we have entered it: it is to learn what we hold of the log before.
-        held = ShownCheckpoints(self._reader).newest(partner, record.log)
+        held = self._shown_checkpoints.newest(partner, record.log)
         return held.decode() if held is not None and len(held) <= _SHOWN_BYTES_MAX else None

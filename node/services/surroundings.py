@@ -25,10 +25,14 @@ class ChannelReads(AccusationReads, ChannelRows, OwnWords, Settings, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """Where parcels are taken in: `key` is our channel key, `waits` what each partner's give-back waits for."""
+    """Where parcels are taken in: `key` is our channel key, `waits` what each partner's give-back waits for.
+
+    `channels` tells of the streams alone, and may remember what the store tells.
+    """
 
     ledger: Ledger
     store: ChannelReads
+    channels: ChannelRows
     gate: Gate
     key: PublicKey
     waits: Callable[[], Mapping[Ledger, int | None]]
