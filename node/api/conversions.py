@@ -1,12 +1,13 @@
 """`/v1/conversions`: points converted into a partner's."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Final, Literal, TypeAlias
 
 from fastapi import Path, Query, Request
-from fastapi.concurrency import run_in_threadpool
 from pydantic import Field
 from starlette.responses import Response
 
@@ -38,6 +39,7 @@ from node.api.routes import (
     router,
 )
 from node.api.screened import GOVERNED, UNDER_REVIEW, ClientBody, client_of, ordered, status_of
+from node.api.threads import on_thread
 from node.services.answers import ConversionAnswer, ForcedAnswer, OtherAnswer
 from node.services.conversions import ConversionPage, ConversionView, IncomingPage
 from node.services.credentials import Scope
@@ -51,6 +53,9 @@ from protocol.limits import ACCEPT_BY_SECONDS_MAX
 ROUTER: Final = router("conversions", "/v1/conversions")
 ORDERS_MAX: Final = 1_024
 """Orders in one batch: what a commit holds up others for stays well below a second."""
+
+_THREAD_ORDERS: Final = 128
+"""More are prepared on a thread, while the loop serves others."""
 
 WAIT_SECONDS_MAX: Final = 30
 ACCEPT_WITHIN_SECONDS: Final = 3_600
@@ -132,7 +137,7 @@ class OrdersAnswer(Body):
 async def order_conversion(request: Request, body: ConversionBody, node: NodeDependency) -> Response:
     """Hold the points and ask the partner to credit them; `GET` tells how it ended."""
     request.state.conversion = body.id
-    return ordered(await node.conversions.order(*body.order()).wait())
+    return await do_order(node, body.order())
 
 
 @ROUTER.post(
@@ -140,8 +145,7 @@ async def order_conversion(request: Request, body: ConversionBody, node: NodeDep
 )
 async def order_conversions(body: OrdersBody, node: NodeDependency) -> Response:
     """Order many conversions in one commit; with `atomic`, the first refusal refuses all and names its item."""
-    pending = node.conversions.batch([item.order() for item in body.items], atomic=body.atomic)
-    return await answered_each(pending.wait(), status_of)
+    return await do_orders(node, [item.order() for item in body.items], atomic=body.atomic)
 
 
 @ROUTER.get("", dependencies=_READ, responses=answers(ConversionPage, *READS))
@@ -174,7 +178,7 @@ async def show_conversion(
     ] = 0,
 ) -> Response:
     """Show where a conversion stands; with `wait`, as soon as it is no longer pending."""
-    return answered(await _state(node, Id(conversion_id), wait))
+    return await do_show(node, Id(conversion_id), wait_seconds=wait)
 
 
 @ROUTER.post(
@@ -224,7 +228,25 @@ async def force_release(conversion_id: ConversionPath, body: ForceReleaseBody, n
     return answered(await node.conversions.force_release(request).wait(), HTTPStatus.CREATED)
 
 
+async def do_order(node: Node, order: PlacedOrder) -> Response:
+    """Order a conversion, and return the answer once it is durable."""
+    return ordered(await node.conversions.write(order).wait())
+
+
+async def do_orders(node: Node, orders: Sequence[PlacedOrder], *, atomic: bool) -> Response:
+    """Order many conversions in one commit, and return the answer once it is durable."""
+    write_each = partial(node.conversions.write_each, orders, atomic=atomic)
+    pending = await on_thread(write_each) if len(orders) > _THREAD_ORDERS else write_each()
+    return await answered_each(pending.wait(), status_of)
+
+
+async def do_show(node: Node, conversion: Id, *, wait_seconds: int) -> Response:
+    """Return where a conversion stands, once it is no longer pending or has been waited for so long."""
+    return answered(await _state(node, conversion, wait_seconds))
+
+
 async def _state(node: Node, conversion: Id, wait_seconds: int) -> ConversionView:
+    look = partial(node.conversions.state, conversion)
     loop = asyncio.get_running_loop()
     concluded = asyncio.Event()
 
@@ -235,13 +257,13 @@ async def _state(node: Node, conversion: Id, wait_seconds: int) -> ConversionVie
     # The watch begins before the first look, so that no conclusion falls between the two.
     end_watch = node.conversions.watch(conversion, wake)
     try:
-        state = await run_in_threadpool(node.conversions.state, conversion)
+        state = await on_thread(look)
         if not wait_seconds or state.state != "pending":
             return state
         try:
             await asyncio.wait_for(concluded.wait(), wait_seconds)
         except TimeoutError:
             return state
-        return await run_in_threadpool(node.conversions.state, conversion)
+        return await on_thread(look)
     finally:
         end_watch()

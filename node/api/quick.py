@@ -1,6 +1,6 @@
-"""The quick way: transactions and balances answered before any route is looked for.
+"""The quick way: transactions, orders and balances answered before any route is looked for.
 
-Most of what a programme's systems ask is one of three requests, and finding their routes, solving dependencies and
+Most of what a programme's systems ask is one of a few requests, and finding their routes, solving dependencies and
 checking bodies field by field took longer than writing the ledger. Here they are recognised by method and path, read in
 one pass and answered. Whatever is not plainly right (an unknown token, a wrong field) goes the long way instead, with
 its body if that was read: the routes say what is wrong, and only they do.
@@ -18,8 +18,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from node.api.admission import Admission
+from node.api.conversions import do_order, do_orders, do_show
 from node.api.observed import REQUEST_ID_HEADER, Observer, failure_of
 from node.api.quick_bodies import read_batch, read_transaction
+from node.api.quick_orders import read_order, read_orders, read_state
 from node.api.requests import BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX
 from node.api.routes import JSON, answered
 from node.api.threads import on_thread
@@ -70,10 +72,13 @@ class QuickWay:
         self.admission = Admission(node)
         self.refused = refused
         self._account = QuickRoute(by_name["show_account"], Permission.ACCOUNTS_READ)
+        self._conversion = QuickRoute(by_name["show_conversion"], Permission.CONVERSIONS_READ)
         writes = Permission.TRANSACTIONS_WRITE
         posts = (
             QuickRoute(by_name["transact"], writes, BODY_BYTES_MAX),
             QuickRoute(by_name["transact_batch"], writes, LARGE_BODY_BYTES_MAX),
+            QuickRoute(by_name["order_conversion"], Permission.CONVERSIONS_WRITE, BODY_BYTES_MAX),
+            QuickRoute(by_name["order_conversions"], Permission.CONVERSIONS_WRITE, LARGE_BODY_BYTES_MAX),
         )
         self._posts = {each.route.path: each for each in posts}
 
@@ -111,7 +116,10 @@ class QuickWay:
         if scope["method"] == "POST":
             return self._posts.get(path)
         is_account = scope["method"] == "GET" and path.startswith(ACCOUNTS) and _ACCOUNT.fullmatch(path, len(ACCOUNTS))
-        return self._account if is_account else None
+        if is_account:
+            return self._account
+        is_state = scope["method"] == "GET" and read_state(path, scope["query_string"]) is not None
+        return self._conversion if is_state else None
 
     def let_in(self, scope: Scope) -> int | None:
         """Return the length of a single transaction whose caller is known at once, and count it; else None."""
@@ -146,17 +154,35 @@ class QuickWay:
         if quick is self._account:
             account = Account(scope["path"][len(ACCOUNTS) :])
             return answered(await on_thread(lambda: self.node.accounts.show(account))), receive
+        if quick is self._conversion:
+            return await self._state(scope), receive
         with self.admission.let_in(length):
             body = await _body(receive)
-            answer = await self._read(quick, body)
+            answer = await self._read(quick, body, scope)
             return (None if answer is None else await answer()), _again(body, receive)
 
-    async def _read(self, quick: QuickRoute, body: bytes) -> Answer | None:
+    async def _state(self, scope: Scope) -> Response | None:
+        asked = read_state(scope["path"], scope["query_string"])
+        if asked is None:
+            return None
+        scope["path_params"] = {"conversion_id": asked.conversion}
+        return await do_show(self.node, asked.conversion, wait_seconds=asked.wait_seconds)
+
+    async def _read(self, quick: QuickRoute, body: bytes, scope: Scope) -> Answer | None:
         """Return what makes the answer to a body, or None where it is not plainly right."""
         node = self.node
         if quick.route.name == "transact":
             request = read_transaction(body)
             return None if request is None else lambda: do_transaction(node, request)
+        if quick.route.name == "order_conversion":
+            order = read_order(body)
+            if order is None:
+                return None
+            scope["state"]["conversion"] = order.request.id
+            return lambda: do_order(node, order)
+        if quick.route.name == "order_conversions":
+            many = await on_thread(lambda: read_orders(body)) if len(body) > THREAD_BYTES else read_orders(body)
+            return None if many is None else lambda: do_orders(node, many.orders, atomic=many.atomic)
         asked = await on_thread(lambda: read_batch(body)) if len(body) > THREAD_BYTES else read_batch(body)
         return None if asked is None else lambda: do_batch(node, asked.requests, atomic=asked.atomic)
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from node.api.fields import Body
 from node.api.openapi import ANSWERED
 from node.api.routes import Responses, answered
-from node.services.answers import EntryAnswer, OtherAnswer
+from node.services.answers import OtherAnswer
 from node.services.screening import NO_CLIENT, ClientData
 from node.services.written import AnswerRow
 from protocol.errors import Code
@@ -42,7 +42,7 @@ def client_of(body: ClientBody | None) -> ClientData:
     return ClientData(address=body.address, device=body.device, agent=body.agent)
 
 
-def ordered(answer: EntryAnswer) -> Response:
+def ordered(answer: AnswerRow) -> Response:
     """Return the answer of an order: 201 where it was carried out, 202 where it is under review."""
     return answered(answer, status_of(answer))
 

@@ -1,4 +1,4 @@
-"""What the callers of transactions are told, made quickly: encoded, it is byte for byte what `render` makes.
+"""What the callers of transactions and orders are told, made quickly: encoded, it is byte for byte what `render` makes.
 
 An answer of `node.services.answers` takes five times as long to make as these rows, which only know how to be encoded.
 """
@@ -10,7 +10,7 @@ import msgspec
 
 from node.services.answers import EntryAnswer
 from node.services.render import render
-from protocol.entries import AnyEntry, PointsIssued, PointsRedeemed, PointsTransferred, Sealed
+from protocol.entries import AnyEntry, ConversionHeld, PointsIssued, PointsRedeemed, PointsTransferred, Sealed
 from protocol.identifiers import Digest, Ledger
 from protocol.point_entries import PointsReversed
 
@@ -44,6 +44,22 @@ class _Reversed(_Row, frozen=True, kw_only=True):
     asked: int
     postings: object
     metadata: str | None
+
+
+class _Held(_Row, frozen=True, kw_only=True):
+    state: str = "pending"
+    partner: str
+    account: str
+    agreement: str
+    promotion: str | None
+    refund_of: str | None
+    steps: int
+    source_points: int
+    destination_points: int
+    fee_points: int
+    value: int
+    currency: str
+    accept_by: str
 
 
 AnswerRow: TypeAlias = _Row | EntryAnswer
@@ -100,6 +116,29 @@ def _reversed(entry: PointsReversed, leaf: Digest) -> _Row:
     )
 
 
+def _held(entry: ConversionHeld, leaf: Digest) -> _Row:
+    return _Held(
+        id=entry.id,
+        kind="conversion_held",
+        seq=entry.seq,
+        leaf=leaf,
+        time=entry.time,
+        occurred_on=entry.occurred_on,
+        partner=entry.destination,
+        account=entry.account,
+        agreement=entry.agreement,
+        promotion=entry.promotion,
+        refund_of=entry.refund_of,
+        steps=entry.steps,
+        source_points=entry.source_points,
+        destination_points=entry.destination_points,
+        fee_points=entry.fee_points,
+        value=entry.value,
+        currency=entry.currency,
+        accept_by=entry.accept_by,
+    )
+
+
 _ROWS: Final = cast(
     "Mapping[type, Callable[[AnyEntry, Digest], _Row]]",
     {
@@ -107,5 +146,6 @@ _ROWS: Final = cast(
         PointsRedeemed: _moved,
         PointsTransferred: _moved,
         PointsReversed: _reversed,
+        ConversionHeld: _held,
     },
 )

@@ -5,7 +5,7 @@ import pytest
 from node.services.answers import encode_answer
 from node.services.render import render
 from node.services.written import row_of
-from protocol.entries import AnyEntry, PointsIssued, PointsRedeemed, PointsTransferred, seal
+from protocol.entries import AnyEntry, ConversionHeld, PointsIssued, PointsRedeemed, PointsTransferred, seal
 from protocol.point_entries import PointsReversed
 from tests.support.documents import AURORA
 from tests.support.history import examples
@@ -20,5 +20,7 @@ def test_a_row_is_encoded_like_the_answer(entry: AnyEntry) -> None:
     assert encode_answer(row) == encode_answer(render(sealed, ledger=AURORA.ledger))
 
 
-def test_every_kind_of_transaction_is_among_them() -> None:
-    assert {PointsIssued, PointsRedeemed, PointsTransferred, PointsReversed} <= {type(each) for each in ENTRIES}
+def test_every_kind_of_transaction_and_an_order_is_among_them() -> None:
+    assert {PointsIssued, PointsRedeemed, PointsTransferred, PointsReversed, ConversionHeld} <= {
+        type(each) for each in ENTRIES
+    }
