@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from node.engine.work import Desk, Foremost
+from node.services.asking import AskingEach
 from node.services.body_commands import command_for
 from node.services.channel_rows import incoming_of, present_channel, with_incoming
 from node.services.misconduct import Watch
@@ -31,6 +32,7 @@ from protocol.envelope import Parcel, encode_envelope, frame_leaf
 from protocol.errors import Code, Refusal
 from protocol.identifiers import Digest, generation_of
 from protocol.ledger import rules, settling
+from protocol.ledger.commands import AnyCommand
 from protocol.ledger.names import cancel_id, decision_id
 from protocol.ledger.state import HEAD, IDS, INCOMING, LEDGER, ONLY, PARTNERS
 from protocol.ledger.view import Need, NotLoaded, Overlay, need
@@ -93,6 +95,7 @@ class IntakeWork(Foremost):
             (body, command_for(body, frame.body))
             for frame, body in islice(zip(parcel.frames, bodies, strict=True), applied_of(before, parcel.header), None)
         ]
+        self._asking = AskingEach(self._due, _reads)
         self._wishes = {body.prepare: place for place, body in enumerate(bodies) if isinstance(body, Cancel)}
         self._back_next: int | None = None
         self._recovered = False
@@ -112,18 +115,11 @@ class IntakeWork(Foremost):
         self._recovered = record is not None and self._peer.ledger in record.recovering
         yield need(PARTNERS, self._peer.ledger)
         yield from self._back.needs(view)
-        for body, command in self._due:
-            if command is not None:
-                yield from rules.needs(view, command)
-            if isinstance(body, Close):
-                yield from rules.needs(view, settling.close_with(body))
-            if isinstance(body, Query):
-                yield need(INCOMING, (body.network, body.source, body.id))
-            if isinstance(body, Fulfil | Reject):
-                yield need(IDS, cancel_id(body.id))
+        yield from self._asking.needs(view)
 
     def run(self, desk: Desk) -> Taken:
         """Apply the frames that are due."""
+        self._asking.begin_again()
         self._taken = Taken()
         row = present_channel(desk, self._channels, self._peer.ledger)
         due = plan(incoming_of(row), self._parcel.header, self._bodies)
@@ -371,3 +367,16 @@ class IntakeWork(Foremost):
             path=tuple(Digest(node.hex()) for node in self._paths[place]),
             log_size=log_size,
         )
+
+
+def _reads(view: Overlay, due: tuple[Body, AnyCommand | None]) -> Iterator[Need]:
+    """Yield what a body that is due reads."""
+    body, command = due
+    if command is not None:
+        yield from rules.needs(view, command)
+    if isinstance(body, Close):
+        yield from rules.needs(view, settling.close_with(body))
+    if isinstance(body, Query):
+        yield need(INCOMING, (body.network, body.source, body.id))
+    if isinstance(body, Fulfil | Reject):
+        yield need(IDS, cancel_id(body.id))

@@ -1,9 +1,10 @@
 """The works of orders: one conversion, or many in one commit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from node.engine.work import Answer, Desk
+from node.services.asking import AskingEach
 from node.services.batches import EachOrAll
 from node.services.context import Context
 from node.services.requests import OrderRequest
@@ -62,10 +63,13 @@ class OrderWork(ScreenedWork):
 class OrderBatchWork(EachOrAll[OrderWork]):
     """Many orders in one commit, each by itself, or with `atomic` all or none."""
 
+    def __init__(self, orders: Sequence[OrderWork], *, atomic: bool) -> None:
+        super().__init__(orders, atomic=atomic)
+        self._asking = AskingEach(orders, lambda view, order: order.needs(view))
+
     def needs(self, view: Overlay) -> Iterator[Need]:
         """Yield what every order reads."""
-        for order in self._items:
-            yield from order.needs(view)
+        return self._asking.needs(view)
 
     def do(self, desk: Desk, item: OrderWork) -> Answer:
         """Place an order; one that is refused has written nothing, as screened works do."""
