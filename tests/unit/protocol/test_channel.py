@@ -6,7 +6,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from protocol.channel import BEGINNING, Incoming, Outgoing, applied_of, check_hello, plan
+from protocol.channel import BEGINNING, Incoming, Outgoing, applied_of, check_hello, goes_on, plan
 from protocol.envelope import Acknowledgement, Fence, Header
 from protocol.errors import EnvelopeInvalid
 from protocol.identifiers import Digest
@@ -278,3 +278,16 @@ def test_of_another_epoch_nothing_is_known_to_be_applied() -> None:
     incoming = Incoming(epoch=2, epoch_nonce=EPOCH_NONCE, next_seq=9)
     assert applied_of(incoming, header([body(1)], first_seq=1)) == 0
     assert applied_of(replace(incoming, epoch=1, epoch_nonce=hex_16("other")), header([body(1)], first_seq=1)) == 0
+
+
+def test_a_sender_goes_on_with_the_next_frame_of_the_present_epoch() -> None:
+    incoming = Incoming(epoch=1, epoch_nonce=EPOCH_NONCE, next_seq=3)
+    assert goes_on(incoming, header([body(1)], first_seq=3))
+    for other in (
+        header([], first_seq=3),
+        header([body(1)], first_seq=2),
+        header([body(1)], first_seq=4),
+        header([body(1)], epoch=2, first_seq=3),
+        header([body(1)], nonce="ab" * 16, first_seq=3),
+    ):
+        assert not goes_on(incoming, other)

@@ -9,6 +9,7 @@ from node.services.peer import (
     BACKOFF_SECONDS_MAX,
     REOFFER_SECONDS,
     RESEND_SECONDS,
+    TAKINGS_MAX,
     Peer,
 )
 from protocol.channel import BEGINNING, Outgoing
@@ -152,3 +153,36 @@ def test_a_partner_that_takes_long_is_waited_for_as_long_before_it_is_sent_the_s
     for _ in range(8):
         made.heard(NOW + 4, some=True)
     assert made.is_due(NOW + 4 + RESEND_SECONDS)
+
+
+def test_what_the_partner_has_had_is_not_said_again_until_nothing_has_moved_for_a_while() -> None:
+    made = peer(frames=2)
+    made.offered(0, 2, now=NOW)
+    made.outgoing.answered = made.goes_on = True
+    frame(made, 1)
+    assert made.on_their_way(NOW + RESEND_SECONDS - EPSILON) == 2
+    assert made.on_their_way(NOW + RESEND_SECONDS) == 0
+    made.offered(2, 1, now=NOW + 0.9)
+    # What is said after the frames that do not move does not make them wait for longer.
+    assert made.on_their_way(NOW + RESEND_SECONDS) == 0
+    made.outgoing.acknowledge(acknowledgement(1), knows=lambda _: True)
+    made.heard(NOW + 0.9, some=True)
+    assert made.on_their_way(NOW + RESEND_SECONDS) == 2
+    made.goes_on = False
+    assert made.on_their_way(NOW + RESEND_SECONDS) == 0
+
+
+def test_an_epoch_that_is_not_answered_begins_with_its_hello_every_time() -> None:
+    made = peer(frames=1)
+    made.offered(0, 1, now=NOW)
+    made.goes_on = True
+    assert made.on_their_way(NOW) == 0
+
+
+def test_a_partner_whose_answers_wait_to_be_written_is_not_sent_more() -> None:
+    made = peer(frames=1)
+    made.takings = TAKINGS_MAX
+    assert not made.is_due(NOW)
+    assert made.due_in(NOW) == REOFFER_SECONDS
+    made.taken_in()
+    assert made.is_due(NOW)
