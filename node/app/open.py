@@ -105,7 +105,7 @@ def open_node(
     real = _ports(directory, config, ports or PortOverrides())
     with _closing(real), Database.open(database_url(directory, config)) as database:
         database.migrate()
-        with database.writer() as store:
+        with database.writer(copy_beside=True) as store:
             reader = database.reader()
             check_directory(directory, config, reader=reader, keyring=real.keyring)
             engine = make_engine(store, keyring=real.keyring, randomness=real.randomness, faults=real.faults)

@@ -131,9 +131,12 @@ class Database:
         with self.connection() as connection:
             return version_of(connection) == newest()
 
-    def writer(self) -> StoreWriter:
-        """Return the one writer, or raise `StoreBusy` while there is another in this process or elsewhere."""
-        return StoreWriter(self._writer_engine)
+    def writer(self, *, copy_beside: bool = False) -> StoreWriter:
+        """Return the one writer, or raise `StoreBusy` while there is another in this process or elsewhere.
+
+        With `copy_beside` it has a thread of its own that copies SQLite's log into the file beside its commits.
+        """
+        return StoreWriter(self._writer_engine, copy_beside=copy_beside)
 
     def reader(self) -> StoreReader:
         """Return the reader that all threads share."""

@@ -1,14 +1,16 @@
 """The one writer: it loads what commands need, and writes each commit in one durable transaction."""
 
 from collections.abc import Collection, Iterable
+from contextlib import nullcontext
 from types import TracebackType
 from typing import Final, Self, TypeAlias, cast
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, text
 
 from node.store import schema
 from node.store.changes import numbers_of, write_changes
 from node.store.codec import Row, codec_of
+from node.store.emptying import BACKSTOP_PAGES, LogEmptier
 from node.store.errors import ForkRefused, StoreCorrupt
 from node.store.lock import WriterLock, take_lock
 from node.store.numbers import AccountNumbers, can_exist
@@ -40,7 +42,7 @@ _PLACE: Final = (
 )
 _LOTS: Final = codec_of(LOTS)
 
-FEW_ROWS_MAX: Final = 500
+FEW_ROWS_MAX: Final = 2_000
 """Up to so many rows, waiting for the server's answers to each statement costs more than what COPY spares it."""
 
 _Family: TypeAlias = Table[object, object]
@@ -53,14 +55,15 @@ class StoreWriter:
     then. A writer on PostgreSQL whose connection is lost fails from then on, for its lock is lost too: open another.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        """Take the lock and a new term, or raise `StoreBusy`."""
+    def __init__(self, engine: Engine, *, copy_beside: bool = False) -> None:
+        """Take the lock and a new term, or raise `StoreBusy`; see `Database.writer`."""
         self._session = Session(engine)
         self._numbers = AccountNumbers(self._session)
         try:
             self._lock: WriterLock = take_lock(engine, self._session)
             try:
                 self._term = self._take_term()
+                self._emptier = self._emptied(engine) if copy_beside and engine.dialect.name == "sqlite" else None
             except BaseException:
                 self._lock.release()
                 raise
@@ -80,6 +83,8 @@ class StoreWriter:
 
     def close(self) -> None:
         """Give up the lock and the connection."""
+        if self._emptier:
+            self._emptier.close()
         try:
             self._lock.release()
         finally:
@@ -163,13 +168,21 @@ class StoreWriter:
         taken over, as `StoreFull`, `StoreReadOnly` or `StoreBusy` when the database could not write.
         """
         _assert_whole(record)
-        few = sum(map(len, record.changes.values())) + len(record.history) <= FEW_ROWS_MAX
-        with self._session.transaction(few_rows=few):
+        rows = sum(map(len, record.changes.values())) + len(record.history)
+        gap = self._emptier.gap if self._emptier else nullcontext()
+        with gap, self._session.transaction(few_rows=rows <= FEW_ROWS_MAX):
             self._compare(record)
             self._write_log(record)
             opened = write_changes(self._session, record, self._numbers)
             apply_writes(self._session, record.writes)
         self._numbers.remember(opened)
+        if self._emptier:
+            self._emptier.written(rows + len(record.sealed))
+
+    def _emptied(self, engine: Engine) -> LogEmptier:
+        """Have the log copied beside commits: inside one of them only where that fails."""
+        self._session.query(text(f"PRAGMA wal_autocheckpoint = {BACKSTOP_PAGES}"))
+        return LogEmptier(engine)
 
     def _take_term(self) -> int:
         with self._session.transaction():

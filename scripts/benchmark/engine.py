@@ -60,7 +60,7 @@ def measure(place: Place) -> Iterator[Figure]:
 def engine_at(directory: Path) -> Iterator[tuple[Engine, Database]]:
     """Lend the engine of the node in `directory`, and its store."""
     config = load_config(directory)
-    with Database.open(database_url(directory, config)) as database, database.writer() as writer:
+    with Database.open(database_url(directory, config)) as database, database.writer(copy_beside=True) as writer:
         keyring = keyring_of(directory, config)
         yield Engine(writer, keyring=keyring, randomness=SystemRandomness(), faults=NoFaults()), database
 
