@@ -67,7 +67,7 @@ def test_what_the_node_cannot_do_is_told_without_detail(
         failure.code = code
         raise failure
 
-    monkeypatch.setattr(api.node.points, "transact", fail)
+    monkeypatch.setattr(api.node.points, "write", fail)
     body = {"id": request_id("p"), "type": "issue", "account": ANN, "amount": 1}
     response = api.post("/v1/transactions", body)
     assert response.status_code == status
