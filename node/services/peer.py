@@ -162,7 +162,8 @@ class Peer:
 
     @property
     def _patience(self) -> float:
-        return max(RESEND_SECONDS, 2 * self.answer_seconds)
+        """Return how long the partner may take: after a day of silence it is not waited for for two."""
+        return min(max(RESEND_SECONDS, 2 * self.answer_seconds), BACKOFF_SECONDS_MAX)
 
     @property
     def _is_busy(self) -> bool:

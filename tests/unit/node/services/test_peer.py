@@ -172,6 +172,18 @@ def test_what_the_partner_has_had_is_not_said_again_until_nothing_has_moved_for_
     assert made.on_their_way(NOW + RESEND_SECONDS) == 0
 
 
+def test_after_a_day_of_silence_what_was_lost_is_said_again_soon() -> None:
+    made = peer(frames=2)
+    made.offered(0, 1, now=NOW)
+    later = NOW + 86_400
+    made.outgoing.acknowledge(acknowledgement(1), knows=lambda _: True)
+    made.heard(later, some=True)
+    made.outgoing.answered = made.goes_on = True
+    made.offered(1, 1, now=later)
+    assert made.on_their_way(later + BACKOFF_SECONDS_MAX - EPSILON) == 1
+    assert made.on_their_way(later + BACKOFF_SECONDS_MAX) == 0
+
+
 def test_an_epoch_that_is_not_answered_begins_with_its_hello_every_time() -> None:
     made = peer(frames=1)
     made.offered(0, 1, now=NOW)
