@@ -157,7 +157,16 @@ def create_app(node: Node, *, origins: Sequence[str] = (), partners_show_certifi
         app.add_middleware(PartnerCertificates)
     observer = Observer(node.randomness, node.metrics)
     app.add_middleware(Observed, observer=observer)
-    app.put_in_front(partial(QuickWay, node=node, observer=observer, routes=routes_of(), refused=_refusal))
+    app.put_in_front(
+        partial(
+            QuickWay,
+            node=node,
+            observer=observer,
+            routes=routes_of(),
+            refused=_refusal,
+            partners_show_certificates=partners_show_certificates,
+        )
+    )
     return app
 
 
@@ -202,7 +211,7 @@ def _field_error(place: Sequence[object], message: str) -> FieldError:
 async def _http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException), "registered for this class"
     if isinstance(error, ProblemRaised):
-        return problem(error.code, error.detail, status=HTTPStatus(error.status_code))
+        return error.answer()
     if error.status_code == STATUS[NodeCode.METHOD_NOT_ALLOWED]:
         return problem(NodeCode.METHOD_NOT_ALLOWED, "the resource has no such method", headers=error.headers)
     if error.status_code == STATUS[NodeCode.NOT_FOUND]:

@@ -46,12 +46,13 @@ class PartnerCertificates:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if str(scope.get("path", "")).startswith(PARTNER_PATHS) and not _shown(scope):
+        if str(scope.get("path", "")).startswith(PARTNER_PATHS) and not shows_certificate(scope):
             refusal = problem(NodeCode.CERTIFICATE_MISSING, "a partner shows its certificate here (TLS)")
             await refusal(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
 
-def _shown(scope: Scope) -> bool:
+def shows_certificate(scope: Scope) -> bool:
+    """Return whether whoever asks has shown a certificate on the connection."""
     return bool(scope.get("extensions", {}).get("tls", {}).get("client_cert_name"))

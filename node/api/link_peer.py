@@ -6,7 +6,8 @@ from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from node.api.peer import bytes_in, for_partners
+from node.api.parcels import for_partners
+from node.api.peer import bytes_in
 from node.api.routes import ALWAYS, JSON, WRITING, NodeDependency, answers_bytes, router
 from node.services.refusals import NodeCode
 from protocol.errors import Code

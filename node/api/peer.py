@@ -1,26 +1,21 @@
 """`/peer/v1`: what partners send. The signatures in it say who they are; there is no other credential here."""
 
-from collections.abc import Callable
-from functools import partial
-from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import Final
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from node.api.problems import ProblemRaised, document_problems
+from node.api.parcels import PARCEL_TYPE, answer_to, for_partners
+from node.api.problems import document_problems
 from node.api.requests import LARGE_BODY
 from node.api.routes import ALWAYS, JSON, WRITING, NodeDependency, Responses, answered, answers, router
 from node.services.agreements import ProposalView
 from node.services.answers import AgreementAnswer
-from node.services.arriving import arrival
 from node.services.refusals import NodeCode
-from protocol.errors import Code, TallystickError
+from protocol.errors import Code
 
 ROUTER: Final = router("peer", "/peer/v1")
-PARCEL_TYPE: Final = "application/vnd.tallystick.parcel.v1+json"
-_UNKNOWN: Final = "partner_unknown"
 _PAPER: Final = (
     *ALWAYS,
     *WRITING,
@@ -31,7 +26,6 @@ _PAPER: Final = (
     NodeCode.CERTIFICATE_MISSING,
     NodeCode.FORBIDDEN,
 )
-_T = TypeVar("_T")
 
 
 def bytes_in(media_type: str) -> dict[str, object]:
@@ -62,12 +56,7 @@ def _parcels(*codes: str) -> Responses:
 )
 async def exchange(request: Request, node: NodeDependency) -> Response:
     """Take in a partner's parcel, and answer with the one that waits for it."""
-    parcel = await request.body()
-    take, reply = partial(node.exchange.receive, parcel, posted=True), node.exchange.reply
-    sender, applied = await run_in_threadpool(for_partners, take)
-    # No thread waits for the commit: parcels of many partners would keep all of them from whoever else asks.
-    await arrival(applied)
-    return Response(await run_in_threadpool(for_partners, partial(reply, sender)), media_type=PARCEL_TYPE)
+    return Response(await answer_to(node.exchange, await request.body()), media_type=PARCEL_TYPE)
 
 
 @ROUTER.post(
@@ -102,14 +91,3 @@ async def receive_agreement(request: Request, node: NodeDependency) -> Response:
     document = await request.body()
     take = node.agreements.receive_complete
     return answered(await run_in_threadpool(for_partners, lambda: take(document).result()))
-
-
-def for_partners(call: Callable[[], _T]) -> _T:
-    """Return what `call` returns; an unknown partner is told that it may not come in."""
-    try:
-        return call()
-    except TallystickError as error:
-        if error.code != _UNKNOWN:
-            raise
-        # To a stranger an unknown sender is no missing resource: it is not let in.
-        raise ProblemRaised(Code.PARTNER_UNKNOWN, str(error), status=HTTPStatus.FORBIDDEN) from error

@@ -181,6 +181,10 @@ class ProblemRaised(HTTPException):
         super().__init__(status or STATUS[code.value], detail)
         self.code = code.value
 
+    def answer(self) -> Response:
+        """Return the answer that tells it."""
+        return problem(self.code, self.detail, status=HTTPStatus(self.status_code))
+
 
 def problem(
     code: str,

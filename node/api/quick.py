@@ -1,9 +1,9 @@
-"""The quick way: transactions, orders and balances answered before any route is looked for.
+"""The quick way: transactions, orders, balances and partners' parcels answered before any route is looked for.
 
-Most of what a programme's systems ask is one of a few requests, and finding their routes, solving dependencies and
-checking bodies field by field took longer than writing the ledger. Here they are recognised by method and path, read in
-one pass and answered. Whatever is not plainly right (an unknown token, a wrong field) goes the long way instead, with
-its body if that was read: the routes say what is wrong, and only they do.
+Most of what a programme's systems and partners ask is one of a few requests, and finding their routes, solving
+dependencies and checking bodies field by field took longer than writing the ledger. Here they are recognised by method
+and path, read in one pass and answered. Whatever is not plainly right (an unknown token, a wrong field) goes the long
+way instead, with its body if that was read: the routes say what is wrong, and only they do.
 """
 
 import re
@@ -19,7 +19,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from node.api.admission import Admission
 from node.api.conversions import do_order, do_orders, do_show
+from node.api.edges import shows_certificate
 from node.api.observed import REQUEST_ID_HEADER, Observer, failure_of
+from node.api.parcels import PARCEL_TYPE, answer_to, plain_length
+from node.api.problems import ProblemRaised
 from node.api.quick_bodies import read_batch, read_transaction
 from node.api.quick_orders import read_order, read_orders, read_state
 from node.api.requests import BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX
@@ -51,10 +54,10 @@ _EXPECTED: Final = JSON.encode("ascii")
 
 @dataclass(frozen=True, slots=True)
 class QuickRoute:
-    """A route that has a quick way, what it asks of its caller, and how long its body may be."""
+    """A route that has a quick way, what it asks of its caller (a partner signs), and how long its body may be."""
 
     route: APIRoute
-    permission: Permission
+    permission: Permission | None
     bytes_max: int = 0
 
 
@@ -62,7 +65,14 @@ class QuickWay:
     """In front of the whole application: answers what it knows at sight, and hands on everything else to `app`."""
 
     def __init__(
-        self, app: ASGIApp, *, node: Node, observer: Observer, routes: Sequence[APIRoute], refused: Refused
+        self,
+        app: ASGIApp,
+        *,
+        node: Node,
+        observer: Observer,
+        routes: Sequence[APIRoute],
+        refused: Refused,
+        partners_show_certificates: bool = False,
     ) -> None:
         """Answer for `node` in the name of `routes`; `refused` makes the answer of what the services refuse."""
         by_name = {each.name: each for each in routes}
@@ -80,7 +90,9 @@ class QuickWay:
             QuickRoute(by_name["order_conversion"], Permission.CONVERSIONS_WRITE, BODY_BYTES_MAX),
             QuickRoute(by_name["order_conversions"], Permission.CONVERSIONS_WRITE, LARGE_BODY_BYTES_MAX),
         )
-        self._posts = {each.route.path: each for each in posts}
+        self._parcel = QuickRoute(by_name["exchange"], None)
+        self._posts = {each.route.path: each for each in (*posts, self._parcel)}
+        self._certificates = partners_show_certificates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -97,6 +109,8 @@ class QuickWay:
                 response, receive = await self._answer(quick, length, scope, receive)
             except TallystickError as error:
                 response = self.refused(error)
+            except ProblemRaised as error:
+                response = error.answer()
             except Exception as error:  # noqa: BLE001 - whoever asks is told
                 response = failure_of(scope, error)
                 if response is None:
@@ -131,6 +145,8 @@ class QuickWay:
 
     def _recognise(self, scope: Scope, quick: QuickRoute) -> int | None:
         """Return the length of the body if the caller is known at once and may do this, and count it; else None."""
+        if quick.permission is None:
+            return None if self._certificates and not shows_certificate(scope) else plain_length(scope)
         state = scope.setdefault("state", {})
         token, length, is_json = _head(scope)
         if quick.bytes_max and not (is_json and 0 < length <= quick.bytes_max):
@@ -156,6 +172,9 @@ class QuickWay:
             return answered(await on_thread(lambda: self.node.accounts.show(account))), receive
         if quick is self._conversion:
             return await self._state(scope), receive
+        if quick is self._parcel:
+            parcel = await _body(receive)
+            return Response(await answer_to(self.node.exchange, parcel), media_type=PARCEL_TYPE), receive
         with self.admission.let_in(length):
             body = await _body(receive)
             answer = await self._read(quick, body, scope)

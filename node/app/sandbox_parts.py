@@ -14,7 +14,7 @@ import msgspec
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from node.api.peer import PARCEL_TYPE
+from node.api.parcels import PARCEL_TYPE
 from node.app.sandbox_script import LATE_SECONDS, REPEATS, SPOILED_PARCELS, Act, Row, row_for
 from node.engine.desk import CommitDesk
 from node.engine.engine import Engine

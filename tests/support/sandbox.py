@@ -13,7 +13,7 @@ import httpx
 from starlette.types import ASGIApp
 
 from node.api.app import create_app
-from node.api.peer import PARCEL_TYPE
+from node.api.parcels import PARCEL_TYPE
 from node.app.directory import create_node_directory, token_path
 from node.app.open import OpenedNode, PortOverrides, open_node
 from node.app.sandbox import LEDGER, make_sandbox

@@ -17,7 +17,7 @@ import httpx
 import msgspec
 
 from node.api.app import create_app
-from node.api.peer import PARCEL_TYPE
+from node.api.parcels import PARCEL_TYPE
 from node.app.directory import STATE_NAME, Created, create_node_directory
 from node.app.open import OpenedNode, PortOverrides, open_node
 from node.peers.http import ENVELOPES_PATH
