@@ -19,6 +19,8 @@ from tests.support.faulty_disk import ANN, STORE, issue
 
 PAGES: Final = 30
 """So many pages are a commit or three."""
+TRIES_MAX: Final = 50
+"""A disk that fails now and then lets one of so many commits pass."""
 
 
 def posted(directory: Path) -> int:
@@ -30,13 +32,13 @@ def posted(directory: Path) -> int:
 
 
 def main(directory: Path, count: int) -> None:
-    """Issue up to `count` points in all, each until it is acknowledged."""
+    """Issue up to `count` points in all, each until it is acknowledged; end with an error if one never is."""
     emptying.COPIED_PAGES = PAGES  # type: ignore[misc]  # a test's own log is short
     begun = posted(directory)
     with Database.open(f"sqlite:///{directory / STORE}") as database, database.writer(copy_beside=True) as store:
         for number in range(begun, count):
-            while not _issued(store, Id(uuid(f"issue {number}"))):
-                pass
+            if not any(_issued(store, Id(uuid(f"issue {number}"))) for _ in range(TRIES_MAX)):
+                sys.exit(f"issue {number} has failed {TRIES_MAX} times")
             sys.stdout.write(f"{number}\n")
             sys.stdout.flush()
 
