@@ -12,7 +12,7 @@ from typing import Final, Protocol
 import structlog
 
 from node.engine.gate import Gate
-from node.engine.work import Desk
+from node.engine.work import Desk, Foremost
 from node.services.peer import Peer
 from node.store.rows import Answered, SentBody
 from protocol.agreement import agreement_digest, verify_agreement
@@ -278,6 +278,27 @@ class TakingBack:
             if isinstance(shown, Lines) and shown.window == dispute.window:
                 found |= {each.dec_seq: each for each in shown.lines if (each.dec_seq, each.id, each.value) in wanted}
         return tuple(found[number] for number in sorted(found))
+
+
+class AskWork(Foremost):
+    """Asks a partner for our words that has answered while others were still waited for, and may say nothing more."""
+
+    def __init__(self, peer: Peer) -> None:
+        """Ask `peer`."""
+        self._peer = peer
+
+    def needs(self, view: Overlay) -> Iterator[Need]:
+        """Name what the question reads."""
+        record = view.peek(LEDGER, ONLY)
+        if record is not None:
+            yield from rules.needs(view, beginning_of(self._peer, record))
+
+    def run(self, desk: Desk) -> None:
+        """Ask, unless the ledger waits for this partner already."""
+        record = desk.find(LEDGER, ONLY)
+        assert record is not None, "a ledger with partners has its genesis"
+        if self._peer.ledger not in record.recovering:
+            desk.execute(beginning_of(self._peer, record))
 
 
 def beginning_of(peer: Peer, record: LedgerRecord) -> BeginRecovery:

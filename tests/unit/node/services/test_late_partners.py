@@ -105,7 +105,7 @@ def test_one_that_answers_before_the_gate_opens_is_asked_once_it_does(three: All
     assert not node.writer.gate.is_open
     assert log_known_to(third, node) == node.ledger
     second.start()
-    three.talk(HEALING_SECONDS)
+    three.talk(60)
     assert node.writer.gate.is_open
     assert (log_known_to(third, node), record_of(node).recovering) == (record_of(node).log, ())
     check_pair(node, second, [conversion])
