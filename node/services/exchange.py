@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -21,7 +20,6 @@ from node.services.shown_checkpoints import ShownCheckpoints
 from node.services.standing import Standing
 from node.services.streams import PeerUnknown, Streams
 from node.services.surroundings import Surroundings, Taken
-from node.services.taking_back import AskWork
 from node.store.reader import StoreReader
 from node.store.rows import ChannelState
 from protocol.agreement import key_of
@@ -309,7 +307,7 @@ class Exchange:
                 if ledger in recovering:
                     peer.poll_seconds = RECOVERING_POLL_SECONDS
                 if peer.late and self._around.gate.is_open:
-                    self._ask(peer)
+                    self._streams.ask(peer, then=self._woken.set)
                 # What cannot be sent yet is not framed yet: until then its order is open, and a member's second thought
                 # can overtake the order that it is about.
                 if now >= peer.not_before:
@@ -317,12 +315,6 @@ class Exchange:
                 if peer.is_due(now):
                     due.append(ledger)
         return due
-
-    def _ask(self, peer: Peer) -> None:
-        """Ask a partner for our words that answered before the gate opened; with a full queue, at the next look."""
-        with suppress(TallystickError):
-            self._writer.submit(AskWork(peer))
-            peer.late = False
 
     def sleep_seconds(self, now: float) -> float:
         """Return how long nothing can become due by time alone."""

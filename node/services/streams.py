@@ -5,7 +5,9 @@ partner that has forgotten some of it is given the rest again from there.
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -17,6 +19,7 @@ from node.services.giving_back import GivingBack
 from node.services.peer import REOFFER_SECONDS, Peer
 from node.services.remembered import Remembered
 from node.services.shown_checkpoints import ShownCheckpoints
+from node.services.taking_back import AskWork
 from node.store.reader import StoreReader
 from node.store.rows import ChannelState
 from protocol.channel import Outgoing, first_missing
@@ -189,6 +192,20 @@ class Streams:
         return self._reader.sent_number(peer.ledger, place)
 
     # --- Frames and parcels.
+
+    def ask(self, peer: Peer, *, then: Callable[[], None]) -> None:
+        """Ask a partner for our words that answered before the gate opened; with a full queue, at the next look.
+
+        It hears of our log in the next envelope, which is due as soon as the question is durable: `then` is called.
+        """
+
+        def asked(_: "Future[None]") -> None:
+            peer.acknowledge_at = self._clock.monotonic()
+            then()
+
+        with suppress(TallystickError):
+            self._writer.submit(AskWork(peer, self._reader)).add_done_callback(asked)
+            peer.late = False
 
     def refill(self, peer: Peer, now: float, *, ahead_max: int = FRAMES_AHEAD_MAX) -> None:
         """Frame what is given back, then what waits in the outbox: new bodies at once, unanswered ones now and then."""

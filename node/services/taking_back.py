@@ -13,6 +13,7 @@ import structlog
 
 from node.engine.gate import Gate
 from node.engine.work import Desk, Foremost
+from node.services.channel_rows import ChannelRows, present_channel
 from node.services.peer import Peer
 from node.store.rows import Answered, SentBody
 from protocol.agreement import agreement_digest, verify_agreement
@@ -283,22 +284,28 @@ class TakingBack:
 class AskWork(Foremost):
     """Asks a partner for our words that has answered while others were still waited for, and may say nothing more."""
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: Peer, store: ChannelRows) -> None:
         """Ask `peer`."""
         self._peer = peer
+        self._store = store
 
     def needs(self, view: Overlay) -> Iterator[Need]:
-        """Name what the question reads."""
+        """Name what the question reads, and the end of the recovery."""
         record = view.peek(LEDGER, ONLY)
         if record is not None:
             yield from rules.needs(view, beginning_of(self._peer, record))
+            yield from rules.needs(view, ending_of(self._peer, record))
 
     def run(self, desk: Desk) -> None:
-        """Ask, unless the ledger waits for this partner already."""
+        """Ask, unless this partner is waited for already; one that has nothing to give back is not."""
         record = desk.find(LEDGER, ONLY)
         assert record is not None, "a ledger with partners has its genesis"
-        if self._peer.ledger not in record.recovering:
-            desk.execute(beginning_of(self._peer, record))
+        if self._peer.ledger in record.recovering:
+            return
+        desk.execute(beginning_of(self._peer, record))
+        row = present_channel(desk, self._store, self._peer.ledger)
+        if row.answered_epoch == self._peer.outgoing.epoch and row.back_next is None:
+            desk.execute(ending_of(self._peer, record))
 
 
 def beginning_of(peer: Peer, record: LedgerRecord) -> BeginRecovery:

@@ -63,15 +63,22 @@ def test_a_partner_that_was_gone_is_asked_when_it_comes_back(three: Alliance, tm
     check_whole(*three.nodes)
 
 
-def test_one_that_has_nothing_to_give_back_hears_of_the_log_all_the_same(three: Alliance, tmp_path: Path) -> None:
+def go_on_without_the_third(three: Alliance, directory: Path) -> Id:
+    """Let the first node succeed itself while the third is gone; return a conversion to the second from before."""
     node, second, third = three.nodes
     three.talk()
-    with put_back(tmp_path, three, node):
+    with put_back(directory, three, node):
         third.stop()
         conversion = convert(node, second, amount=400)
         three.talk()
     succeed(node, without=[third])
     three.talk(HEALING_SECONDS)
+    return conversion
+
+
+def test_one_that_has_nothing_to_give_back_hears_of_the_log_all_the_same(three: Alliance, tmp_path: Path) -> None:
+    node, second, third = three.nodes
+    conversion = go_on_without_the_third(three, tmp_path)
     third.start()
     three.talk(60)
     told = [type(entry) for entry in node.entries() if getattr(entry, "partner", None) == third.ledger]
@@ -89,13 +96,7 @@ def test_one_that_has_nothing_to_give_back_hears_of_the_log_all_the_same(three: 
 
 def test_one_that_answers_before_the_gate_opens_is_asked_once_it_does(three: Alliance, tmp_path: Path) -> None:
     node, second, third = three.nodes
-    three.talk()
-    with put_back(tmp_path, three, node):
-        third.stop()
-        conversion = convert(node, second, amount=400)
-        three.talk()
-    succeed(node, without=[third])
-    three.talk(HEALING_SECONDS)
+    conversion = go_on_without_the_third(three, tmp_path)
     node.stop()
     second.stop()
     third.start()
@@ -105,11 +106,20 @@ def test_one_that_answers_before_the_gate_opens_is_asked_once_it_does(three: All
     assert not node.writer.gate.is_open
     assert log_known_to(third, node) == node.ledger
     second.start()
-    three.talk(60)
+    three.talk(HEALING_SECONDS)
     assert node.writer.gate.is_open
+    later = convert_now(three, node, third)
+    told = [entry for entry in node.entries() if isinstance(entry, RecoveryBegun | RecoveryEnded)][-2:]
+    assert [(type(entry), entry.partner) for entry in told] == [
+        (RecoveryBegun, third.ledger),
+        (RecoveryEnded, third.ledger),
+    ]
+    sizes = [entry.seq - record_of(node).first_seq + 1 for entry in told]
+    covering = [node.reader.checkpoint_covering(size, generation=2) for size in sizes]
+    assert covering[0] == covering[1] is not None, "one commit asks, and ends the waiting"
     assert (log_known_to(third, node), record_of(node).recovering) == (record_of(node).log, ())
     check_pair(node, second, [conversion])
-    check_pair(node, third, [convert_now(three, node, third)])
+    check_pair(node, third, [later])
 
 
 def test_nothing_goes_on_with_one_that_holds_more_of_the_log_and_no_word_of_it(three: Alliance, tmp_path: Path) -> None:
