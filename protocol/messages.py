@@ -339,6 +339,27 @@ def kind_in(data: bytes) -> str:
     return _KINDS.decode(data).kind
 
 
+def said_at(body: EntryBody) -> str | None:
+    """Return the time of the entry that made `body`, or None where the body does not tell it."""
+    match body:
+        case Prepare():
+            return body.created_at
+        case Fulfil() | Reject():
+            return body.decided_at
+        case End():
+            return body.given_at
+        case Unlink():
+            return body.revoked_at
+        case Close():
+            return body.closed_at
+        case PaymentAdvice():
+            return body.paid_at
+        case Receipt():
+            return body.received_at
+        case _:
+            return None
+
+
 def may_send(body: Body, sender: Ledger) -> bool:
     """Return whether `sender` may send this kind of body about this conversion, window or stream."""
     if isinstance(body, Prepare | Cancel | Query):

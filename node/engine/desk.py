@@ -25,14 +25,14 @@ from protocol.entries import (
 from protocol.errors import Code, EntryInvalid, Refusal
 from protocol.identifiers import Account, Ledger
 from protocol.ledger import rules
-from protocol.ledger.commands import AnyCommand
+from protocol.ledger.commands import AnyCommand, Recover
 from protocol.ledger.moment import Moment
 from protocol.ledger.names import recovery_id
 from protocol.ledger.programs import terms_of
 from protocol.ledger.state import HEAD, IDS, LEDGER, ONLY, Head, Table
 from protocol.ledger.succession import place_of
 from protocol.ledger.view import Overlay, View
-from protocol.messages import body_digest, conversion_of, encode_body, kind_of, receiver_of
+from protocol.messages import body_digest, conversion_of, encode_body, kind_of, receiver_of, said_at
 from protocol.program import day_of
 from protocol.recovery_entries import RecoveryBegun, RecoveryEnded, RecoveryWaived
 
@@ -130,6 +130,8 @@ class CommitDesk:
         self._gate.check(command)
         # Until a command is accepted, rows are all that it can have changed.
         savepoint = self._overlay.savepoint()
+        if isinstance(command, Recover):
+            self._times.pass_by(said_at(command.body) or "")
         try:
             time = self._times.peek()
             sealed = self._judge(command, Moment(time, self._day_of(time)), savepoint)

@@ -17,8 +17,12 @@ class EntryTimes:
         """Start at `now`, or just after the time text `last` when the wall clock is behind it."""
         self._next = now.astimezone(UTC)
         self._read()
-        if self._text <= last:
-            self._next = parse_time(last) + _TICK
+        self.pass_by(last)
+
+    def pass_by(self, time: str) -> None:
+        """Go on just after the time text `time`, unless the next entry is later than that already."""
+        if self._text <= time:
+            self._next = parse_time(time) + _TICK
             self._read()
 
     def _read(self) -> None:

@@ -63,6 +63,7 @@ from protocol.messages import (
     encode_body,
     may_send,
     receiver_of,
+    said_at,
 )
 from protocol.recovery_entries import Recovered
 from protocol.statement import Line
@@ -185,6 +186,8 @@ def apply_recovered(view: View, entry: Recovered) -> None:
     _check(view, entry)
     if entry != _completed(view, entry):
         raise Refusal(Code.RECOVERY_MISMATCH, "the entry moves other points than its body says")
+    if entry.time <= (said_at(entry.body) or ""):
+        raise Refusal(Code.RECOVERY_MISMATCH, "the entry is not later than the word that stands again by it")
     _RECOVER[type(entry.body)](view, entry, entry.body)
 
 

@@ -23,8 +23,9 @@ from protocol.ledger.moment import Moment
 from protocol.ledger.programs import terms_of
 from protocol.ledger.state import ACCOUNTS, HEAD, HOLDS, LOTS, ONLY, TABLES, AccountRecord, Head, HoldRecord, Lot
 from protocol.ledger.view import Overlay
-from protocol.messages import Body, Cancel, End, Fulfil, Prepare, Reject, Unlink
+from protocol.messages import Body, Cancel, End, Fulfil, Prepare, Reject, Unlink, said_at
 from protocol.program import day_of
+from protocol.recovery_entries import Recovered
 from tests.support.documents import (
     AURORA,
     BLUEBIRD,
@@ -70,7 +71,7 @@ class MemoryLedger:
         seq = rules.prior(view, command)
         if seq is not None:
             return self.entry(seq)
-        moment = self._moment()
+        moment = self._moment(command)
         try:
             with _savepoint(view):
                 sealed = self._place(rules.decide(view, command, moment), moment)
@@ -105,7 +106,7 @@ class MemoryLedger:
 
     def stamped(self, draft: AnyEntry) -> Sealed:
         """Return `draft` as the next entry of the log, read back from its bytes."""
-        return unseal(self._place(draft, self._moment()).data)
+        return unseal(self._place(draft, self._moment(draft)).data)
 
     def body(self, sealed: Sealed) -> Body:
         """Return the message that an entry of this ledger obliges it to send."""
@@ -138,9 +139,9 @@ class MemoryLedger:
         """Return the end of the log."""
         return self.state.get(HEAD, ONLY) or Head()
 
-    def _moment(self) -> Moment:
-        last = self.head.time
-        time = max(self.wall, later(last, microseconds=1)) if last else self.wall
+    def _moment(self, about: commands.AnyCommand | AnyEntry) -> Moment:
+        said = said_at(about.body) if isinstance(about, commands.Recover | Recovered) else None
+        time = max([self.wall, *(later(last, microseconds=1) for last in (self.head.time, said) if last)])
         return Moment(time=time, today=day_of(terms_of(self.state), time))
 
     def _place(self, draft: AnyEntry, moment: Moment) -> Sealed:

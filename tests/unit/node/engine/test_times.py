@@ -34,3 +34,17 @@ def test_each_entry_takes_its_own_microsecond() -> None:
         taken.append(times.peek())
         times.advance()
     assert taken == [f"2026-03-01T12:00:00.00000{number}Z" for number in range(3)]
+
+
+def test_what_must_be_later_than_a_time_of_the_past_takes_the_wall_time() -> None:
+    times = EntryTimes(now=datetime.fromisoformat(NOW), last="")
+    times.pass_by("2026-03-01T11:59:59.999999Z")
+    assert times.peek() == NOW
+
+
+def test_what_follows_a_time_ahead_goes_on_from_there() -> None:
+    times = EntryTimes(now=datetime.fromisoformat(NOW), last="")
+    times.pass_by("2026-03-01T12:05:00.999998Z")
+    assert times.peek() == "2026-03-01T12:05:00.999999Z"
+    times.advance()
+    assert times.peek() == "2026-03-01T12:05:01.000000Z"

@@ -3,16 +3,17 @@
 import msgspec
 import pytest
 
-from protocol.entries import body_of
-from protocol.errors import Code
+from protocol.entries import body_of, seal
+from protocol.errors import Code, Refusal
+from protocol.ledger import rules
 from protocol.ledger.state import IN, OUT
 from protocol.messages import Close, StatementSigned
 from protocol.recovery_entries import Recovered
 from protocol.settlement.states import WindowState
 from protocol.statement import DisputeReason, SignedStatement
-from tests.support.documents import digest, digest_of_body
+from tests.support.documents import NOW, digest, digest_of_body
 from tests.support.ledger import MemoryLedger, Pair, convert, pair_of, refused
-from tests.support.recovering import check, opened, size_of, with_body
+from tests.support.recovering import check, entry_of, opened, size_of, with_body
 from tests.support.settled import both_ways, doubt, rejected_and_credited
 from tests.support.succession import Word, end, recover, recovered
 from tests.support.windows import (
@@ -58,6 +59,42 @@ def test_a_window_that_we_had_closed_is_closed_again_with_the_same_totals() -> N
     convert(pair.destination, ledger, pair.receiver, 250, name="next")
     assert line_record(ledger, pair.destination, IN, 2).window == 2
     check(ledger)
+
+
+def closed_by_a_clock_ahead() -> tuple[Pair, int]:
+    """Return a pair whose source has closed a window by a clock that ran ahead, and its size before that."""
+    pair = pair_of()
+    both_ways(pair, "one")
+    size = size_of(pair.source)
+    pair.source.advance(seconds=60)
+    take(pair.destination, pair.source.body(close(pair.source, pair.destination, 1, early=True)))
+    pair.source.wall = NOW
+    return pair, size
+
+
+def test_what_follows_a_word_of_a_clock_that_was_ahead_is_later_than_it() -> None:
+    pair, size = closed_by_a_clock_ahead()
+    ledger = opened(pair.source, size, pair.destination)
+    recover(ledger, pair.destination, word_of(pair.source))
+    first = window(ledger, pair.destination, 1).closed
+    assert first is not None
+    assert ledger.wall < first.closed_at < entry_of(ledger).time
+    end(ledger, pair.destination.name)
+    take(pair.destination, ledger.body(close(ledger, pair.destination, 2, early=True)))
+    assert window(pair.destination, ledger, 2).received is not None
+    check(ledger)
+
+
+def test_recovery_mismatch_of_an_entry_that_is_not_later_than_its_word() -> None:
+    pair, size = closed_by_a_clock_ahead()
+    ledger = opened(pair.source, size, pair.destination)
+    sealed = recover(ledger, pair.destination, word_of(pair.source))
+    body = entry_of(ledger).body
+    assert isinstance(body, Close)
+    other = opened(pair.source, size, pair.destination)
+    with pytest.raises(Refusal, match="not later than the word") as caught:
+        rules.apply(other.state, seal(msgspec.structs.replace(sealed.entry, time=body.closed_at)))
+    assert caught.value.code == Code.RECOVERY_MISMATCH
 
 
 def test_recovery_mismatch_of_a_close_that_is_not_of_what_was_credited() -> None:

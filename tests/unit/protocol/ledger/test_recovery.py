@@ -6,7 +6,20 @@ import msgspec
 import pytest
 
 from protocol.conversion import SourceState
+from protocol.entries import body_of
 from protocol.ledger.state import ACCOUNTS, BALANCES, OUTGOING
+from protocol.messages import (
+    Close,
+    End,
+    EntryBody,
+    Fulfil,
+    PaymentAdvice,
+    Prepare,
+    Receipt,
+    Reject,
+    Unlink,
+    said_at,
+)
 from protocol.settlement.states import WindowState
 from protocol.window_entries import PaymentReturned
 from tests.support.documents import USD, uuid
@@ -45,6 +58,17 @@ def of(table: str, rows: Rows) -> dict[object, dict[str, object]]:
 def sides(brand: str) -> tuple[MemoryLedger, MemoryLedger]:
     one, other = PAIR.source, PAIR.destination
     return (one, other) if brand == "source" else (other, one)
+
+
+def test_a_word_that_tells_a_time_tells_that_of_its_entry() -> None:
+    timed: set[type[EntryBody]] = set()
+    for ledger in (PAIR.source, PAIR.destination):
+        for sealed in ledger.sealed:
+            body = body_of(sealed, ledger=ledger.name)
+            if isinstance(body, EntryBody) and (told := said_at(body)) is not None:
+                timed.add(type(body))
+                assert told == sealed.entry.time
+    assert timed == {Prepare, Fulfil, Reject, End, Unlink, Close, PaymentAdvice, Receipt}
 
 
 @pytest.mark.parametrize(("brand", "size"), CUTS)
