@@ -182,8 +182,8 @@ class Outgoing:
         """Return the epoch that must be opened because the other side cannot take in this one, or None.
 
         It cannot when it has seen a later epoch of ours or another one of the same number. Nor can it when it has
-        forgotten frames that it had acknowledged: with `restarted`, the acknowledgement is the first one of a new
-        epoch of its own. Raises `EnvelopeInvalid` when no epoch is left.
+        forgotten frames that it had acknowledged, or bodies that it had fenced when it answered: with `restarted`, the
+        acknowledgement is the first one of a new epoch of its own. Raises `EnvelopeInvalid` when no epoch is left.
         """
         passed = self._passed_by(acknowledgement, restarted=restarted)
         if passed is None:
@@ -202,8 +202,13 @@ class Outgoing:
         named = self.is_named_by(acknowledgement)
         if acknowledgement is not None and not named and acknowledgement.epoch >= self.epoch:
             return acknowledgement.epoch
-        has_all = named and acknowledgement is not None and acknowledgement.next_seq >= self.first_seq
+        has_all = named and acknowledgement is not None and self._is_remembered(acknowledgement)
         return self.epoch if restarted and self.first_seq and not has_all else None
+
+    def _is_remembered(self, acknowledgement: Acknowledgement) -> bool:
+        # A store put back from a copy may have met our HELLO again, of an epoch that it had answered before.
+        same = not self.answered or acknowledgement.fence == self.fence
+        return same and acknowledgement.next_seq >= self.first_seq
 
     def _compare(self, fence: Fence, knows: Callable[[Digest], bool]) -> None:
         # A count that fits is not enough: a restored store may have said other things since.

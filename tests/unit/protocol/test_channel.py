@@ -254,6 +254,16 @@ class TestReopening:
         assert stream.must_open(stated, restarted=True) == expected
         assert stream.must_open(stated, restarted=False) is None
 
+    def test_a_restarted_side_that_has_forgotten_what_it_had_fenced_gets_a_new_epoch(self) -> None:
+        stream, answer = outgoing(), acknowledgement(next_seq=1)
+        stream.acknowledge(answer, knows=knows_all)
+        other = msgspec.structs.replace(
+            answer, fence=msgspec.structs.replace(answer.fence, bodies=answer.fence.bodies + 1)
+        )
+        assert stream.must_open(answer, restarted=True) is None
+        assert stream.must_open(other, restarted=True) == stream.epoch + 1
+        assert stream.must_open(other, restarted=False) is None
+
     @pytest.mark.parametrize("stated", [None, acknowledgement(epoch=3)])
     def test_a_restarted_side_that_was_never_heard_gets_the_hello_that_waits(
         self, stated: Acknowledgement | None
