@@ -42,7 +42,7 @@ CHECKPOINTS: Final = table(
     UniqueConstraint("generation", "size"),
 )
 
-_OPEN: Final = sql_text("remaining > 0")
+_ENDING: Final = sql_text("remaining > 0 AND expires_at IS NOT NULL")
 _DATED: Final = sql_text("expires_on IS NOT NULL")
 _CLOCKED: Final = sql_text("clock IS NOT NULL")
 
@@ -133,8 +133,7 @@ HOLDS: Final = table(
     integer("placed_seq"),
     text("pieces"),
     CheckConstraint("remaining BETWEEN 0 AND amount", name="remaining"),
-    Index("holds_expiring_idx", "expires_at", sqlite_where=_OPEN, postgresql_where=_OPEN),
-    Index("holds_open_idx", "account", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("holds_expiring_idx", "expires_at", sqlite_where=_ENDING, postgresql_where=_ENDING),
 )
 PARTNERS: Final = table(
     "partners",
