@@ -32,6 +32,12 @@ GROUP = 5
 MUTATED_SEEDS_MAX = 300
 MET_WITHIN_SEEDS = 100
 QUICK = Settings(steps=120)
+ONCE_FAILED = {
+    2995: "a partner that is reached by files was waited for although it had nothing to give back",
+    5486: "a partner that answered early was never told of the next log",
+    6058: "a window was closed earlier than the one in front of it, which a clock ahead had closed",
+    8071: "a partner gave two answers to one HELLO, put back in between",
+}
 OF_ONE_PROGRAM = {
     *get_args(AppealEntry), *get_args(ApprovalEntry), *get_args(ImportEntry), *get_args(ProgramEntry),
     AccountErased, LinkRevoked, PartnerEnded, PointsExpired, PointsReversed,
@@ -63,6 +69,12 @@ def test_no_seed_violates_an_invariant(start: int) -> None:
         outcome = run_seed(seed, settings=Settings())
         assert outcome.violation is None, failure(outcome)
         assert len(outcome.taken) == Settings().steps
+
+
+@pytest.mark.parametrize("seed", ONCE_FAILED)
+def test_what_a_seed_has_found_stays_repaired(seed: int) -> None:
+    outcome = run_seed(seed, settings=Settings())
+    assert outcome.violation is None, ONCE_FAILED[seed] + "\n" + failure(outcome)
 
 
 def test_everything_happens_under_every_kind_of_fault() -> None:
