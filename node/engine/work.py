@@ -6,12 +6,12 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from node.engine.asking import asking_for
 from node.store.rows import Write
 from protocol.entries import Sealed
-from protocol.ledger import rules
 from protocol.ledger.commands import AnyCommand
-from protocol.ledger.state import IDS, Table
-from protocol.ledger.view import Need, Overlay, View, need
+from protocol.ledger.state import Table
+from protocol.ledger.view import Need, Overlay, View
 
 _T_co = TypeVar("_T_co", covariant=True)
 _K = TypeVar("_K")
@@ -69,40 +69,13 @@ class Work(Protocol[_T_co]):
         """Do the work; what it raises undoes it and becomes its result."""
 
 
-class Asking:
-    """What many commands read, asked for round by round: one whose rows are all there is not asked again."""
-
-    def __init__(self, commands: Sequence[AnyCommand]) -> None:
-        """Ask for all of `commands` first."""
-        self._commands = commands
-        self._left = commands
-        self._view: Overlay | None = None
-
-    def needs(self, view: Overlay) -> Iterator[Need]:
-        """Return what is missing in `view`, as far as the loaded rows tell."""
-        wanted: list[Need] = []
-        if view is not self._view:
-            self._view, self._left = view, self._commands
-            wanted += rules.ALWAYS
-        left = []
-        for command in self._left:
-            # Whether its own id is taken changes nothing of what else a command reads.
-            wanted.append(need(IDS, command.id))
-            missing = view.missing(rules.further_needs(view, command))
-            if missing:
-                left.append(command)
-                wanted += missing
-        self._left = left
-        return iter(wanted)
-
-
 class CommandWork:
     """Commands executed together, all or none, with rows to write beside their entries."""
 
     def __init__(self, commands: Sequence[AnyCommand], *, writes: Sequence[Write] = ()) -> None:
         """Execute `commands` in order; stage `writes` unless every command is a repeat."""
         self._commands = commands
-        self._asking = Asking(commands)
+        self._asking = asking_for(commands)
         self._writes = writes
 
     def needs(self, view: Overlay) -> Iterator[Need]:

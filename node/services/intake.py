@@ -7,8 +7,8 @@ from typing import Final
 
 import structlog
 
+from node.engine.asking import Asking
 from node.engine.work import Desk, Foremost
-from node.services.asking import AskingEach
 from node.services.body_commands import command_for
 from node.services.channel_rows import incoming_of, present_channel, with_incoming
 from node.services.misconduct import Watch
@@ -95,7 +95,7 @@ class IntakeWork(Foremost):
             (body, command_for(body, frame.body))
             for frame, body in islice(zip(parcel.frames, bodies, strict=True), applied_of(before, parcel.header), None)
         ]
-        self._asking = AskingEach(self._due, _reads)
+        self._asking = Asking(self._due, _reads)
         self._wishes = {body.prepare: place for place, body in enumerate(bodies) if isinstance(body, Cancel)}
         self._back_next: int | None = None
         self._recovered = False

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from node.engine.asking import Asking
 from node.engine.work import Answer, Desk
-from node.services.asking import AskingEach
 from node.services.batches import EachOrAll
 from node.services.context import Context
 from node.services.requests import OrderRequest
@@ -65,7 +65,7 @@ class OrderBatchWork(EachOrAll[OrderWork]):
 
     def __init__(self, orders: Sequence[OrderWork], *, atomic: bool) -> None:
         super().__init__(orders, atomic=atomic)
-        self._asking = AskingEach(orders, lambda view, order: order.needs(view))
+        self._asking = Asking(orders, lambda view, order: order.needs(view))
 
     def needs(self, view: Overlay) -> Iterator[Need]:
         """Yield what every order reads."""

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
-from node.engine.work import Answer, Asking, CommandWork, Desk
+from node.engine.asking import asking_for
+from node.engine.work import Answer, CommandWork, Desk
 from node.services.answers import EntryAnswer, IssuedAnswer, MovedAnswer, Pending, ReversedAnswer
 from node.services.batches import AnsweredItem, EachOrAll
 from node.services.context import Context
@@ -55,7 +56,7 @@ class BatchWork(EachOrAll[BatchItem]):
 
     def __init__(self, items: Sequence[BatchItem], *, atomic: bool) -> None:
         super().__init__(items, atomic=atomic)
-        self._asking = Asking([item.command for item in items])
+        self._asking = asking_for([item.command for item in items])
 
     def needs(self, view: Overlay) -> Iterator[Need]:
         """Yield what every command reads."""
