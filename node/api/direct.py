@@ -17,6 +17,7 @@ from starlette.types import Scope
 from node.api.observed import REQUEST_ID_HEADER, failure_of
 from node.api.quick import TRANSACT, QuickWay
 from node.api.quick_bodies import read_transaction
+from node.api.requests import first_headers, plain_length
 from node.api.routes import JSON
 from node.services.answers import Pending, encode_answer
 from node.services.written import AnswerRow
@@ -25,8 +26,6 @@ from protocol.errors import TallystickError
 
 BODY_BYTES_MAX: Final = 4_096
 """A longer body goes the quick way, which lets it in before it is read."""
-
-LENGTH_DIGITS_MAX: Final = len(str(BODY_BYTES_MAX))
 
 _CREATED: Final = HTTPStatus.CREATED.value
 _JSON: Final = (b"content-type", JSON.encode("ascii"))
@@ -58,8 +57,7 @@ class DirectWay:
         """Return whether a request is to be handed over once its body is there."""
         if scope["path"] != TRANSACT or scope["method"] != "POST":
             return False
-        length: bytes = dict(scope["headers"]).get(b"content-length", b"")
-        return length.isdigit() and len(length) <= LENGTH_DIGITS_MAX and int(length) <= BODY_BYTES_MAX
+        return plain_length(first_headers(scope), BODY_BYTES_MAX) is not None
 
     def answer(self, scope: Scope, body: bytes, reply: Reply) -> bool:
         """Let `reply` send the answer once there is one, or return False where the application is to be asked."""

@@ -11,10 +11,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Final, TypeVar
 
-from starlette.types import Scope
-
 from node.api.problems import ProblemRaised
-from node.api.requests import LARGE_BODY_BYTES_MAX
 from node.services.arriving import arrival
 from node.services.exchange import Exchange
 from protocol.errors import Code, TallystickError
@@ -23,20 +20,10 @@ from protocol.identifiers import Ledger
 _T = TypeVar("_T")
 
 PARCEL_TYPE: Final = "application/vnd.tallystick.parcel.v1+json"
-LENGTH_DIGITS_MAX: Final = len(str(LARGE_BODY_BYTES_MAX))
 
 _UNKNOWN: Final = "partner_unknown"
 _THREADS: Final = ThreadPoolExecutor(32, thread_name_prefix="parcel")
 """Threads of their own: a partner's epoch may be opened here, which waits for a commit, and nobody else is to."""
-
-
-def plain_length(scope: Scope) -> int | None:
-    """Return how long the body of a parcel is said to be, or None where that is not plain or is too long."""
-    headers = dict(reversed(scope["headers"]))
-    given: bytes = headers.get(b"content-length", b"")
-    if b"transfer-encoding" in headers or not given.isdigit() or len(given) > LENGTH_DIGITS_MAX:
-        return None
-    return int(given) if int(given) <= LARGE_BODY_BYTES_MAX else None
 
 
 async def answer_to(exchange: Exchange, parcel: bytes) -> bytes:

@@ -8,7 +8,7 @@ way instead, with its body if that was read: the routes say what is wrong, and o
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -21,11 +21,11 @@ from node.api.admission import Admission
 from node.api.conversions import do_order, do_orders, do_show
 from node.api.edges import shows_certificate
 from node.api.observed import REQUEST_ID_HEADER, Observer, failure_of
-from node.api.parcels import PARCEL_TYPE, answer_to, plain_length
+from node.api.parcels import PARCEL_TYPE, answer_to
 from node.api.problems import ProblemRaised
 from node.api.quick_bodies import read_batch, read_transaction
 from node.api.quick_orders import read_order, read_orders, read_state
-from node.api.requests import BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX
+from node.api.requests import BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX, first_headers, plain_length
 from node.api.routes import JSON, answered
 from node.api.threads import on_thread
 from node.api.transactions import do_batch, do_transaction
@@ -44,8 +44,6 @@ ACCOUNTS: Final = "/v1/accounts/"
 TRANSACT: Final = "/v1/transactions"
 THREAD_BYTES: Final = 65_536
 """A longer body is read on a thread, while the loop serves others."""
-
-LENGTH_DIGITS_MAX: Final = 9
 
 _ACCOUNT: Final = re.compile(HOLDER_PATTERN)
 _BEARER: Final = b"bearer"
@@ -90,7 +88,7 @@ class QuickWay:
             QuickRoute(by_name["order_conversion"], Permission.CONVERSIONS_WRITE, BODY_BYTES_MAX),
             QuickRoute(by_name["order_conversions"], Permission.CONVERSIONS_WRITE, LARGE_BODY_BYTES_MAX),
         )
-        self._parcel = QuickRoute(by_name["exchange"], None)
+        self._parcel = QuickRoute(by_name["exchange"], None, LARGE_BODY_BYTES_MAX)
         self._posts = {each.route.path: each for each in (*posts, self._parcel)}
         self._certificates = partners_show_certificates
 
@@ -145,14 +143,15 @@ class QuickWay:
 
     def _recognise(self, scope: Scope, quick: QuickRoute) -> int | None:
         """Return the length of the body if the caller is known at once and may do this, and count it; else None."""
+        headers = first_headers(scope)
+        length = plain_length(headers, quick.bytes_max)
         if quick.permission is None:
-            return None if self._certificates and not shows_certificate(scope) else plain_length(scope)
-        state = scope.setdefault("state", {})
-        token, length, is_json = _head(scope)
-        if quick.bytes_max and not (is_json and 0 < length <= quick.bytes_max):
+            return None if self._certificates and not shows_certificate(scope) else length
+        if quick.bytes_max and not (length and _is_json(headers)):
             return None
+        state = scope.setdefault("state", {})
         try:
-            caller = self.node.callers.remembered(token)
+            caller = self.node.callers.remembered(_token(headers))
             if caller is None or quick.permission not in SCOPES[caller.role]:
                 return None
             if "caller" not in state:
@@ -161,7 +160,7 @@ class QuickWay:
             return None
         # No other way need count it again.
         state["caller"] = caller
-        return length
+        return length or 0
 
     async def _answer(
         self, quick: QuickRoute, length: int, scope: Scope, receive: Receive
@@ -206,16 +205,14 @@ class QuickWay:
         return None if asked is None else lambda: do_batch(node, asked.requests, atomic=asked.atomic)
 
 
-def _head(scope: Scope) -> tuple[str, int, bool]:
-    """Return the token, the length and whether it is JSON, as the headers that stand first say."""
-    headers = dict(reversed(scope["headers"]))
+def _token(headers: Mapping[bytes, bytes]) -> str:
     scheme, _, rest = headers.get(b"authorization", b"").partition(b" ")
-    token = rest.decode("latin-1") if scheme.lower() == _BEARER else ""
+    return rest.decode("latin-1") if scheme.lower() == _BEARER else ""
+
+
+def _is_json(headers: Mapping[bytes, bytes]) -> bool:
     kind = headers.get(b"content-type", b"")
-    is_json = kind == _EXPECTED or kind.partition(b";")[0].strip().lower() == _EXPECTED
-    given = headers.get(b"content-length", b"")
-    length = int(given) if given.isdigit() and len(given) <= LENGTH_DIGITS_MAX else 0
-    return token, 0 if b"transfer-encoding" in headers else length, is_json
+    return kind == _EXPECTED or kind.partition(b";")[0].strip().lower() == _EXPECTED
 
 
 async def _body(receive: Receive) -> bytes:

@@ -5,11 +5,12 @@ bounded nesting.
 """
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Final, NoReturn
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.types import Scope
 
 from node.api.auth import Requires
 from node.api.problems import ProblemRaised
@@ -20,6 +21,8 @@ BODY_BYTES_MAX: Final = DOCUMENT_BYTES_MAX
 LARGE_BODY_BYTES_MAX: Final = PARCEL_BYTES_MAX
 LARGE_BODY: Final = {"x-body-bytes-max": LARGE_BODY_BYTES_MAX}
 """What a route states in its OpenAPI, and is held to, when it takes more than `BODY_BYTES_MAX`."""
+
+LENGTH_DIGITS_MAX: Final = len(str(LARGE_BODY_BYTES_MAX))
 
 _JSON: Final = "application/json"
 
@@ -74,6 +77,20 @@ class StrictRoute(APIRoute):
             return await handler(strict)
 
         return handle
+
+
+def first_headers(scope: Scope) -> Mapping[bytes, bytes]:
+    """Return the headers of a request: of two that have one name, that which stands first."""
+    return dict(reversed(scope["headers"]))
+
+
+def plain_length(headers: Mapping[bytes, bytes], bytes_max: int) -> int | None:
+    """Return how long the body is said to be, or None where that is not plain or is more than `bytes_max`."""
+    given = headers.get(b"content-length", b"")
+    if b"transfer-encoding" in headers or not given.isdigit() or len(given) > LENGTH_DIGITS_MAX:
+        return None
+    length = int(given)
+    return length if length <= bytes_max else None
 
 
 def parse_json(data: bytes) -> object:

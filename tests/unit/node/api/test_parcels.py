@@ -9,8 +9,6 @@ import pytest
 from starlette.types import Scope
 
 from node.api.app import create_app
-from node.api.parcels import plain_length
-from node.api.requests import LARGE_BODY_BYTES_MAX
 from node.store.errors import StoreFailed
 from protocol.envelope import decode_parcel
 from tests.support.api import Api
@@ -95,19 +93,3 @@ def test_a_certificate_is_asked_for_whatever_is_sent(api: Api) -> None:
     refused = api.runner.run(answered())
     assert (refused.status_code, refused.json()["code"]) == (403, "certificate_missing")
     assert api.runner.run(answered(tls={"client_cert_name": "CN=bluebird"})).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("headers", "length"),
-    [
-        ([(b"content-length", b"0")], 0),
-        ([(b"content-length", b"%d" % LARGE_BODY_BYTES_MAX)], LARGE_BODY_BYTES_MAX),
-        ([(b"content-length", b"%d" % (LARGE_BODY_BYTES_MAX + 1))], None),
-        ([(b"content-length", b"9" * 5_000)], None),
-        ([(b"content-length", b"-1")], None),
-        ([(b"content-length", b"3"), (b"transfer-encoding", b"chunked")], None),
-        ([], None),
-    ],
-)
-def test_what_is_not_plain_is_left_to_the_route(headers: list[tuple[bytes, bytes]], length: int | None) -> None:
-    assert plain_length({"type": "http", "headers": headers}) == length
