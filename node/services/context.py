@@ -12,6 +12,7 @@ from node.ports import Clock, Keyring, Randomness
 from node.services.answers import EntryAnswer, Pending
 from node.services.render import render
 from node.services.request_digest import RequestDigests
+from node.services.written import AnswerRow, row_of
 from node.store.reader import StoreReader
 from node.store.rows import Write
 from protocol.entries import Sealed, unseal
@@ -129,9 +130,14 @@ class Context:
         """Return what the caller is told about the first of a work's answers."""
         return self.render(answers[0].sealed)
 
-    def render_each(self, answers: Sequence[Answer | Refusal]) -> list[EntryAnswer | Refusal]:
-        """Return what the caller is told about each of a batch's items."""
-        return [each if isinstance(each, Refusal) else self.render(each.sealed) for each in answers]
+    def row_of_first(self, answers: Sequence[Answer]) -> AnswerRow:
+        """Return what `render_first` does, to be encoded and nothing else."""
+        return row_of(answers[0].sealed, ledger=self.ledger)
+
+    def row_of_each(self, answers: Sequence[Answer | Refusal]) -> list[AnswerRow | Refusal]:
+        """Return what the caller is told about each of a batch's items, to be encoded and nothing else."""
+        ledger = self.ledger
+        return [each if isinstance(each, Refusal) else row_of(each.sealed, ledger=ledger) for each in answers]
 
     def render(self, sealed: Sealed) -> EntryAnswer:
         """Return what the caller is told about an entry."""

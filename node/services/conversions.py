@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from node.engine.engine import Committed
-from node.engine.work import Answer, CommandWork
+from node.engine.work import CommandWork
 from node.services.answers import EntryAnswer, Pending
 from node.services.context import Context
 from node.services.ordering import OrderBatchWork, OrderWork, PlacedOrder
 from node.services.requests import CancelRequest, ForceReleaseRequest, OrderRequest, digest_request
 from node.services.screening import NO_CLIENT, ClientData
-from node.services.written import AnswerRow, row_of
+from node.services.written import AnswerRow
 from protocol.conversion import DestinationState, SourceState
 from protocol.entries import ConversionCaptured, ConversionForced, ConversionReleased, Sealed, body_of
 from protocol.errors import Code, Refusal
@@ -153,7 +153,7 @@ class ConversionsService:
 
     def write(self, order: PlacedOrder) -> Pending[AnswerRow]:
         """Do what `order` does; its answer is to be encoded, and nothing else."""
-        return Pending(self._context.writer.submit(self._work(order)), self._row)
+        return Pending(self._context.writer.submit(self._work(order)), self._context.row_of_first)
 
     def write_each(self, orders: Sequence[PlacedOrder], *, atomic: bool) -> Pending[list[AnswerRow | Refusal]]:
         """Order many conversions in one commit; with `atomic`, raise `ItemRefused` when one of them is refused.
@@ -161,7 +161,7 @@ class ConversionsService:
         The answers are to be encoded, and nothing else.
         """
         work = OrderBatchWork([self._work(each) for each in orders], atomic=atomic)
-        return Pending(self._context.writer.submit(work), self._rows)
+        return Pending(self._context.writer.submit(work), self._context.row_of_each)
 
     def cancel(self, conversion: Id) -> Pending[ConversionView]:
         """Ask the partner to refuse; the points stay on hold until it has answered."""
@@ -224,13 +224,6 @@ class ConversionsService:
     def _work(self, order: PlacedOrder) -> OrderWork:
         digest = digest_request(self._context.digests, order.request)
         return OrderWork(self._context, order.request, digest=digest, client=order.client)
-
-    def _row(self, answers: Sequence[Answer]) -> AnswerRow:
-        return row_of(answers[0].sealed, ledger=self._context.ledger)
-
-    def _rows(self, answers: Sequence[Answer | Refusal]) -> list[AnswerRow | Refusal]:
-        ledger = self._context.ledger
-        return [each if isinstance(each, Refusal) else row_of(each.sealed, ledger=ledger) for each in answers]
 
     def _view(self, conversion: Id, record: OutgoingRecord) -> ConversionView:
         concluded = None if record.concluded_seq is None else self._stored(record.concluded_seq)

@@ -1,13 +1,12 @@
 """Accounts, points and holds: the ledger as a programme's own systems use it."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
 from typing import NamedTuple
 
 from node.engine.asking import asking_for
 from node.engine.work import Answer, CommandWork, Desk
 from node.services.answers import EntryAnswer, IssuedAnswer, MovedAnswer, Pending, ReversedAnswer
-from node.services.batches import AnsweredItem, EachOrAll
+from node.services.batches import EachOrAll
 from node.services.context import Context
 from node.services.metadata import metadata_row
 from node.services.refusals import NodeCode, NodeRefusal
@@ -24,7 +23,7 @@ from node.services.requests import (
     TransferRequest,
     digest_request,
 )
-from node.services.written import AnswerRow, row_of
+from node.services.written import AnswerRow
 from node.store.rows import PutMetadata
 from protocol.errors import Refusal
 from protocol.identifiers import Digest, Id
@@ -107,15 +106,15 @@ class PointsService:
         """Do what `transact` does; its answer is to be encoded, and nothing else."""
         item = self._item(request)
         work = CommandWork([item.command], writes=() if item.metadata is None else (item.metadata,))
-        return Pending(self._context.writer.submit(work), self._row)
-
-    def batch(self, requests: Sequence[TransactionRequest], *, atomic: bool) -> Pending[list[EntryAnswer | Refusal]]:
-        """Do many transactions in one commit; with `atomic`, raise `ItemRefused` when one of them is refused."""
-        return Pending(self._submit_each(requests, atomic=atomic), self._context.render_each)
+        return Pending(self._context.writer.submit(work), self._context.row_of_first)
 
     def write_each(self, requests: Sequence[TransactionRequest], *, atomic: bool) -> Pending[list[AnswerRow | Refusal]]:
-        """Do what `batch` does; its answers are to be encoded, and nothing else."""
-        return Pending(self._submit_each(requests, atomic=atomic), self._rows)
+        """Do many transactions in one commit; with `atomic`, raise `ItemRefused` when one of them is refused.
+
+        The answers are to be encoded, and nothing else.
+        """
+        work = BatchWork([self._item(each) for each in requests], atomic=atomic)
+        return Pending(self._context.writer.submit(work), self._context.row_of_each)
 
     def transaction(self, transaction_id: Id) -> EntryAnswer:
         """Return the answer that the transaction was given, or raise `not_found`."""
@@ -183,16 +182,6 @@ class PointsService:
     def _item(self, request: TransactionRequest) -> BatchItem:
         metadata = metadata_row(request.metadata, self._context.randomness)
         return BatchItem(_command(request, self._digest(request), _cited(metadata)), metadata)
-
-    def _submit_each(self, requests: Sequence[TransactionRequest], *, atomic: bool) -> "Future[list[AnsweredItem]]":
-        return self._context.writer.submit(BatchWork([self._item(each) for each in requests], atomic=atomic))
-
-    def _row(self, answers: Sequence[Answer]) -> AnswerRow:
-        return row_of(answers[0].sealed, ledger=self._context.ledger)
-
-    def _rows(self, answers: Sequence[AnsweredItem]) -> list[AnswerRow | Refusal]:
-        ledger = self._context.ledger
-        return [each if isinstance(each, Refusal) else row_of(each.sealed, ledger=ledger) for each in answers]
 
 
 def _cited(metadata: PutMetadata | None) -> Digest | None:

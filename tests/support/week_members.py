@@ -7,7 +7,7 @@ from itertools import permutations
 from random import Random
 from typing import Final, TypeAlias
 
-from node.services.answers import ConversionAnswer, EntryAnswer, IssuedAnswer, Pending
+from node.services.answers import ConversionAnswer, EntryAnswer, Pending
 from node.services.requests import (
     AcceptLinkRequest,
     IssueLinkRequest,
@@ -76,8 +76,7 @@ class Members:
                 for person in range(PEOPLE)
             ]
             assert len([one.result() for one in opened]) == PEOPLE
-            answers = points.batch(issued, atomic=True).result()
-            assert all(isinstance(answer, IssuedAnswer) for answer in answers)
+            assert len(points.write_each(issued, atomic=True).result()) == PEOPLE
         for source, destination in permutations(self.street.nodes, 2):
             self._link(source, destination)
 
