@@ -1,7 +1,9 @@
 """What routes share that take many items at once: what became of each, or which one refused all of them."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from http import HTTPStatus
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 from starlette.responses import Response
@@ -9,9 +11,24 @@ from starlette.responses import Response
 from node.api.fields import Body
 from node.api.problems import STATUS, problem, problem_document
 from node.api.routes import answered
+from node.api.threads import on_thread
+from node.services.answers import Pending
 from node.services.batches import ItemRefused
 from node.services.written import AnswerRow
 from protocol.errors import Refusal
+
+_I = TypeVar("_I")
+_I_contra = TypeVar("_I_contra", contravariant=True)
+
+THREAD_ITEMS: Final = 128
+"""More items are made ready on a thread, while the loop serves others."""
+
+
+class WriteEach(Protocol[_I_contra]):
+    """A service's way to write many items in one commit, with `atomic` all or none."""
+
+    def __call__(self, items: Sequence[_I_contra], /, *, atomic: bool) -> Pending[list[AnswerRow | Refusal]]:
+        """Write `items`; the answers are to be encoded, and nothing else."""
 
 
 class BatchItemProblem(Body):
@@ -36,12 +53,14 @@ class _Refused(msgspec.Struct, frozen=True):
     problem: dict[str, object]
 
 
-async def answered_each(
-    pending: Awaitable[Sequence[AnswerRow | Refusal]], status_of: Callable[[AnswerRow], HTTPStatus]
+async def do_each(
+    write_each: WriteEach[_I], items: Sequence[_I], *, atomic: bool, status_of: Callable[[AnswerRow], HTTPStatus]
 ) -> Response:
-    """Return what became of each item once that is known, or which one of them refused all."""
+    """Do many items in one commit; return what became of each once it is durable, or which one refused all."""
+    write = partial(write_each, items, atomic=atomic)
+    pending = await on_thread(write) if len(items) > THREAD_ITEMS else write()
     try:
-        results = await pending
+        results = await pending.wait()
     except ItemRefused as refused:
         return item_refused(refused)
     return answered({"results": [_result(each, status_of) for each in results]})

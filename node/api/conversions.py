@@ -11,7 +11,7 @@ from fastapi import Path, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from node.api.batches import BatchItemProblem, answered_each
+from node.api.batches import BatchItemProblem, do_each
 from node.api.fields import (
     WHOLE,
     AmountField,
@@ -53,9 +53,6 @@ from protocol.limits import ACCEPT_BY_SECONDS_MAX
 ROUTER: Final = router("conversions", "/v1/conversions")
 ORDERS_MAX: Final = 1_024
 """Orders in one batch: what a commit holds up others for stays well below a second."""
-
-_THREAD_ORDERS: Final = 128
-"""More are prepared on a thread, while the loop serves others."""
 
 WAIT_SECONDS_MAX: Final = 30
 ACCEPT_WITHIN_SECONDS: Final = 3_600
@@ -235,9 +232,7 @@ async def do_order(node: Node, order: PlacedOrder) -> Response:
 
 async def do_orders(node: Node, orders: Sequence[PlacedOrder], *, atomic: bool) -> Response:
     """Order many conversions in one commit, and return the answer once it is durable."""
-    write_each = partial(node.conversions.write_each, orders, atomic=atomic)
-    pending = await on_thread(write_each) if len(orders) > _THREAD_ORDERS else write_each()
-    return await answered_each(pending.wait(), status_of)
+    return await do_each(node.conversions.write_each, orders, atomic=atomic, status_of=status_of)
 
 
 async def do_show(node: Node, conversion: Id, *, wait_seconds: int) -> Response:

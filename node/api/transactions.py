@@ -1,7 +1,6 @@
 """`/v1/transactions`: points issued, redeemed, transferred and reversed, one by one or many at once."""
 
 from collections.abc import Sequence
-from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Final, Literal, TypeAlias
 
@@ -9,13 +8,12 @@ from fastapi import Path
 from pydantic import Field
 from starlette.responses import Response
 
-from node.api.batches import BatchItemProblem, answered_each
+from node.api.batches import BatchItemProblem, do_each
 from node.api.fields import AmountField, Body, DayText, HolderText, IdText, MetadataField
 from node.api.quick_bodies import ITEMS_MAX
 from node.api.requests import LARGE_BODY
 from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
 from node.api.screened import GOVERNED
-from node.api.threads import on_thread
 from node.services.answers import IssuedAnswer, MovedAnswer, ReversedAnswer
 from node.services.credentials import Scope
 from node.services.metadata import pack_metadata
@@ -27,8 +25,6 @@ from protocol.errors import Code
 from protocol.identifiers import Account, Id
 
 ROUTER: Final = router("transactions", "/v1/transactions")
-_THREAD_ITEMS: Final = 128
-"""More items are made ready on a thread, while the loop serves others."""
 
 _READ: Final = [requires(Scope.TRANSACTIONS_READ)]
 _WRITE: Final = [requires(Scope.TRANSACTIONS_WRITE)]
@@ -191,9 +187,7 @@ async def do_transaction(node: Node, request: TransactionRequest) -> Response:
 
 async def do_batch(node: Node, requests: Sequence[TransactionRequest], *, atomic: bool) -> Response:
     """Do many transactions in one commit, and return the answer once it is durable."""
-    write_each = partial(node.points.write_each, requests, atomic=atomic)
-    pending = await on_thread(write_each) if len(requests) > _THREAD_ITEMS else write_each()
-    return await answered_each(pending.wait(), _created)
+    return await do_each(node.points.write_each, requests, atomic=atomic, status_of=_created)
 
 
 def _created(_answer: AnswerRow) -> HTTPStatus:
