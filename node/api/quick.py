@@ -10,7 +10,8 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from functools import partial
+from typing import Final, TypeAlias, TypeVar
 
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
@@ -24,7 +25,7 @@ from node.api.observed import REQUEST_ID_HEADER, Observer, failure_of
 from node.api.parcels import PARCEL_TYPE, answer_to
 from node.api.problems import ProblemRaised
 from node.api.quick_bodies import read_batch, read_transaction
-from node.api.quick_orders import read_order, read_orders, read_state
+from node.api.quick_orders import read_order, read_orders, read_wait
 from node.api.requests import BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX, first_headers, plain_length
 from node.api.routes import JSON, answered
 from node.api.threads import on_thread
@@ -35,17 +36,21 @@ from node.services.node import Node
 from node.services.refusals import NodeRefusal
 from node.telemetry import log_context
 from protocol.errors import TallystickError
-from protocol.identifiers import HOLDER_PATTERN, Account
+from protocol.identifiers import HOLDER_PATTERN, UUID_PATTERN, Account, Id
+
+_T = TypeVar("_T")
 
 Refused: TypeAlias = Callable[[TallystickError], Response]
 Answer: TypeAlias = Callable[[], Awaitable[Response]]
 
 ACCOUNTS: Final = "/v1/accounts/"
+CONVERSIONS: Final = "/v1/conversions/"
 TRANSACT: Final = "/v1/transactions"
 THREAD_BYTES: Final = 65_536
 """A longer body is read on a thread, while the loop serves others."""
 
 _ACCOUNT: Final = re.compile(HOLDER_PATTERN)
+_CONVERSION: Final = re.compile(UUID_PATTERN)
 _BEARER: Final = b"bearer"
 _EXPECTED: Final = JSON.encode("ascii")
 
@@ -127,11 +132,13 @@ class QuickWay:
         path: str = scope["path"]
         if scope["method"] == "POST":
             return self._posts.get(path)
-        is_account = scope["method"] == "GET" and path.startswith(ACCOUNTS) and _ACCOUNT.fullmatch(path, len(ACCOUNTS))
-        if is_account:
+        if scope["method"] != "GET":
+            return None
+        if path.startswith(ACCOUNTS) and _ACCOUNT.fullmatch(path, len(ACCOUNTS)):
             return self._account
-        is_state = scope["method"] == "GET" and read_state(path, scope["query_string"]) is not None
-        return self._conversion if is_state else None
+        if path.startswith(CONVERSIONS) and _CONVERSION.fullmatch(path, len(CONVERSIONS)):
+            return self._conversion
+        return None
 
     def let_in(self, scope: Scope) -> int | None:
         """Return the length of a single transaction whose caller is known at once, and count it; else None."""
@@ -180,11 +187,12 @@ class QuickWay:
             return (None if answer is None else await answer()), _again(body, receive)
 
     async def _state(self, scope: Scope) -> Response | None:
-        asked = read_state(scope["path"], scope["query_string"])
-        if asked is None:
+        seconds = read_wait(scope["query_string"])
+        if seconds is None:
             return None
-        scope["path_params"] = {"conversion_id": asked.conversion}
-        return await do_show(self.node, asked.conversion, wait_seconds=asked.wait_seconds)
+        conversion = Id(scope["path"][len(CONVERSIONS) :])
+        scope["path_params"] = {"conversion_id": conversion}
+        return await do_show(self.node, conversion, wait_seconds=seconds)
 
     async def _read(self, quick: QuickRoute, body: bytes, scope: Scope) -> Answer | None:
         """Return what makes the answer to a body, or None where it is not plainly right."""
@@ -199,9 +207,9 @@ class QuickWay:
             scope["state"]["conversion"] = order.request.id
             return lambda: do_order(node, order)
         if quick.route.name == "order_conversions":
-            many = await on_thread(lambda: read_orders(body)) if len(body) > THREAD_BYTES else read_orders(body)
+            many = await _made_of(body, read_orders)
             return None if many is None else lambda: do_orders(node, many.orders, atomic=many.atomic)
-        asked = await on_thread(lambda: read_batch(body)) if len(body) > THREAD_BYTES else read_batch(body)
+        asked = await _made_of(body, read_batch)
         return None if asked is None else lambda: do_batch(node, asked.requests, atomic=asked.atomic)
 
 
@@ -225,6 +233,11 @@ async def _body(receive: Receive) -> bytes:
         parts.append(message.get("body", b""))
         if not message.get("more_body", False):
             return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def _made_of(body: bytes, read: Callable[[bytes], _T]) -> _T:
+    """Return what `read` makes of a body."""
+    return await on_thread(partial(read, body)) if len(body) > THREAD_BYTES else read(body)
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

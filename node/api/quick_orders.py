@@ -16,12 +16,8 @@ from node.api.conversions import ACCEPT_WITHIN_SECONDS, ORDERS_MAX, WAIT_SECONDS
 from node.services.ordering import PlacedOrder
 from node.services.requests import OrderRequest
 from protocol.fields import DateField, DigestField, HolderField, LedgerField, UuidField
-from protocol.identifiers import UUID_PATTERN, Id
 from protocol.limits import ACCEPT_BY_SECONDS_MAX, INTEGER_MAX
 
-CONVERSIONS: Final = "/v1/conversions/"
-
-_CONVERSION: Final = re.compile(UUID_PATTERN)
 _WAIT: Final = re.compile(rb"wait=(0|[1-9][0-9]?)")
 _Amount: TypeAlias = Annotated[int, Meta(ge=1, le=INTEGER_MAX)]
 _Seconds: TypeAlias = Annotated[int, Meta(ge=1, le=ACCEPT_BY_SECONDS_MAX)]
@@ -59,14 +55,6 @@ class OrdersAsked:
     atomic: bool
 
 
-@dataclass(frozen=True, slots=True)
-class StateAsked:
-    """Where a conversion stands, once it is no longer pending or has been waited for so long."""
-
-    conversion: Id
-    wait_seconds: int
-
-
 def read_order(body: bytes) -> PlacedOrder | None:
     """Return what the body of one order asks for, or None where it is not plainly right."""
     try:
@@ -87,15 +75,11 @@ def read_orders(body: bytes) -> OrdersAsked | None:
     return OrdersAsked([PlacedOrder(_request(each)) for each in batch.items], batch.atomic)
 
 
-def read_state(path: str, query: bytes) -> StateAsked | None:
-    """Return which conversion's state is asked for by a path and a query, or None where that is not plain."""
-    if not path.startswith(CONVERSIONS) or not _CONVERSION.fullmatch(path, len(CONVERSIONS)):
-        return None
+def read_wait(query: bytes) -> int | None:
+    """Return how many seconds the query of a conversion's state waits, or None where that is not plain."""
     wait = _WAIT.fullmatch(query)
     seconds = int(wait[1]) if wait else 0
-    if seconds > WAIT_SECONDS_MAX or (query and not wait):
-        return None
-    return StateAsked(Id(path[len(CONVERSIONS) :]), seconds)
+    return None if seconds > WAIT_SECONDS_MAX or (query and not wait) else seconds
 
 
 def _keys(order: _Order) -> int:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from node.api.conversions import ORDERS_MAX, WAIT_SECONDS_MAX, ConversionBody, OrdersBody
-from node.api.quick_orders import OrdersAsked, StateAsked, read_order, read_orders, read_state
+from node.api.quick_orders import OrdersAsked, read_order, read_orders, read_wait
 from node.api.requests import parse_json
 from node.services.ordering import PlacedOrder
 from protocol.limits import INTEGER_MAX
@@ -98,12 +98,7 @@ def test_a_batch_has_orders_and_not_too_many() -> None:
     ],
 )  # fmt: skip
 def test_a_wait_has_one_spelling(query: bytes, seconds: int | None) -> None:
-    name = uuid("order")
-    expected = None if seconds is None else StateAsked(name, seconds)
-    assert read_state(f"/v1/conversions/{name}", query) == expected
-    assert read_state(f"/v1/conversions/{name}/cancel", query) is None
-    assert read_state(f"/v1/conversions/{name.upper()}", query) is None
-    assert read_state(f"/v1/accounts/{name}", query) is None
+    assert read_wait(query) == seconds
 
 
 def long_way(api: Api, path: str, body: Json) -> tuple[int, bytes]:
@@ -128,4 +123,10 @@ def test_either_way_gives_the_same_bytes(api: Api) -> None:
     assert (quick.status_code, quick.content) == long_way(api, "/v1/conversions/batch", batch)
     path = f"/v1/conversions/{order['id']}"
     # A wait that is written in two ways is the routes' to judge.
-    assert api.get(path).content == api.get(f"{path}?wait=0&wait=0").content
+    state = api.get(path)
+    assert state.status_code == 200
+    assert state.content == api.get(f"{path}?wait=0&wait=0").content
+    # So is an id in capitals, another path, and a wait that is too long.
+    assert api.get(f"/v1/conversions/{str(order['id']).upper()}").status_code == 422
+    assert api.get(f"{path}/cancel").status_code == 405
+    assert api.get(f"{path}?wait={WAIT_SECONDS_MAX + 1}").status_code == 422
