@@ -81,6 +81,8 @@ def _run(options: argparse.Namespace) -> int:
                 members=options.members,
             )
             _measure(place, options.only or list(BENCHMARKS), as_json=options.json)
+    except BrokenPipeError:
+        raise  # Whether anybody reads the figures is seen to by `exit_status`.
     except OSError as error:
         raise AllianceFailed(str(error)) from error
     return 0

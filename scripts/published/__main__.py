@@ -3,11 +3,13 @@
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from scripts.command import while_read
 from scripts.published import documents, messages, notes
 from scripts.published.files import Case, VectorFile, render
 from scripts.published.judges import outcomes
@@ -35,8 +37,12 @@ def main(arguments: Sequence[str] | None = None, *, folder: Path = FOLDER) -> in
     parser = argparse.ArgumentParser(prog="scripts/vectors", description="Write specs/vectors from the code.")
     parser.add_argument("--check", action="store_true", help="write nothing; fail where a file differs")
     options = parser.parse_args(arguments)
+    return while_read(partial(_write, folder, check=options.check))
+
+
+def _write(folder: Path, *, check: bool) -> int:
     made = {name: render(complete(make())) for name, make in FILES.items()}
-    if options.check:
+    if check:
         differing = list(differences(made, folder))
         for line in differing:
             print(line, file=sys.stderr)

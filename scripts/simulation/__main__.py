@@ -4,11 +4,12 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
 
-from scripts.command import positive
+from scripts.command import positive, while_read
 from scripts.simulation.campaign import Totals, run_seeds, shortest
 from scripts.simulation.invariants import Invariant
 from scripts.simulation.mutations import MUTATIONS, mutated
@@ -49,9 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USAGE
     ignored = MUTATIONS[options.mutation].ignored if options.mutation else frozenset[Invariant]()
     settings = Settings(steps=options.steps, ignored=ignored)
-    if options.only is not None:
-        return _replay(options, settings)
-    return _run(options, settings)
+    return while_read(partial(_run if options.only is None else _replay, options, settings))
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -5,15 +5,15 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from protocol.audit.findings import Verdict
-from protocol.errors import TallystickError
 from scripts.alliance.__main__ import audit_alliance
-from scripts.alliance.process import AllianceFailed
+from scripts.command import exit_status
 from scripts.touring import acts
 from scripts.touring.stage import Stage, TourFailed, set_stage
 
@@ -50,14 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--dir", type=Path, help="where the nodes keep their files (default: a folder that goes)")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     options = parser.parse_args(arguments)
+    return exit_status("scripts/tour", partial(_tour, options))
+
+
+def _tour(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         directory: Path = options.dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tour-")))
-        try:
-            stage = stack.enter_context(set_stage(directory.resolve()))
-            play(stage, rows=options.rows)
-        except (AllianceFailed, TallystickError) as error:
-            print(f"scripts/tour: {error}", file=sys.stderr)
-            return 1
+        stage = stack.enter_context(set_stage(directory.resolve()))
+        play(stage, rows=options.rows)
         for line in stage.said:
             print(line, file=sys.stderr if options.json else sys.stdout)
         if options.json:
