@@ -18,6 +18,7 @@ from node.api.parcels import PARCEL_TYPE
 from node.app.sandbox_script import LATE_SECONDS, REPEATS, SPOILED_PARCELS, Act, Row, row_for
 from node.engine.desk import CommitDesk
 from node.engine.engine import Engine
+from node.engine.sent import sent_body
 from node.engine.work import Answer
 from node.ports import Clock, Faults, Keyring, Randomness, Transport
 from node.store.rows import SentBody
@@ -37,10 +38,8 @@ from protocol.messages import (
     Fulfil,
     Prepare,
     Reject,
-    body_digest,
     decode_body,
     encode_body,
-    kind_of,
 )
 
 ENVELOPES_PATH: Final = "/peer/v1/envelopes"
@@ -172,17 +171,7 @@ class SandboxDesk(CommitDesk):
         return self._apply(tombstone, moment)
 
     def _lie(self, prepare: Prepare, body: Fulfil | Reject) -> None:
-        data = encode_body(body)
-        self.stage(
-            SentBody(
-                partner=prepare.source,
-                digest=body_digest(data),
-                kind=kind_of(body),
-                conversion=prepare.id,
-                body=data,
-                entry_seq=None,
-            )
-        )
+        self.stage(sent_body(body, prepare.source))
 
 
 class SandboxEngine(Engine):

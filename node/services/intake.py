@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from node.engine.asking import Asking
+from node.engine.sent import sent_body
 from node.engine.work import Desk, Foremost
 from node.services.body_commands import command_for
 from node.services.channel_rows import incoming_of, present_channel, with_incoming
@@ -23,7 +24,6 @@ from node.store.rows import (
     ReceivedBody,
     ReceivedEnvelope,
     Requeue,
-    SentBody,
     Write,
 )
 from protocol.channel import Incoming, applied_of, plan
@@ -339,19 +339,9 @@ class IntakeWork(Foremost):
             about=digest,
             reason=Code.CONVERSION_MODIFIED.value if modified else refusal.code,
         )
-        data = encode_body(error)
-        said = body_digest(data)
-        self._taken.again[said] = data
-        desk.stage(
-            SentBody(
-                partner=self._peer.ledger,
-                digest=said,
-                kind=kind_of(error),
-                conversion=body.id,
-                body=data,
-                entry_seq=None,
-            )
-        )
+        said = sent_body(error, self._peer.ledger)
+        self._taken.again[said.digest] = said.body
+        desk.stage(said)
 
     def _received(self, place: int, body: Body, log_size: int) -> ReceivedBody:
         header, frame = self._parcel.header, self._parcel.frames[place]

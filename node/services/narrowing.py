@@ -11,10 +11,11 @@ from enum import StrEnum, unique
 from itertools import islice
 from typing import Final
 
+from node.engine.sent import sent_body
 from node.services.context import Context, WriteWork
 from node.services.lines_shown import LINES_NARROWED_MAX, ShownLines
 from node.services.quotes import StoredView
-from node.store.rows import Requeue, SentBody, Write
+from node.store.rows import Requeue, Write
 from protocol.conversion import SourceState
 from protocol.identifiers import Digest, Id, Ledger, id_from_random
 from protocol.ledger.commands import DisputeLines
@@ -30,7 +31,7 @@ from protocol.ledger.state import (
     SettlementRecord,
     WindowRecord,
 )
-from protocol.messages import BODY_LINES_MAX, Lines, body_digest, encode_body, kind_of
+from protocol.messages import BODY_LINES_MAX, Lines
 from protocol.settlement.differences import DifferenceKind, LineDifference, decided, narrow, pages
 from protocol.settlement.states import WindowState
 from protocol.statement import DisputedLine, DisputeReason, Line
@@ -234,12 +235,9 @@ class Narrowing:
                 window=window,
                 lines=tuple(lines),
             )
-            data = encode_body(body)
-            digest = body_digest(data)
-            if self._reader.message_sent(digest) is None:
-                yield SentBody(
-                    partner=partner, digest=digest, kind=kind_of(body), conversion=None, body=data, entry_seq=None
-                )
+            said = sent_body(body, partner)
+            if self._reader.message_sent(said.digest) is None:
+                yield said
 
     def _write(self, writes: Sequence[Write]) -> None:
         for first in range(0, len(writes), _PAGES_A_COMMIT):

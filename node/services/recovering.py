@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from node.engine.sent import sent_body
 from node.services.own_log import open_of, place_of
 from node.services.recovering_messages import MessagesBack
 from node.store.reader import StoreReader
-from node.store.rows import Answered, CommitRecord, SentBody, SignedCheckpoint, StoredHead, TileRow, Write
+from node.store.rows import Answered, CommitRecord, SignedCheckpoint, StoredHead, TileRow, Write
 from node.store.writer import StoreWriter
 from protocol.agreement import key_of
 from protocol.audit.citations import Citations
@@ -29,7 +30,7 @@ from protocol.ledger.names import recovery_id
 from protocol.ledger.state import IDS, LEDGER, ONLY, OUTGOING, LedgerRecord
 from protocol.ledger.view import Overlay
 from protocol.merkle import Hash, leaf_hash
-from protocol.messages import body_digest, conversion_of, encode_body, kind_of, receiver_of
+from protocol.messages import receiver_of
 from protocol.recovery_entries import RecoveryBegun, RecoveryEnded, RecoveryWaived
 from protocol.tiles import TileBuilder, bundles_of, decode_bundle, format_path
 
@@ -184,17 +185,7 @@ class _Recovery:
         said = self._said_by(sealed, batch)
         body = None if said is None else body_of(said, ledger=self._ledger)
         if said is not None and body is not None:
-            data = encode_body(body)
-            batch.writes.append(
-                SentBody(
-                    partner=receiver_of(body, self._ledger),
-                    digest=body_digest(data),
-                    kind=kind_of(body),
-                    conversion=conversion_of(body),
-                    body=data,
-                    entry_seq=said.entry.seq,
-                )
-            )
+            batch.writes.append(sent_body(body, receiver_of(body, self._ledger), entry_seq=said.entry.seq))
         if isinstance(entry, ConversionCaptured | ConversionReleased):
             concluded = self._view.get(OUTGOING, entry.conversion)
             batch.writes += [Answered((Digest(concluded.prepare),))] if concluded else []
