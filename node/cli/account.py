@@ -1,6 +1,6 @@
 """`tallystick account`: open, show, list and close accounts, and read what happened to them."""
 
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Final
 
 import typer
 
@@ -12,6 +12,7 @@ from node.cli.options import (
     LimitOption,
     NodeOption,
     OptionalAccount,
+    ReasonOption,
     TokenOption,
     connect,
     fresh_id,
@@ -132,10 +133,6 @@ def close(
     """Close an empty account."""
     body: JsonObject = {"id": fresh_id(request_id), "occurred_on": occurred_on}
     write(node, token_file, f"/v1/accounts/{account}/close", body, as_json=as_json, said=f"{account} is closed")
-
-
-_WORD_HELP: Final = "Why, in a word: never about a person."
-ReasonOption: TypeAlias = Annotated[str, typer.Option("--reason", metavar="WORD", help=_WORD_HELP)]
 
 
 @app.command()

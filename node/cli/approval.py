@@ -14,6 +14,7 @@ from node.cli.options import (
     LimitOption,
     NodeOption,
     PartnerArgument,
+    ReasonOption,
     TokenOption,
     UuidArgument,
     connect,
@@ -30,9 +31,6 @@ propose: Final = typer.Typer(no_args_is_help=True, help="Propose to a second per
 app.add_typer(propose, name="propose")
 _PATH: Final = "/v1/approvals"
 
-ReasonOption: TypeAlias = Annotated[
-    str, typer.Option("--reason", metavar="WORD", help="Why, in a word: never about a person.")
-]
 HoursOption: TypeAlias = Annotated[
     int, typer.Option("--within-hours", min=1, max=720, metavar="N", help="How long it may be approved.")
 ]

@@ -84,6 +84,9 @@ PartnerArgument: TypeAlias = Annotated[
     str, typer.Argument(metavar="PARTNER", help="bluebird.example, or a whole ledger name where that is not unique.")
 ]
 PartnerOption: TypeAlias = Annotated[str | None, typer.Option("--partner", metavar="PARTNER", help="With one alone.")]
+ReasonOption: TypeAlias = Annotated[
+    str, typer.Option("--reason", metavar="WORD", help="Why, in a word: never about a person.")
+]
 UuidArgument: TypeAlias = Annotated[Id, typer.Argument(parser=parse_uuid, metavar="ID", help="Its UUID.")]
 
 

@@ -9,6 +9,7 @@ from node.cli.options import (
     JsonOption,
     LimitOption,
     NodeOption,
+    ReasonOption,
     TokenOption,
     UuidArgument,
     connect,
@@ -20,7 +21,6 @@ from node.cli.request import JsonObject, write
 
 app: Final = typer.Typer(no_args_is_help=True, help="List and decide orders that a screen has put up for review.")
 _PATH: Final = "/v1/reviews"
-_WORD_HELP: Final = "Why, in a word: never about a person."
 
 
 @app.command("list")
@@ -49,7 +49,7 @@ def list_reviews(
 def approve(
     order: UuidArgument,
     *,
-    reason: Annotated[str, typer.Option(metavar="WORD", help=_WORD_HELP)] = "looked_at",
+    reason: ReasonOption = "looked_at",
     request_id: IdOption = None,
     as_json: JsonOption = False,
     node: NodeOption,
@@ -65,7 +65,7 @@ def approve(
 def reject(
     order: UuidArgument,
     *,
-    reason: Annotated[str, typer.Option(metavar="WORD", help=_WORD_HELP)] = "looked_at",
+    reason: ReasonOption = "looked_at",
     request_id: IdOption = None,
     as_json: JsonOption = False,
     node: NodeOption,
