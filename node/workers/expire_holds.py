@@ -2,14 +2,11 @@
 
 from typing import Final
 
-import structlog
-
 from node.services.points import PointsService
-from protocol.errors import Refusal, TallystickError
+from node.workers.own_commands import wait_for_each
 
 BATCH_HOLDS_MAX: Final = 256
 INTERVAL_SECONDS: Final = 1.0
-_LOG: Final = structlog.get_logger()
 
 
 class ExpireHolds:
@@ -21,10 +18,4 @@ class ExpireHolds:
     def step(self) -> None:
         """Release the holds that are expired now; one that was settled meanwhile is passed over."""
         pending = [self._points.expire_hold(hold) for hold in self._points.expired_holds(BATCH_HOLDS_MAX)]
-        for each in pending:
-            try:
-                each.result()
-            except Refusal as refusal:
-                _LOG.info("hold_not_expired", code=refusal.code)
-            except TallystickError as failure:
-                _LOG.warning("hold_expiry_failed", code=failure.code)
+        wait_for_each(pending, refused="hold_not_expired", failed="hold_expiry_failed")

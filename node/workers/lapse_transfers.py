@@ -2,14 +2,11 @@
 
 from typing import Final
 
-import structlog
-
 from node.services.transfers import TransfersService
-from protocol.errors import Refusal, TallystickError
+from node.workers.own_commands import wait_for_each
 
 BATCH_MAX: Final = 256
 INTERVAL_SECONDS: Final = 5.0
-_LOG: Final = structlog.get_logger()
 
 
 class LapseTransfers:
@@ -21,11 +18,5 @@ class LapseTransfers:
     def step(self) -> None:
         """Give back what has lapsed now; what was decided meanwhile is passed over."""
         pending = [self._transfers.lapse(transfer) for transfer in self._transfers.lapsed(BATCH_MAX)]
-        for each in pending:
-            try:
-                each.result()
-            except Refusal as refusal:
-                _LOG.info("transfer_not_lapsed", code=refusal.code)
-            except TallystickError as failure:
-                _LOG.warning("transfer_lapse_failed", code=failure.code)
+        wait_for_each(pending, refused="transfer_not_lapsed", failed="transfer_lapse_failed")
         self._transfers.forget_traces(BATCH_MAX)
