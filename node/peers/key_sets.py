@@ -5,9 +5,11 @@ from typing import Final
 
 import httpx
 
+from node.peers.bounded import read_bounded
 from node.ports import TransportFailed
 
 KEY_SET_BYTES_MAX: Final = 65_536
+_TOO_LONG: Final = f"a key set has at most {KEY_SET_BYTES_MAX} bytes"
 _CONNECT_SECONDS: Final = 2.0
 _SECONDS: Final = 3.0
 """The longest silence of an identity provider: a member waits meanwhile."""
@@ -28,7 +30,7 @@ class HttpKeySet:
             with httpx.stream("GET", self._url, headers=headers, timeout=timeout, follow_redirects=False) as response:
                 if response.status_code != httpx.codes.OK:
                     raise TransportFailed(f"the issuer answered {response.status_code}")
-                return _read(response)
+                return read_bounded(response.iter_raw(), KEY_SET_BYTES_MAX, too_long=_TOO_LONG)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TransportFailed(type(error).__name__) from error
 
@@ -47,18 +49,4 @@ class FileKeySet:
                 data = file.read(KEY_SET_BYTES_MAX + 1)
         except OSError as error:
             raise TransportFailed(f"{self._path.name}: {error.strerror}") from error
-        return _checked(data)
-
-
-def _read(response: httpx.Response) -> bytes:
-    data = bytearray()
-    for chunk in response.iter_raw():
-        data += chunk
-        _checked(data)
-    return bytes(data)
-
-
-def _checked(data: bytes | bytearray) -> bytes:
-    if len(data) > KEY_SET_BYTES_MAX:
-        raise TransportFailed(f"a key set has at most {KEY_SET_BYTES_MAX} bytes")
-    return bytes(data)
+        return read_bounded([data], KEY_SET_BYTES_MAX, too_long=_TOO_LONG)

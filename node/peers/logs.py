@@ -5,6 +5,7 @@ from typing import Final
 
 import httpx
 
+from node.peers.bounded import read_bounded
 from node.peers.connections import Connections
 from node.ports import TransportFailed
 from protocol.limits import NOTE_BYTES_MAX, TILE_WIDTH
@@ -41,19 +42,11 @@ class HttpLogs:
                     return None
                 if response.status_code != httpx.codes.OK:
                     raise TransportFailed(f"{address} answered {response.status_code}")
-                return _read(response, address, bytes_max)
+                too_long = f"{address} is longer than {bytes_max} bytes"
+                return read_bounded(response.iter_bytes(), bytes_max, too_long=too_long)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TransportFailed(f"{address}: {type(error).__name__}") from error
 
     def close(self) -> None:
         """Close the connections."""
         self._connections.close()
-
-
-def _read(response: httpx.Response, address: str, bytes_max: int) -> bytes:
-    data = bytearray()
-    for chunk in response.iter_bytes():
-        data += chunk
-        if len(data) > bytes_max:
-            raise TransportFailed(f"{address} is longer than {bytes_max} bytes")
-    return bytes(data)

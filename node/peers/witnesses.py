@@ -6,6 +6,7 @@ from typing import Final
 
 import httpx
 
+from node.peers.bounded import read_bounded
 from node.peers.connections import Connections
 from node.ports import TransportFailed, WitnessAnswer
 from protocol.limits import NOTE_BYTES_MAX
@@ -52,15 +53,7 @@ class HttpWitnesses:
     ) -> WitnessAnswer:
         try:
             with self._connections.client.stream(method, address, content=content, headers=headers) as response:
-                return WitnessAnswer(status=response.status_code, body=_read(response))
+                body = read_bounded(response.iter_raw(), NOTE_BYTES_MAX, too_long="the witness's answer is too large")
+                return WitnessAnswer(status=response.status_code, body=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TransportFailed(f"{type(error).__name__}: {error}") from error
-
-
-def _read(response: httpx.Response) -> bytes:
-    data = bytearray()
-    for chunk in response.iter_raw():
-        data += chunk
-        if len(data) > NOTE_BYTES_MAX:
-            raise TransportFailed("the witness's answer is too large")
-    return bytes(data)
