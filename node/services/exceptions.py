@@ -7,7 +7,7 @@ from typing import Final
 
 from node.services.context import Context
 from node.services.exception_views import TO_DO_OF, ExceptionKind, ExceptionList, ExceptionView, view_of
-from node.services.exposures import exposures
+from node.services.exposures import all_exposures
 from node.services.misconduct import TO_DO as ACCUSED_TO_DO
 from node.services.narrowing import TO_DO, Narrowing
 from node.services.succession import LedgerStanding
@@ -145,13 +145,10 @@ class ExceptionsService:
 
     def _near_caps(self) -> Iterator[ExceptionView]:
         """Yield the partners with whom the most that may be open, one way, is nearly open; `value` is what is."""
-        for partner, _ in self._context.reader.partners():
-            if self._context.reader.current_agreement(partner) is None:
-                continue
-            for each in exposures(self._context, partner):
-                if each.cap is not None and int(each.open) >= _NEAR * each.cap:
-                    about = view_of("near_cap", partner, each.direction)
-                    yield replace(about, value=int(each.open), currency=Asset(each.currency))
+        for partner, each in all_exposures(self._context):
+            if each.cap is not None and int(each.open) >= _NEAR * each.cap:
+                about = view_of("near_cap", partner, each.direction)
+                yield replace(about, value=int(each.open), currency=Asset(each.currency))
 
     def _view(self, kind: ExceptionKind, conversion: Id, record: OutgoingRecord) -> ExceptionView:
         return ExceptionView(

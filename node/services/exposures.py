@@ -25,6 +25,13 @@ class ExposureView:
     undecided: int
 
 
+def all_exposures(context: Context) -> Iterator[tuple[Ledger, ExposureView]]:
+    """Yield what is at stake both ways with every partner that an agreement is in force with."""
+    for partner, _ in context.reader.partners():
+        if context.reader.current_agreement(partner) is not None:
+            yield from ((partner, each) for each in exposures(context, partner))
+
+
 def exposures(context: Context, partner: Ledger) -> Iterator[ExposureView]:
     """Yield what is at stake with a partner both ways, by the agreement that new conversions cite."""
     view = StoredView(context.reader)

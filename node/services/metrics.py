@@ -25,7 +25,7 @@ from node.engine.engine import Committed
 from node.services.context import Context, NodeWriter
 from node.services.cosigning import WitnessList
 from node.services.exceptions import Delivery
-from node.services.exposures import exposures
+from node.services.exposures import all_exposures
 from node.services.log import LogService
 from protocol.errors import TallystickError
 from protocol.fields import format_time, parse_time
@@ -155,12 +155,9 @@ class _Now(Collector):
             "What is open, gross, of the most that may be.",
             labels=("partner", "direction"),
         )
-        for partner, _ in self._context.reader.partners():
-            if self._context.reader.current_agreement(partner) is None:
-                continue
-            for each in exposures(self._context, partner):
-                if each.cap:
-                    used.add_metric([partner, each.direction], int(each.open) / each.cap)
+        for partner, each in all_exposures(self._context):
+            if each.cap:
+                used.add_metric([partner, each.direction], int(each.open) / each.cap)
         yield used
 
     def _of_conversions(self) -> Iterator[Metric]:
