@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from node.app.directory import DATABASE_NAME, STATE_NAME, database_url
-from node.app.files import make_private_directory, rename_durably, write_private
+from node.app.files import flush, make_private_directory, rename_durably, write_private
 from node.app.key_files import KEYS
 from node.app.open import check_directory, keyring_of
 from node.app.system import SystemClock
@@ -212,8 +212,4 @@ def _digest(path: Path) -> str:
 def _sync(place: Path) -> None:
     """Flush every file of a directory to the disk."""
     for path in (*place.rglob("*"), place):
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        flush(path)

@@ -28,7 +28,12 @@ def write_private(path: Path, text: str) -> None:
 def rename_durably(path: Path, to: Path) -> None:
     """Give a file its name, so that a crash afterwards does not take it back."""
     path.replace(to)
-    handle = os.open(to.parent, os.O_RDONLY | os.O_CLOEXEC)
+    flush(to.parent)
+
+
+def flush(path: Path) -> None:
+    """Return once a file, or the names in a directory, are on the disk."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
     finally:
