@@ -12,7 +12,7 @@ from node.api.fields import Body, IdText
 from node.api.routes import READS, WRITES, NodeDependency, answered, answers, requires, router
 from node.services.credentials import Scope
 from node.services.refusals import NodeCode
-from node.services.webhooks import (
+from node.services.webhook_views import (
     AddWebhookRequest,
     DeliveriesView,
     NewWebhook,

@@ -14,98 +14,24 @@ from node.services.events import Event, EventFeed, EventsService, known_types
 from node.services.refusals import NodeCode, NodeRefusal
 from node.services.webhook_delivery import ATTEMPTS_KEPT, DeliveryPolicy, Round, World
 from node.services.webhook_signing import encode_event, new_secret, rotated, signed_headers
+from node.services.webhook_views import (
+    AddWebhookRequest,
+    AttemptView,
+    DeliveriesView,
+    NewWebhook,
+    WaitingView,
+    WebhookList,
+    WebhookTested,
+    WebhookView,
+)
 from node.store.rows import Write
 from node.store.rows_webhooks import DropAttempt, DropDelivery, DropWebhook, Webhook, WebhookDelivery
-from protocol.identifiers import Id, id_from_random
+from protocol.identifiers import id_from_random
 
 WEBHOOKS_MAX: Final = 32
 TEST_TYPE: Final = "webhook.test"
 _ROUND_ENDS_SECONDS: Final = 60.0
 _WAITING_LISTED: Final = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddWebhookRequest:
-    """Send events to `url` from now on, or those after a place in the feed; no `types` are all."""
-
-    id: Id
-    url: str
-    types: tuple[str, ...] = ()
-    after: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookView:
-    """An endpoint; all up to `after` in the feed was taken or waits. It takes nothing since `failing_since`, if set."""
-
-    id: str
-    url: str
-    types: tuple[str, ...]
-    state: str
-    created_at: str
-    after: str
-    waiting: int
-    delivered: int
-    failing_since: str | None
-    retry_at: str | None
-    last_error: str | None
-    last_delivered_at: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewWebhook:
-    """An endpoint with a new secret that signs what is sent to it, which is shown this once."""
-
-    webhook: WebhookView
-    secret: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookList:
-    """All endpoints, oldest first."""
-
-    webhooks: tuple[WebhookView, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptView:
-    """One attempt to deliver an event: `outcome` is `delivered`, or why not."""
-
-    number: int
-    event: str
-    type: str
-    at: str
-    outcome: str
-    milliseconds: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitingView:
-    """An event that waits: it failed itself, or an earlier one of its account did."""
-
-    event: str
-    type: str
-    lane: str
-    attempts: int
-    waits_since: str
-    retry_at: str
-    last_error: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveriesView:
-    """The first events that wait for an endpoint, and the last attempts, newest first."""
-
-    waiting: tuple[WaitingView, ...]
-    attempts: tuple[AttemptView, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookTested:
-    """What came of a test event."""
-
-    event: str
-    outcome: str
 
 
 @dataclass(slots=True)
