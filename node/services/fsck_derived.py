@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final, cast
 
-from node.services.fsck_log import HistoryOfHolders
+from node.services.fsck_collected import HistoryOfHolders
 from node.services.fsck_report import Key, Notes
 from node.store.codec import Row
 from node.store.dump import Dump, columns_of, expected_row, key_columns_of

@@ -4,12 +4,11 @@ A leaf stands in three places: hashed from `entries.data`, in `entries.leaf`, an
 two that agree are believed, so that one damaged value is named once, and not by all that follows from it.
 """
 
-from array import array
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
+from node.services.fsck_collected import BodiesOfEntries, HistoryOfHolders, LaterKeys
 from node.services.fsck_report import Notes
 from node.services.own_log import open_of
 from node.store.codec import Row
@@ -20,74 +19,17 @@ from protocol.audit.findings import Findings
 from protocol.audit.replay import LogReplay
 from protocol.audit.tree import RecomputedTree
 from protocol.checkpoint import Checkpoint, parse_checkpoint
-from protocol.entries import Sealed, body_of
 from protocol.errors import ProtocolError
-from protocol.identifiers import Account, Digest, Ledger
-from protocol.key_entries import LogKeyRotated
+from protocol.identifiers import Ledger
 from protocol.keys import PublicKey, Role
-from protocol.ledger import rules
-from protocol.ledger.postings import ledger_record
-from protocol.ledger.view import Overlay
 from protocol.limits import TILE_WIDTH
 from protocol.merkle import HASH_BYTES, CompactRange, Hash, leaf_hash
-from protocol.messages import body_digest, encode_body
 from protocol.note import Note, Verifier, parse_note, verify_note
-from protocol.recovery_entries import RecoveryBegun, RecoveryEnded, RecoveryWaived
 from protocol.tiles import tiles_of
 
 ENTRIES: Final = "entries"
 TILES: Final = "tiles"
 CHECKPOINTS: Final = "checkpoints"
-
-
-class HistoryOfHolders:
-    """Collects the entries that belong to each holder's history."""
-
-    def __init__(self) -> None:
-        """Start with none."""
-        self.seqs: defaultdict[Account, array[int]] = defaultdict(lambda: array("q"))
-
-    def add(self, sealed: Sealed, view: Overlay) -> None:
-        """Take note of an entry that the rules accepted."""
-        for account in rules.holders_of(view, sealed.entry):
-            self.seqs[account].append(sealed.entry.seq)
-
-
-class BodiesOfEntries:
-    """Collects the digests of the bodies that entries oblige the ledger to send, by entry.
-
-    A partner is told of a succession when it has given back our words, or an operator has gone on without.
-    """
-
-    def __init__(self) -> None:
-        """Start with none."""
-        self.digests: dict[int, Digest] = {}
-        self._later: dict[Ledger, tuple[int, Digest]] = {}
-
-    def add(self, sealed: Sealed, view: Overlay) -> None:
-        """Take note of an entry that the rules accepted."""
-        entry = sealed.entry
-        body = body_of(sealed, ledger=ledger_record(view).ledger)
-        if isinstance(entry, RecoveryEnded | RecoveryWaived) and entry.partner in self._later:
-            seq, digest = self._later.pop(entry.partner)
-            self.digests[seq] = digest
-        elif isinstance(entry, RecoveryBegun) and body is not None:
-            self._later[entry.partner] = (entry.seq, body_digest(encode_body(body)))
-        elif body is not None:
-            self.digests[sealed.entry.seq] = body_digest(encode_body(body))
-
-
-class LaterKeys:
-    """Collects the keys that the log has got since its genesis, each with the entry by which it did."""
-
-    def __init__(self) -> None:
-        """Start with none."""
-        self.rotated: list[tuple[int, PublicKey]] = []
-
-    def add(self, sealed: Sealed, _view: Overlay) -> None:
-        """Take note of an entry that the rules accepted."""
-        if isinstance(sealed.entry, LogKeyRotated):
-            self.rotated.append((sealed.entry.seq, PublicKey.parse(sealed.entry.key)))
 
 
 @dataclass(frozen=True, slots=True)
