@@ -44,7 +44,7 @@ class StrictRequest(Request):
 
     async def _read(self) -> bytes:
         declared = self.headers.get("content-length", "")
-        if declared.isdecimal() and int(declared) > self.bytes_max:
+        if declared.isdecimal() and (len(declared) > LENGTH_DIGITS_MAX or int(declared) > self.bytes_max):
             self._refuse()
         data = bytearray()
         async for chunk in self.stream():

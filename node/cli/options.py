@@ -72,11 +72,11 @@ DateOption: TypeAlias = Annotated[
     str | None, typer.Option("--occurred-on", metavar="DATE", help="Business day, if not today (2026-01-31).")
 ]
 AccountArgument: TypeAlias = Annotated[
-    Account,
+    str,
     typer.Argument(parser=parse_account, metavar="ACCOUNT", help="member/<uuid>; a UUID alone is a member."),
 ]
 OptionalAccount: TypeAlias = Annotated[
-    Account | None,
+    str | None,
     typer.Argument(parser=parse_account, metavar="ACCOUNT", help="member/<uuid>; a UUID alone is a member."),
 ]
 AmountArgument: TypeAlias = Annotated[int, typer.Argument(metavar="AMOUNT", help="Whole points.")]
@@ -87,7 +87,7 @@ PartnerOption: TypeAlias = Annotated[str | None, typer.Option("--partner", metav
 ReasonOption: TypeAlias = Annotated[
     str, typer.Option("--reason", metavar="WORD", help="Why, in a word: never about a person.")
 ]
-UuidArgument: TypeAlias = Annotated[Id, typer.Argument(parser=parse_uuid, metavar="ID", help="Its UUID.")]
+UuidArgument: TypeAlias = Annotated[str, typer.Argument(parser=parse_uuid, metavar="ID", help="Its UUID.")]
 
 
 def fresh_id(given: Id | None) -> Id:

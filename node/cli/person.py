@@ -10,7 +10,6 @@ from node.cli.output import print_facts, print_json
 from node.cli.request import JsonObject, write
 from node.client import NodeClient, Problem, RequestRefused
 from node.client.answers import AccountList
-from protocol.identifiers import Account
 
 _UNKNOWN: Final = "person_unknown"
 
@@ -30,7 +29,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     locale: str = "en"
 
 
-def account_of(client: NodeClient, account: Account | None, reference: str | None) -> str:
+def account_of(client: NodeClient, account: str | None, reference: str | None) -> str:
     """Return the account that was named, by itself or by the brand's own name, or raise what says it is not there."""
     if (account is None) == (reference is None):
         raise typer.BadParameter("give ACCOUNT, or --ref alone")

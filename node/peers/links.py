@@ -5,6 +5,7 @@ from typing import Final
 
 import httpx
 
+from node.peers.bounded import read_bounded
 from node.peers.connections import verify_with
 from node.ports import LinkReply, TransportFailed
 
@@ -25,16 +26,16 @@ class HttpLinks:
         """Return what the partner at `url` answers, or raise `TransportFailed`."""
         address = url.rstrip("/") + LINKS_PATH
         try:
-            response = httpx.post(
+            with httpx.stream(
+                "POST",
                 address,
                 content=request,
                 headers=_HEADERS,
                 timeout=_TIMEOUT,
                 follow_redirects=False,
                 verify=self._verify,
-            )
+            ) as response:
+                body = read_bounded(response.iter_raw(), ANSWER_BYTES_MAX, too_long="the partner's answer is too large")
+                return LinkReply(status=response.status_code, body=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TransportFailed(type(error).__name__) from error
-        if len(response.content) > ANSWER_BYTES_MAX:
-            raise TransportFailed("the partner's answer is too large")
-        return LinkReply(status=response.status_code, body=response.content)

@@ -8,7 +8,8 @@ import httpx
 from node.peers.connections import verify_with
 from node.ports import TransportFailed
 
-_ANSWER_CHARACTERS_MAX: Final = 200
+_SHOWN_BYTES_MAX: Final = 200
+"""Of an answer that is a refusal: no more of it is read."""
 
 
 class HttpPapers:
@@ -21,18 +22,20 @@ class HttpPapers:
 
     def send(self, url: str, document: bytes) -> None:
         """Return once whoever listens at `url` has taken `document`, or raise `TransportFailed`."""
-        headers = {"content-type": "application/json"}
+        headers = {"content-type": "application/json", "accept-encoding": "identity"}
         try:
-            response = httpx.post(
+            with httpx.stream(
+                "POST",
                 url,
                 content=document,
                 headers=headers,
                 timeout=self._timeout_seconds,
                 follow_redirects=False,
                 verify=self._verify,
-            )
+            ) as response:
+                if response.is_success:
+                    return
+                said = next(response.iter_raw(_SHOWN_BYTES_MAX), b"").decode(errors="replace")
+                raise TransportFailed(f"the partner answered {response.status_code}: {said}")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TransportFailed(type(error).__name__) from error
-        if not response.is_success:
-            said = response.text[:_ANSWER_CHARACTERS_MAX]
-            raise TransportFailed(f"the partner answered {response.status_code}: {said}")
