@@ -1,11 +1,11 @@
 """Parcels over HTTP: one POST carries ours and brings back the partner's."""
 
 import ssl
-import time
 from typing import Final
 
 import httpx
 
+from node.peers.bounded import read_bounded
 from node.peers.connections import Connections
 from node.ports import TransportFailed
 from protocol.limits import PARCEL_BYTES_MAX
@@ -15,7 +15,7 @@ ENVELOPES_PATH: Final = "/peer/v1/envelopes"
 _CONNECT_SECONDS: Final = 5.0
 _PAUSE_SECONDS: Final = 30.0
 """The longest silence of a partner that is connected."""
-_ANSWER_SECONDS: Final = 90.0
+ANSWER_SECONDS: Final = 90.0
 """The longest time over one answer, however steadily it trickles in."""
 # A body that is unpacked on the way in could be any number of times as large as what was sent.
 _HEADERS: Final = {"content-type": PARCEL_MEDIA_TYPE, "accept-encoding": "identity"}
@@ -33,7 +33,9 @@ class HttpTransport:
         address = url.rstrip("/") + ENVELOPES_PATH
         try:
             with self._connections.client.stream("POST", address, content=parcel) as response:
-                answer = _read(response)
+                answer = read_bounded(
+                    response.iter_raw(), PARCEL_BYTES_MAX, seconds_max=ANSWER_SECONDS, what="the partner's answer"
+                )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TransportFailed(f"{type(error).__name__}: {error}") from error
         if response.status_code != httpx.codes.OK:
@@ -43,15 +45,3 @@ class HttpTransport:
     def close(self) -> None:
         """Close the connections."""
         self._connections.close()
-
-
-def _read(response: httpx.Response) -> bytes:
-    data = bytearray()
-    end = time.monotonic() + _ANSWER_SECONDS
-    for chunk in response.iter_raw():
-        data += chunk
-        if len(data) > PARCEL_BYTES_MAX:
-            raise TransportFailed("the partner's answer is too large")
-        if time.monotonic() > end:
-            raise TransportFailed("the partner's answer takes too long")
-    return bytes(data)

@@ -1,5 +1,6 @@
 """The public keys by which an identity provider signs, as it publishes them (RFC 7517 §5): over HTTP, or as a file."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -9,10 +10,9 @@ from node.peers.bounded import read_bounded
 from node.ports import TransportFailed
 
 KEY_SET_BYTES_MAX: Final = 65_536
-_TOO_LONG: Final = f"a key set has at most {KEY_SET_BYTES_MAX} bytes"
 _CONNECT_SECONDS: Final = 2.0
 _SECONDS: Final = 3.0
-"""The longest silence of an identity provider: a member waits meanwhile."""
+"""The longest silence of an identity provider, and the longest time over its key set: a member waits meanwhile."""
 
 
 class HttpKeySet:
@@ -30,7 +30,7 @@ class HttpKeySet:
             with httpx.stream("GET", self._url, headers=headers, timeout=timeout, follow_redirects=False) as response:
                 if response.status_code != httpx.codes.OK:
                     raise TransportFailed(f"the issuer answered {response.status_code}")
-                return read_bounded(response.iter_raw(), KEY_SET_BYTES_MAX, too_long=_TOO_LONG)
+                return _checked(response.iter_raw())
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TransportFailed(type(error).__name__) from error
 
@@ -49,4 +49,8 @@ class FileKeySet:
                 data = file.read(KEY_SET_BYTES_MAX + 1)
         except OSError as error:
             raise TransportFailed(f"{self._path.name}: {error.strerror}") from error
-        return read_bounded([data], KEY_SET_BYTES_MAX, too_long=_TOO_LONG)
+        return _checked([data])
+
+
+def _checked(chunks: Iterable[bytes]) -> bytes:
+    return read_bounded(chunks, KEY_SET_BYTES_MAX, seconds_max=_SECONDS, what="the key set")

@@ -11,7 +11,8 @@ from node.ports import LinkReply, TransportFailed
 
 LINKS_PATH: Final = "/peer/v1/links"
 ANSWER_BYTES_MAX: Final = 16_384
-_TIMEOUT: Final = httpx.Timeout(10.0, connect=5.0)
+ANSWER_SECONDS: Final = 10.0
+_TIMEOUT: Final = httpx.Timeout(ANSWER_SECONDS, connect=5.0)
 _HEADERS: Final = {"content-type": "application/json", "accept-encoding": "identity"}
 
 
@@ -35,7 +36,9 @@ class HttpLinks:
                 follow_redirects=False,
                 verify=self._verify,
             ) as response:
-                body = read_bounded(response.iter_raw(), ANSWER_BYTES_MAX, too_long="the partner's answer is too large")
+                body = read_bounded(
+                    response.iter_raw(), ANSWER_BYTES_MAX, seconds_max=ANSWER_SECONDS, what="the partner's answer"
+                )
                 return LinkReply(status=response.status_code, body=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TransportFailed(type(error).__name__) from error

@@ -15,7 +15,7 @@ FILE_BYTES_MAX: Final = TILE_WIDTH * HASH_BYTES
 """No tile is larger."""
 
 _SECONDS: Final = 5.0
-"""The longest silence: whoever waits here holds up what is due with other partners."""
+"""The longest silence, and the longest time over one file: whoever waits here holds up what is due with others."""
 
 _CHECKPOINT: Final = "checkpoint"
 
@@ -25,7 +25,7 @@ class HttpLogs:
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         """Prepare; connections are made at first use and kept for a while."""
-        self._connections = Connections(httpx.Timeout(_SECONDS), tls=tls)
+        self._connections = Connections(httpx.Timeout(_SECONDS), {"accept-encoding": "identity"}, tls=tls)
 
     def fetch(self, url: str, path: str, *, credential: str | None = None) -> bytes | None:
         """Return the file at `path` of the log of the node at `url`, or None where it has none.
@@ -42,8 +42,7 @@ class HttpLogs:
                     return None
                 if response.status_code != httpx.codes.OK:
                     raise TransportFailed(f"{address} answered {response.status_code}")
-                too_long = f"{address} is longer than {bytes_max} bytes"
-                return read_bounded(response.iter_bytes(), bytes_max, too_long=too_long)
+                return read_bounded(response.iter_raw(), bytes_max, seconds_max=_SECONDS, what=address)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TransportFailed(f"{address}: {type(error).__name__}") from error
 

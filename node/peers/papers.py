@@ -5,6 +5,7 @@ from typing import Final
 
 import httpx
 
+from node.peers.bounded import read_beginning
 from node.peers.connections import verify_with
 from node.ports import TransportFailed
 
@@ -35,7 +36,8 @@ class HttpPapers:
             ) as response:
                 if response.is_success:
                     return
-                said = next(response.iter_raw(_SHOWN_BYTES_MAX), b"").decode(errors="replace")
-                raise TransportFailed(f"the partner answered {response.status_code}: {said}")
+                said = read_beginning(response.iter_raw(), _SHOWN_BYTES_MAX, seconds_max=self._timeout_seconds)
+                text = said.decode(errors="replace")
+                raise TransportFailed(f"the partner answered {response.status_code}: {text}")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TransportFailed(type(error).__name__) from error

@@ -14,7 +14,7 @@ from protocol.witness import ADD_CHECKPOINT
 
 _CONNECT_SECONDS: Final = 3.0
 _SECONDS: Final = 10.0
-"""The longest silence of a witness that is connected."""
+"""The longest silence of a witness that is connected, and the longest time over one answer."""
 
 _HEADERS: Final = {"accept-encoding": "identity", "content-type": "text/plain; charset=utf-8"}
 
@@ -53,7 +53,9 @@ class HttpWitnesses:
     ) -> WitnessAnswer:
         try:
             with self._connections.client.stream(method, address, content=content, headers=headers) as response:
-                body = read_bounded(response.iter_raw(), NOTE_BYTES_MAX, too_long="the witness's answer is too large")
+                body = read_bounded(
+                    response.iter_raw(), NOTE_BYTES_MAX, seconds_max=_SECONDS, what="the witness's answer"
+                )
                 return WitnessAnswer(status=response.status_code, body=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TransportFailed(f"{type(error).__name__}: {error}") from error

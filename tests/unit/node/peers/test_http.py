@@ -95,7 +95,7 @@ def test_a_packed_answer_is_not_unpacked(partner: Partner, transport: HttpTransp
 def test_an_answer_that_trickles_in_too_long_is_given_up(
     partner: Partner, transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "_ANSWER_SECONDS", -1.0)
+    monkeypatch.setattr(http, "ANSWER_SECONDS", -1.0)
     with pytest.raises(TransportFailed, match="too long"):
         transport.exchange(partner.url, b"parcel")
 

@@ -85,7 +85,7 @@ def test_what_is_no_file_of_a_log_is_not_read_to_its_end(
     partner.answer = bytes(bytes_max)
     assert logs.fetch(partner.url, path) == bytes(bytes_max)
     partner.answer = bytes(bytes_max + 1)
-    with pytest.raises(TransportFailed, match="longer"):
+    with pytest.raises(TransportFailed, match="too large"):
         logs.fetch(partner.url, path)
 
 
