@@ -10,10 +10,9 @@ from typing import Final, Protocol
 import msgspec
 
 from protocol.audit.days import DaySums
-from protocol.audit.segments import Segment, checked_segment
+from protocol.audit.segments import Owner, Read, Segment, checked_segment
 from protocol.entries import decode_known_entry
 from protocol.errors import CouldNotCheck, ProtocolError
-from protocol.identifiers import Asset
 from protocol.tiles import BundleId, TileId, changed_bundles, decode_bundle, format_path
 
 
@@ -37,7 +36,7 @@ class Stretch(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
     first: int
     size: int
-    points: Asset
+    owner: Owner
     part: int = 0
     parts: int = 1
 
@@ -83,21 +82,17 @@ def _handed_over(source: Source, stretch: Stretch, bundle: BundleId) -> bytes | 
     data = source.fetch(stretch.folder + format_path(bundle))
     if data is None:
         return None
-    segment = checked_segment(decode_bundle(data, width=bundle.width), points=stretch.points)
+    segment = checked_segment(decode_bundle(data, width=bundle.width), owner=stretch.owner)
     tile = source.fetch(stretch.folder + format_path(TileId(level=0, index=bundle.index, width=bundle.width)))
     if tile != segment.leaves:
         return None
-    assert segment.sums is not None, "a segment that was read has its sums"
-    return _ENCODER.encode(_HandedOver(data, bundle.width, segment.leaves, segment.root, segment.sums))
+    assert segment.read is not None, "a segment that was looked at was read"
+    return _ENCODER.encode(_HandedOver(data, bundle.width, segment.leaves, segment.root, segment.read.sums))
 
 
 def taken_over(data: bytes) -> Segment:
     """Return the segment that a helper has handed over."""
     found = _DECODER.decode(data)
-    return Segment(
-        entries=decode_bundle(found.data, width=found.width),
-        leaves=found.leaves,
-        root=found.root,
-        read=decode_known_entry,
-        sums=found.sums,
-    )
+    entries = decode_bundle(found.data, width=found.width)
+    read = Read(entries=[decode_known_entry(each) for each in entries], sums=found.sums)
+    return Segment(entries=entries, leaves=found.leaves, root=found.root, read=read)

@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing, nullcontext
 from protocol.audit.ahead import Ahead, Source, Stretch
 from protocol.audit.findings import FindingCode, Findings
 from protocol.audit.replay import LogReplay, tile_place
-from protocol.audit.segments import Segment, segment_of
+from protocol.audit.segments import Owner, Segment, segment_of
 from protocol.checkpoint import Checkpoint, open_checkpoint
 from protocol.errors import CouldNotCheck, ProtocolError
 from protocol.limits import TILE_WIDTH
@@ -91,10 +91,10 @@ class LogFiles:
         self, replay: LogReplay, bundle: BundleId, size: int
     ) -> Generator[Segment | None, None, None] | None:
         """Let other processes read from `bundle` on, if there are any, they are ready, and it is new altogether."""
-        record = replay.ledger
-        if self._ahead is None or record is None or replay.size % TILE_WIDTH:
+        owner = _owner_of(replay)
+        if self._ahead is None or owner is None or replay.size % TILE_WIDTH:
             return None
-        return self._ahead.begin(Stretch(folder=self.folder, first=bundle.index, size=size, points=record.points))
+        return self._ahead.begin(Stretch(folder=self.folder, first=bundle.index, size=size, owner=owner))
 
     def _hashed(self, replay: LogReplay, bundle: BundleId) -> Segment | None:
         """Read a bundle, add its entries to the tree and compare their tile; None where there is no such bundle."""
@@ -108,7 +108,7 @@ class LogFiles:
             return None
         known = replay.size - bundle.index * TILE_WIDTH
         self._check_known(replay, bundle, entries[:known])
-        segment = segment_of(entries[known:])
+        segment = segment_of(entries[known:], owner=_owner_of(replay))
         replay.hash(segment)
         self._check_tile(replay, TileId(level=0, index=bundle.index, width=bundle.width))
         return segment
@@ -195,3 +195,9 @@ class LogFiles:
             return data
 
         return TileReader(size=checkpoint.size, fetch=fetch)
+
+
+def _owner_of(replay: LogReplay) -> Owner | None:
+    """Return whose log is read, once its genesis has been accepted."""
+    record = replay.ledger
+    return None if record is None else Owner(ledger=record.ledger, points=record.points)

@@ -12,11 +12,11 @@ from typing import Final, Protocol, TypeAlias
 from protocol.agreement import key_of
 from protocol.audit.days import DaySums
 from protocol.audit.findings import FindingCode, Findings
-from protocol.audit.segments import ReadEntry, Segment, segment_of
+from protocol.audit.segments import REFUSED, Segment, segment_of
 from protocol.audit.tree import RecomputedTree
 from protocol.checkpoint import Checkpoint, open_checkpoint
 from protocol.encoding import ZERO_DIGEST
-from protocol.entries import AnyEntry, Entry, Genesis, Sealed
+from protocol.entries import AnyEntry, Entry, Genesis, Sealed, decode_entry
 from protocol.errors import Code, ProtocolError, Refusal
 from protocol.identifiers import Digest, Ledger, partner_of
 from protocol.keys import Role
@@ -31,9 +31,6 @@ from protocol.note import KeyType, Verifier, parse_note, verify_note
 from protocol.tiles import TileId, format_path
 
 CHECKPOINT: Final = "checkpoint"
-_RULE_FAULTS: Final = (ArithmeticError, AssertionError, LookupError, ValueError)
-"""What a rule can run into on an entry that no honest ledger wrote: the auditor names the entry and goes on."""
-
 
 class Collector(Protocol):
     """Reads along: sees each entry right after the rules accepted it."""
@@ -152,34 +149,74 @@ class LogReplay:
         count = len(segment.entries)
         if self.applied != self.size - count:
             return
+        leaves, read = self.tree.last_leaves(count), segment.read
+        if read is not None and self._continues(read.entries[0]):
+            accepted = self._accepted_of(read.entries, segment.entries, leaves)
+        else:
+            accepted = self._accepted_one_by_one(segment.entries, leaves)
+        if self._follower is not None and accepted:
+            sums = read.sums if read is not None and len(accepted) == count else None
+            self._follower.passed(accepted, self.view, sums)
+        # Nothing is ever rolled back past a bundle, so the journal need not grow with the log.
+        self.view.forget_changes()
+
+    def _continues(self, entry: AnyEntry) -> bool:
+        """Return whether `entry`, the first of some that were read, follows the entries that were accepted."""
+        record, head = self.ledger, self.head
+        if record is None or not self.applied:
+            return False
+        try:
+            rules.check_placed(entry, head, ledger=record.ledger)
+        except Refusal:
+            return False
+        return True
+
+    def _accepted_of(
+        self, entries: Sequence[AnyEntry], data: Sequence[bytes], leaves: Sequence[Digest]
+    ) -> Sequence[AnyEntry]:
+        """Return those of `entries` that every rule accepts; all of them were read, and follow one another."""
+        view, known, apply = self.view, self._readers, rules.apply_placed
+        last, done, mark = None, 0, view.savepoint()
+        try:
+            for sealed in map(Sealed, entries, data, leaves):
+                apply(view, sealed)
+                kind = type(sealed.entry)
+                for reader in known[kind] if kind in known else self._readers_of(kind):
+                    reader(sealed, view)
+                last, done, mark = sealed, done + 1, view.savepoint()
+        except REFUSED as error:
+            view.rollback(mark)
+            self.applied += done
+            self._refused(error)
+        else:
+            self.applied += done
+        if last is not None:
+            rules.move_head(view, last)
+        return entries[:done]
+
+    def _accepted_one_by_one(self, data: Sequence[bytes], leaves: Sequence[Digest]) -> Sequence[AnyEntry]:
+        """Return the entries in `data` that decode and that every rule accepts."""
         accepted: list[AnyEntry] = []
-        for data, leaf in zip(segment.entries, self.tree.last_leaves(count), strict=True):
-            entry = self._accepted(data, leaf, segment.read)
+        for each, leaf in zip(data, leaves, strict=True):
+            entry = self._accepted(each, leaf)
             if entry is None:
                 break
             accepted.append(entry)
             self.applied += 1
-        if self._follower is not None and accepted:
-            self._follower.passed(accepted, self.view, segment.sums if len(accepted) == count else None)
-        # Nothing is ever rolled back past a bundle, so the journal need not grow with the log.
-        self.view.forget_changes()
+        return accepted
 
-    def _accepted(self, data: bytes, leaf: Digest, read: ReadEntry) -> AnyEntry | None:
+    def _accepted(self, data: bytes, leaf: Digest) -> AnyEntry | None:
         """Return the next entry if every rule accepts it; why one does not is a finding."""
         view = self.view
         mark = view.savepoint()
         try:
-            entry = read(data)
+            entry = decode_entry(data)
             sealed = Sealed(entry, data, leaf)
             if isinstance(entry, Genesis) or not self.applied:
                 self._check_beginning(entry)
             rules.apply(view, sealed)
-        except Refusal as refusal:
-            self._refused(refusal.code, refusal.detail)
-        except ProtocolError as error:
-            self._refused(error.code, str(error))
-        except _RULE_FAULTS as error:
-            self._refused(FindingCode.RULE_FAILED, f"no rule can judge the entry: {error}")
+        except REFUSED as error:
+            self._refused(error)
         else:
             if isinstance(entry, Genesis):
                 self._begun(entry)
@@ -190,7 +227,14 @@ class LogReplay:
         view.rollback(mark)
         return None
 
-    def _refused(self, code: str, text: str) -> None:
+    def _refused(self, error: Exception) -> None:
+        """Note why the entry after those that were accepted is not."""
+        if isinstance(error, Refusal):
+            code, text = str(error.code), error.detail
+        elif isinstance(error, ProtocolError):
+            code, text = str(error.code), str(error)
+        else:
+            code, text = str(FindingCode.RULE_FAILED), f"no rule can judge the entry: {error}"
         self.findings.broken(code, f"entry {self.first_seq + self.applied}", text)
 
     def _readers_of(self, kind: type[Entry]) -> tuple[Reader, ...]:

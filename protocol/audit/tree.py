@@ -19,6 +19,12 @@ def leaf_hashes(entries: Sequence[bytes]) -> bytes:
     return b"".join([sha256(b"\x00" + data).digest() for data in entries])
 
 
+def texts_of(hashes: bytes) -> list[Digest]:
+    """Return `hashes`, which come one after the other, each in hex."""
+    digits = hashes.hex()
+    return [Digest(digits[at : at + 2 * HASH_BYTES]) for at in range(0, len(digits), 2 * HASH_BYTES)]
+
+
 def tile_root(hashes: bytes) -> bytes:
     """Return the root over the hashes of a full tile, which come one after the other (RFC 6962 §2.1)."""
     while len(hashes) > HASH_BYTES:
@@ -91,8 +97,7 @@ class RecomputedTree:
 
     def last_leaves(self, count: int) -> list[Digest]:
         """Return the last `count` leaf hashes, in hex."""
-        digits = self._levels[_LEAVES][-count * HASH_BYTES :].hex() if count else ""
-        return [Digest(digits[at : at + 2 * HASH_BYTES]) for at in range(0, len(digits), 2 * HASH_BYTES)]
+        return texts_of(bytes(self._levels[_LEAVES][-count * HASH_BYTES :])) if count else []
 
     def root_at(self, size: int) -> Hash:
         """Return the root that the log had at `size`, no more than its leaves (RFC 6962 §2.1)."""

@@ -36,7 +36,7 @@ Entering: TypeAlias = EnterAgreement | DecidePrepare | ConcludeFulfil
 # Most commands are none of these, and to ask for an instance of a record's class costs ten looks at its type.
 ENTERING: Final = frozenset(get_args(Entering))
 
-_NOTED: Final = frozenset((AgreementEntered, ConversionCredited, ConversionCaptured))
+NOTED: Final = frozenset((AgreementEntered, ConversionCredited, ConversionCaptured))
 
 _AHEAD_FACTOR = 16
 """How much further a look ahead for waiting lines goes each time: a long row is found in few rounds."""
@@ -85,8 +85,6 @@ def _needs_totals(partner: Ledger, window: int) -> Iterator[Need]:
 def note(view: View, sealed: Sealed) -> None:
     """Add the line of an applied entry to its window; the first agreement with a partner opens the first window."""
     entry = sealed.entry
-    if type(entry) not in _NOTED:
-        return
     if isinstance(entry, ConversionCredited):
         _credited(view, sealed, entry)
     elif isinstance(entry, ConversionCaptured):

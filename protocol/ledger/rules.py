@@ -18,7 +18,7 @@ from protocol import (
 )
 from protocol.entries import AnyEntry, ConversionHeld, Entry, Genesis, Sealed
 from protocol.errors import Code, Refusal
-from protocol.identifiers import Account, Id
+from protocol.identifiers import Account, Digest, Id, Ledger
 from protocol.ledger import (
     accounts,
     adjustments,
@@ -53,7 +53,7 @@ from protocol.ledger.commands import AnyCommand, Command
 from protocol.ledger.moment import Moment, check_occurred
 from protocol.ledger.names import check_id
 from protocol.ledger.postings import is_holder, ledger_record
-from protocol.ledger.state import HEAD, HOLDS, IDS, LEDGER, ONLY, OUTGOING, PROGRAM, Head, IdRecord
+from protocol.ledger.state import HEAD, HOLDS, IDS, LEDGER, ONLY, OUTGOING, PROGRAM, Head, IdRecord, LedgerRecord
 from protocol.ledger.succession import place_of
 from protocol.ledger.view import Need, Overlay, View, need
 from protocol.messages import Cancel
@@ -274,37 +274,87 @@ def apply(view: View, sealed: Sealed) -> None:
     A refused entry may leave changes behind: roll back to a savepoint.
     """
     entry = sealed.entry
-    seq, entry_id = entry.seq, entry.id
     _check_place(view, entry, view.get(HEAD, ONLY) or _EMPTY)
     check_occurred(entry, view.get(PROGRAM, ONLY))
     ledger = view.get(LEDGER, ONLY)
+    _judge(view, sealed, ledger)
+    check_id(entry, ledger=(ledger or ledger_record(view)).ledger)
+    move_head(view, sealed)
+
+
+def apply_placed(view: View, sealed: Sealed) -> None:
+    """Judge `sealed`, which `check_placed` has accepted after the entry before it, as `apply` does.
+
+    The head of the log stays where it is: `move_head` moves it, once for several entries.
+    """
+    program = view.get(PROGRAM, ONLY)
+    if program is not None:
+        check_occurred(sealed.entry, program)
+    _judge(view, sealed, view.get(LEDGER, ONLY))
+
+
+def _judge(view: View, sealed: Sealed, ledger: LedgerRecord | None) -> None:
+    """Judge what the state says of an entry: all but its place, its days and its id's form."""
+    entry = sealed.entry
+    kind, entry_id = type(entry), entry.id
     if ledger is not None and ledger.recovering:
         succession.check_gate(ledger, entry)
     if view.get(IDS, entry_id) is not None:
         raise Refusal(Code.ID_REUSED, f"the id {entry_id} is taken")
-    view.put(IDS, entry_id, IdRecord(seq=seq, request=entry.request))
-    judge = _APPLY.get(type(entry))
+    view.put(IDS, entry_id, IdRecord(seq=entry.seq, request=entry.request))
+    judge = _APPLY.get(kind)
     if judge is not None:
         judge(view, entry)
     elif isinstance(entry, ConversionHeld):
         outgoing.apply_held(view, sealed, entry)
     else:
         payments.apply_make(view, sealed, cast("PaymentMade", entry))
-    lines.note(view, sealed)
-    check_id(entry, ledger=(ledger or ledger_record(view)).ledger)
-    view.put(HEAD, ONLY, Head(size=seq + 1, leaf=sealed.leaf, time=entry.time))
+    if kind in lines.NOTED:
+        lines.note(view, sealed)
+
+
+def move_head(view: View, sealed: Sealed) -> None:
+    """Let the log end with `sealed`."""
+    view.put(HEAD, ONLY, head_after(sealed.entry, sealed.leaf))
+
+
+def head_before(entry: AnyEntry) -> Head:
+    """Return the end that a log must have for `entry` to follow it, at whatever time."""
+    return Head(size=entry.seq, leaf=entry.prev)
+
+
+def head_after(entry: AnyEntry, leaf: Digest) -> Head:
+    """Return the end of a log whose last entry is `entry`, with the hash `leaf`."""
+    return Head(size=entry.seq + 1, leaf=leaf, time=entry.time)
+
+
+def check_placed(entry: AnyEntry, head: Head, *, ledger: Ledger) -> None:
+    """Refuse what `apply` refuses of an entry of `ledger` in any state whose log ends with `head`.
+
+    That is its place after the entry before, a day that is not over anywhere yet, and an id that it cannot have. What
+    can be done without a state can be done by another process: only genesis, whose place the state tells, is refused.
+    """
+    if type(entry) is Genesis:
+        raise Refusal(Code.CHAIN_BROKEN, "where a genesis stands, the state tells")
+    _check_follows(entry, head, seq=head.size, prev=head.leaf)
+    check_occurred(entry, None)
+    check_id(entry, ledger=ledger)
 
 
 def _check_place(view: View, entry: AnyEntry, head: Head) -> None:
     """Refuse an entry that does not come next, in number, chain and time."""
     is_genesis = type(entry) is Genesis
     seq, prev = succession.place_of(view, entry) if is_genesis else (head.size, head.leaf)
+    _check_follows(entry, head, seq=seq, prev=prev)
+    if not head.size and not is_genesis:
+        raise Refusal(Code.LEDGER_MISSING, "the first entry must be genesis")
+
+
+def _check_follows(entry: AnyEntry, head: Head, *, seq: int, prev: Digest) -> None:
     if entry.seq != seq or entry.prev != prev:
         raise Refusal(Code.CHAIN_BROKEN, f"the entry does not follow entry {head.size - 1}")
     if entry.time <= head.time:
         raise Refusal(Code.CHAIN_BROKEN, f"the entry's time {entry.time} is not after {head.time}")
-    if not head.size and not is_genesis:
-        raise Refusal(Code.LEDGER_MISSING, "the first entry must be genesis")
 
 
 def holders_of(view: View, entry: AnyEntry) -> tuple[Account, ...]:

@@ -12,9 +12,9 @@ from protocol.audit.findings import Verdict
 from protocol.audit.kept import LogState, decode_state, encode_state
 from protocol.audit.log import Keeping, LogAudit, audit_log
 from protocol.audit.report import make_report
-from protocol.audit.segments import Segment
+from protocol.audit.segments import Owner, Segment
 from protocol.errors import CouldNotCheck
-from protocol.identifiers import Asset
+from protocol.identifiers import Asset, Ledger
 from protocol.tiles import BundleId
 from tests.support.audits import MemorySource
 from tests.support.long_logs import ENTRIES, faulty_logs, long_half
@@ -97,7 +97,7 @@ def test_an_audit_that_goes_on_reads_the_first_bundle_by_itself() -> None:
 
 def test_a_stretch_is_dealt_out() -> None:
     dealt = [
-        list(Stretch(folder="", first=1, size=ENTRIES, points=Asset("AUR"), part=part, parts=2).bundles())
+        list(Stretch(folder="", first=1, size=ENTRIES, owner=OWNER, part=part, parts=2).bundles())
         for part in range(2)
     ]
     assert dealt == [[BundleId(index=1)], [BundleId(index=2, width=ENTRIES - 512)]]
@@ -105,7 +105,7 @@ def test_a_stretch_is_dealt_out() -> None:
 
 def test_all_of_a_stretch_is_read() -> None:
     source = MemorySource(faulty_logs()["nothing"])
-    whole = Stretch(folder="", first=0, size=ENTRIES, points=Asset("AUR"))
+    whole = Stretch(folder="", first=0, size=ENTRIES, owner=OWNER)
     read = [data for data in read_ahead(source, whole) if data is not None]
     assert sum(len(taken_over(data).entries) for data in read) == ENTRIES
 
@@ -116,10 +116,10 @@ def test_sums_of_parts_are_those_of_the_whole() -> None:
         msgspec.structs.replace(entry, occurred_on="2026-01-05") if entry.seq % 7 == 0 else entry for entry in entries
     ]
     whole, joined = DayBook(), DayBook()
-    whole.passed(dated, points=Asset("AUR"))
+    whole.passed(dated, points=OWNER.points)
     for begin in range(0, len(dated), 100):
         part = DayBook()
-        part.passed(dated[begin : begin + 100], points=Asset("AUR"))
+        part.passed(dated[begin : begin + 100], points=OWNER.points)
         joined.add(msgspec.msgpack.decode(msgspec.msgpack.encode(part.sums()), type=DaySums))
     assert joined.sums() == whole.sums()
     assert len(list(whole.misdated(None))) > 2
