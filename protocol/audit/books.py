@@ -12,13 +12,26 @@ from protocol.audit.registers import RegisterBook
 from protocol.audit.replay import Reader
 from protocol.audit.settlements import SettlementBook
 from protocol.audit.successions import SuccessionBook
-from protocol.entries import AnyEntry, Entry
+from protocol.entries import (
+    AnyEntry,
+    ConversionCaptured,
+    ConversionCredited,
+    ConversionHeld,
+    ConversionRefused,
+    ConversionReleased,
+    Entry,
+)
 from protocol.ledger.postings import ledger_record
 from protocol.ledger.view import Overlay
 from protocol.point_entries import PointEntry
 
 SUMMED_ONLY: Final[frozenset[type[Entry]]] = frozenset(get_args(PointEntry))
 """The kinds of which a report states sums alone: most entries of a log, so nobody is asked about each of them."""
+
+CONVERSIONS: Final[frozenset[type[Entry]]] = frozenset(
+    {ConversionHeld, ConversionCaptured, ConversionReleased, ConversionCredited, ConversionRefused}
+)
+"""The kinds of which settlements and successions say nothing, and registers nothing but what was adjusted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +54,8 @@ class Books:
         """Return who takes note of each entry of `kind`, in the order in which they are told."""
         if kind in SUMMED_ONLY:
             return ()
+        if kind in CONVERSIONS:
+            return self.conversions.add, self.citations.add, self.registers.adjusted
         books = (self.conversions, self.settlements, self.successions, self.citations, self.registers)
         return tuple(book.add for book in books)
 

@@ -5,8 +5,9 @@ proves the terms. A refusal repeats only part of what it refuses; that part is c
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 from protocol.entries import (
     AgreementEnded,
@@ -51,8 +52,7 @@ Stated: TypeAlias = tuple[tuple[str, str], ...]
 """Fields of a body and the values that the citing entry gives them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Citation:
+class Citation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The entry `seq` rests on a body of this kind by `sender`; `stated` is empty where the digest says it all."""
 
     seq: int

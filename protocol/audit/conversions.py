@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple
+
+import msgspec
 
 from protocol.entries import (
     ConversionCaptured,
@@ -41,8 +42,7 @@ class Terms(NamedTuple):
     currency: Asset
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A decision that a source took note of: the body that brought it, the entry that it promises, and when."""
 
     credited: bool
@@ -56,8 +56,7 @@ class Decision:
     window: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class Sent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A conversion at its source: the hold, the PREPARE it made, and the decision once there is one."""
 
     held: EntryReference
@@ -67,8 +66,7 @@ class Sent:
     decision: Decision | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decided:
+class Decided(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A conversion at its destination: the deciding entry and the FULFIL or REJECT it made; a refusal has no terms."""
 
     entry: EntryReference
@@ -133,7 +131,7 @@ class ConversionBook:
         )
         sent = self.sent[record.destination]
         name = Name(record.network, entry.conversion)
-        sent[name] = replace(sent[name], decision=decision)
+        sent[name] = msgspec.structs.replace(sent[name], decision=decision)
 
     def _decide(self, sealed: Sealed, entry: ConversionCredited | ConversionRefused, view: Overlay) -> None:
         body = body_of(sealed, ledger=ledger_record(view).ledger)

@@ -110,6 +110,13 @@ class RegisterBook:
             self._note(entry, said, moved=_sum_of(entry.postings, "loss/"))
         self._adjustments(entry, own, view)
 
+    def adjusted(self, sealed: Sealed, view: Overlay) -> None:
+        """Take note of what an entry that belongs to no other register has moved of the account `adjustment`."""
+        for posting in getattr(sealed.entry, "postings", ()):
+            if posting.account == ADJUSTMENT:
+                self._adjustments(sealed.entry, ledger_record(view).ledger, view)
+                return
+
     def _note(self, entry: AnyEntry, said: _Said, *, moved: tuple[int, Asset] | None = None) -> None:
         register, partner, about, who, why = said
         self.rows.append(

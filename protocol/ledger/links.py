@@ -140,8 +140,10 @@ def check_accepted(view: View, entry: ConversionHeld) -> None:
     _check_until(link.until, entry.time)
     program = view.get(PROGRAM, ONLY)
     terms = (program.terms if program else DEFAULT_TERMS).links
+    if entry.source_points < terms.large_from:
+        return
     cool_at = later(link.accepted_at, seconds=terms.cooling_off_hours * _HOUR_SECONDS)
-    if entry.source_points >= terms.large_from and entry.time < cool_at:
+    if entry.time < cool_at:
         text = f"so soon after the link was made, less than {terms.large_from} points can be converted until {cool_at}"
         raise Refusal(Code.LINK_COOLING_OFF, text)
 

@@ -18,6 +18,7 @@ from protocol.ledger.state import (
     AccountStatus,
     BalanceRecord,
     LedgerRecord,
+    Lot,
     Piece,
 )
 from protocol.ledger.view import View
@@ -87,12 +88,16 @@ def pair_amount(postings: Sequence[Posting]) -> int:
 def move_structural(view: View, postings: Sequence[Posting]) -> None:
     """Add the postings of structural and money accounts to their balances; holders are moved by lots."""
     for posting in postings:
-        if is_holder(posting.account):
-            continue
-        key = (posting.account, posting.asset)
-        before = view.get(BALANCES, key)
-        amount = posting.amount + (before.amount if before else 0)
-        view.put(BALANCES, key, BalanceRecord(amount=amount))
+        if not is_holder(posting.account):
+            move_balance(view, posting)
+
+
+def move_balance(view: View, posting: Posting) -> None:
+    """Add the posting of a structural or money account to its balance."""
+    key = (posting.account, posting.asset)
+    before = view.get(BALANCES, key)
+    amount = posting.amount if before is None else before.amount + posting.amount
+    view.put(BALANCES, key, BalanceRecord(amount=amount))
 
 
 def structural_keys(asset: Asset, *accounts: str) -> list[tuple[Account, Asset]]:
@@ -102,9 +107,15 @@ def structural_keys(asset: Asset, *accounts: str) -> list[tuple[Account, Asset]]
 
 def credit_holder(view: View, account: Account, pieces: Sequence[Piece]) -> None:
     """Add `pieces`, none of which is of a lot that is there, to the lots and balance of a holder, frozen or not."""
-    _add_posted(view, account, pieces)
+    _add_posted(view, account, sum([piece.amount for piece in pieces]))
     for piece in pieces:
         view.put_lot(account, lot_of(piece, piece.amount))
+
+
+def credit_lot(view: View, account: Account, lot: Lot) -> None:
+    """Add a `lot` that is not there yet to the lots and balance of a holder, frozen or not."""
+    _add_posted(view, account, lot.remaining)
+    view.put_lot(account, lot)
 
 
 def receive_pieces(view: View, account: Account, pieces: Sequence[Piece], *, seq: int) -> None:
@@ -112,16 +123,14 @@ def receive_pieces(view: View, account: Account, pieces: Sequence[Piece], *, seq
 
     Pieces that follow their account's clock are made to stand still before they leave it (`fixed_pieces`).
     """
-    _add_posted(view, account, pieces)
+    _add_posted(view, account, sum([piece.amount for piece in pieces]))
     for part, piece in enumerate(pieces):
         view.put_lot(account, msgspec.structs.replace(lot_of(piece, piece.amount), seq=seq, part=part))
 
 
-def _add_posted(view: View, account: Account, pieces: Sequence[Piece]) -> None:
+def _add_posted(view: View, account: Account, amount: int) -> None:
     record = standing_account(view, account)
-    posted = record.posted
-    for piece in pieces:
-        posted += piece.amount
+    posted = record.posted + amount
     if posted > INTEGER_MAX:
         raise Refusal(Code.BALANCE_OVERFLOW, f"the balance of {account} would pass {INTEGER_MAX}")
     view.put(ACCOUNTS, account, msgspec.structs.replace(record, posted=posted))

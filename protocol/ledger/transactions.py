@@ -13,16 +13,16 @@ from protocol.ledger.lot_state import ReversibleRecord
 from protocol.ledger.lots import fixed_pieces, needs_clock, restart_clock, start_clock
 from protocol.ledger.moment import Moment, check_day, occurred
 from protocol.ledger.postings import (
-    credit_holder,
+    credit_lot,
     debit_holder,
     ledger_record,
-    move_structural,
+    move_balance,
     pair_amount,
     postings_invalid,
     receive_pieces,
 )
 from protocol.ledger.programs import terms_of
-from protocol.ledger.state import ACCOUNTS, BALANCES, ONLY, PROGRAM, REVERSIBLE, Piece
+from protocol.ledger.state import ACCOUNTS, BALANCES, ONLY, PROGRAM, REVERSIBLE, Lot, Piece
 from protocol.ledger.view import Need, Overlay, View, need, need_book
 from protocol.points import check_amount
 from protocol.program import EARN, REDEEM, TRANSFER_IN, TRANSFER_OUT, Activity, ProgramTerms
@@ -68,23 +68,24 @@ def apply_issue(view: View, entry: PointsIssued) -> None:
     amount, _, holder = _checked(view, entry.postings, debit=ISSUANCE)
     seq, day, terms = entry.seq, entry.occurred_on, terms_of(view)
     _check_days(entry, terms)
-    piece = Piece(
+    clock = clock_of(terms.expiry) if entry.expiry == "rolling" else None
+    lot = Lot(
         seq=seq,
         part=0,
         origin=OWN,
         earned_on=day,
         expires_on=entry.expires_on,
-        amount=amount,
-        clock=clock_of(terms.expiry) if entry.expiry == "rolling" else None,
+        remaining=amount,
+        clock=clock,
         spendable_on=entry.spendable_on,
     )
     _reserve(view, amount, (EARN, holder), at=entry.time)
     restart_clock(view, holder, on=day)
-    credit_holder(view, holder, (piece,))
-    if piece.clock is not None:
+    credit_lot(view, holder, lot)
+    if clock is not None:
         start_clock(view, holder, on=day)
     view.put(REVERSIBLE, seq, ReversibleRecord(kind="issue", account=holder, amount=amount, remaining=amount))
-    move_structural(view, entry.postings[:1])
+    move_balance(view, entry.postings[0])
 
 
 def spendable_day(terms: ProgramTerms, earned_on: str) -> str | None:
@@ -93,16 +94,16 @@ def spendable_day(terms: ProgramTerms, earned_on: str) -> str | None:
 
 
 def _check_days(entry: PointsIssued, terms: ProgramTerms) -> None:
-    last, rule = entry.expires_on, terms.expiry
+    last, rule, day = entry.expires_on, terms.expiry, entry.occurred_on
+    first = spendable_day(terms, day) if terms.pending_days else None
     if entry.expiry == "named":
         ruled = last is not None
     else:
-        ruled = entry.expiry == rule.kind and last == fixed_last_day(rule, entry.occurred_on)
-    if not ruled or entry.spendable_on != spendable_day(terms, entry.occurred_on):
+        ruled = entry.expiry == rule.kind and last == (fixed_last_day(rule, day) if rule.kind == "fixed" else None)
+    if not ruled or entry.spendable_on != first:
         raise Refusal(Code.EXPIRY_MISMATCH, "the points' days are not those of the program's rule")
-    first = entry.spendable_on or entry.occurred_on
-    if last is not None and last < first:
-        raise Refusal(Code.DATE_INVALID, f"the points would expire before they can be spent, on {first}")
+    if last is not None and last < (first or day):
+        raise Refusal(Code.DATE_INVALID, f"the points would expire before they can be spent, on {first or day}")
 
 
 def needs_redeem(view: Overlay, command: RedeemPoints) -> list[Need]:
@@ -134,7 +135,7 @@ def apply_redeem(view: View, entry: PointsRedeemed) -> None:
     pieces = debit_holder(view, holder, amount, on=entry.occurred_on)
     note_redemption(view, entry, holder, pieces)
     restart_clock(view, holder, on=entry.occurred_on)
-    move_structural(view, entry.postings[1:])
+    move_balance(view, entry.postings[1])
 
 
 def note_redemption(view: View, entry: Entry, account: Account, pieces: tuple[Piece, ...]) -> None:

@@ -100,6 +100,7 @@ class Overlay:
         self._books: dict[Account, list[Lot]] = {}
         self._loaded_books: set[Account] = set()
         self._journal: list[tuple[Table[object, object], object, object]] = []
+        self._note = self._journal.append
 
     def __len__(self) -> int:
         """Return how many rows are in memory."""
@@ -150,7 +151,7 @@ class Overlay:
     def put(self, table: Table[_K, _R], key: _K, record: _R) -> None:
         """Insert or replace the row."""
         rows = self._rows[table]  # type: ignore[index]  # as in `get`
-        self._journal.append((table, key, rows.get(key, _ABSENT)))  # type: ignore[arg-type]
+        self._note((table, key, rows.get(key, _ABSENT)))  # type: ignore[arg-type]
         rows[key] = record
 
     def lots(self, account: Account) -> list[Lot]:
@@ -170,9 +171,13 @@ class Overlay:
         rows = self._rows[_LOTS]
         key = (account, lot.seq, lot.part)
         before = rows.get(key, _ABSENT)
-        self._journal.append((_LOTS, key, before))
+        self._note((_LOTS, key, before))
         rows[key] = lot
-        self._shelve(account, None if before is _ABSENT else before, lot)  # type: ignore[arg-type]
+        book = self._books.get(account)
+        if before is _ABSENT and book and lot.remaining and _comes_after(book[-1], lot):
+            book.append(lot)
+        else:
+            self._shelve(account, None if before is _ABSENT else before, lot)  # type: ignore[arg-type]
 
     def _shelve(self, account: Account, before: Lot | None, after: Lot | None) -> None:
         """Let the book of `account`, which has its open lots in their order, have `after` in the place of `before`."""
