@@ -21,6 +21,8 @@ from protocol.ledger.program_state import (
 )
 from protocol.ledger.state import (
     LOTS,
+    ONLY,
+    PROGRAM,
     TABLES,
     AcceptedLink,
     AccountRecord,
@@ -108,4 +110,5 @@ def view_of(kept: KeptRows) -> Overlay:
         lots[account].append(lot)
     for account, found in lots.items():
         view.load_book(account, found)
+    view.load(PROGRAM, ONLY, None)
     return view

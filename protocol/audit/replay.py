@@ -22,7 +22,7 @@ from protocol.identifiers import Digest, Ledger, partner_of
 from protocol.keys import Role
 from protocol.ledger import rules
 from protocol.ledger.rotation import log_keys
-from protocol.ledger.state import HEAD, LEDGER, ONLY, Head, LedgerRecord
+from protocol.ledger.state import HEAD, LEDGER, ONLY, PROGRAM, Head, LedgerRecord
 from protocol.ledger.view import Overlay
 from protocol.limits import TILE_WIDTH
 from protocol.merkle import HASH_BYTES
@@ -31,6 +31,7 @@ from protocol.note import KeyType, Verifier, parse_note, verify_note
 from protocol.tiles import TileId, format_path
 
 CHECKPOINT: Final = "checkpoint"
+
 
 class Collector(Protocol):
     """Reads along: sees each entry right after the rules accepted it."""
@@ -80,6 +81,8 @@ class LogReplay:
         self.findings = findings
         self.tree = RecomputedTree()
         self.view = Overlay(complete=True)
+        # Every entry asks for the program's terms, of which most ledgers have none of their own.
+        self.view.load(PROGRAM, ONLY, None)
         self.applied = 0
         self.first_seq = 0
         self.past: list[PastLog] = []

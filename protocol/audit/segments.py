@@ -70,7 +70,7 @@ def checked_segment(entries: Sequence[bytes], *, owner: Owner) -> Segment:
 
 
 def _check_row(entries: Sequence[AnyEntry], leaves: Iterable[Digest], *, ledger: Ledger) -> None:
-    """Raise `EntryInvalid` where an entry does not follow the one before; the first is taken to follow the log's end."""
+    """Raise `EntryInvalid` where an entry does not follow the one before; the first one may."""
     head = rules.head_before(entries[0])
     try:
         for entry, leaf in zip(entries, leaves, strict=True):

@@ -25,7 +25,7 @@ from protocol.ledger.programs import terms_of
 from protocol.ledger.state import ACCOUNTS, BALANCES, ONLY, PROGRAM, REVERSIBLE, Lot, Piece
 from protocol.ledger.view import Need, Overlay, View, need, need_book
 from protocol.points import check_amount
-from protocol.program import EARN, REDEEM, TRANSFER_IN, TRANSFER_OUT, Activity, ProgramTerms
+from protocol.program import DEFAULT_TERMS, EARN, REDEEM, TRANSFER_IN, TRANSFER_OUT, Activity, ProgramTerms
 
 ISSUANCE = Account("issuance")
 REDEMPTION = Account("redemption")
@@ -66,7 +66,8 @@ def decide_issue(view: View, command: IssuePoints, moment: Moment) -> PointsIssu
 def apply_issue(view: View, entry: PointsIssued) -> None:
     """Credit a holder with one lot of our own, for as long as the program's rule or the request says."""
     amount, _, holder = _checked(view, entry.postings, debit=ISSUANCE)
-    seq, day, terms = entry.seq, entry.occurred_on, terms_of(view)
+    seq, day, program = entry.seq, entry.occurred_on, view.get(PROGRAM, ONLY)
+    terms = DEFAULT_TERMS if program is None else program.terms
     _check_days(entry, terms)
     clock = clock_of(terms.expiry) if entry.expiry == "rolling" else None
     lot = Lot(
@@ -79,7 +80,8 @@ def apply_issue(view: View, entry: PointsIssued) -> None:
         clock=clock,
         spendable_on=entry.spendable_on,
     )
-    _reserve(view, amount, (EARN, holder), at=entry.time)
+    if program is not None:
+        reserve(view, Use(activity=EARN, account=holder, points=amount), at=entry.time)
     restart_clock(view, holder, on=day)
     credit_lot(view, holder, lot)
     if clock is not None:

@@ -1,9 +1,16 @@
 """A log of a few bundles with entries of the commonest kinds, and what can be wrong with its files."""
 
+from collections.abc import Sequence
 from functools import cache
+from typing import cast
 
-from protocol.entries import encode_entry
+import msgspec
+
+from protocol.encoding import ZERO_DIGEST
+from protocol.entries import AnyEntry, Entry, PointsTransferred, decode_entry, encode_entry, transfer_postings
+from protocol.identifiers import Digest, Id
 from protocol.ledger import commands
+from protocol.merkle import leaf_hash
 from protocol.tiles import encode_bundle
 from tests.support.audits import Files, Half, alliance, files_of, tile_files
 from tests.support.documents import uuid
@@ -54,7 +61,38 @@ def faulty_logs() -> dict[str, Files]:
         "a tile is another": {**good, tile: good[tile][32:] + good[tile][:32]},
         "a tile is cut": {**good, tile: good[tile][:-32]},
         "the last tile is full": _grown(good, entries),
+        **{fault: files_of(half.ledger.side, changed, half.received) for fault, changed in _broken(entries).items()},
     }
+
+
+def _broken(entries: Sequence[bytes]) -> dict[str, list[bytes]]:
+    """Return the entries with one that a rule refuses, each following the one before it, by what is wrong."""
+    read = [decode_entry(data) for data in entries]
+    before, entry = read[299], read[300]
+    assert isinstance(entry, PointsTransferred), "most entries of the log are transfers"
+    source, destination = (posting.account for posting in entry.postings)
+    too_much = transfer_postings(entry.postings[0].asset, 1_000_000, debit=source, credit=destination)
+    changed: dict[str, Entry] = {
+        "an entry moves too much": msgspec.structs.replace(entry, postings=too_much),
+        "an id is taken": msgspec.structs.replace(entry, id=read[290].id),
+        "an id is none": msgspec.structs.replace(entry, id=Id("transfer")),
+        "a day is to come": msgspec.structs.replace(entry, occurred_on="2199-01-01"),
+        "a time is not later": msgspec.structs.replace(entry, time=before.time),
+        "a genesis is not the first": msgspec.structs.replace(read[0], time=entry.time),
+    }
+    chained = {fault: _chained([*read[:300], each, *read[301:]]) for fault, each in changed.items()}
+    return {**chained, "a bundle does not follow": [*entries[:256], *_chained(read[256:], prev=ZERO_DIGEST)]}
+
+
+def _chained(read: Sequence[Entry], *, prev: Digest | None = None) -> list[bytes]:
+    """Return the bytes of entries that stand one after the other, the first after `prev` or what it names."""
+    first, entries = read[0].seq, []
+    leaf = prev or read[0].prev
+    for seq, entry in enumerate(read, first):
+        data = encode_entry(cast("AnyEntry", msgspec.structs.replace(entry, seq=seq, prev=leaf)))
+        leaf = Digest(leaf_hash(data).hex())
+        entries.append(data)
+    return entries
 
 
 def _grown(files: Files, entries: list[bytes]) -> Files:

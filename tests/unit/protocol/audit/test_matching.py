@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from dataclasses import replace
 
 import msgspec
 import pytest
@@ -250,9 +249,9 @@ def test_a_log_that_could_not_be_replayed_is_not_matched() -> None:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        (lambda one: replace(one, terms=one.terms._replace(value=1)), FindingCode.TERMS_DIFFER),
-        (lambda one: replace(one, due=1), FindingCode.MONEY_DIFFERS),
-        (lambda one: replace(one, dec_seq=2), FindingCode.DECISIONS_GAPPED),
+        (lambda one: msgspec.structs.replace(one, terms=one.terms._replace(value=1)), FindingCode.TERMS_DIFFER),
+        (lambda one: msgspec.structs.replace(one, due=1), FindingCode.MONEY_DIFFERS),
+        (lambda one: msgspec.structs.replace(one, dec_seq=2), FindingCode.DECISIONS_GAPPED),
     ],
 )
 def test_what_the_rules_of_each_ledger_forbid_is_found_again_by_matching(
