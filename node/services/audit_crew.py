@@ -15,7 +15,7 @@ import msgspec
 
 from node.peers.package_source import Opening
 from node.services.audit_helper import LENGTH_BYTES, READY, Errand
-from protocol.audit.ahead import Stretch, taken_over
+from protocol.audit.ahead import Pages, Stretch, taken_over
 from protocol.audit.segments import Segment
 from protocol.errors import CouldNotCheck
 from protocol.limits import TILE_WIDTH
@@ -67,6 +67,10 @@ class Crew:
         seconds = _START_SECONDS if entries < SMALL_ENTRIES else 0.0
         return tuple(self._helpers) if all(each.is_ready(seconds) for each in self._helpers) else ()
 
+    def started(self) -> "_Helper | None":
+        """Return a helper that has started, if there is one: for little work none is."""
+        return next((each for each in self._helpers if each.is_ready(0.0)), None)
+
     def stop(self) -> None:
         """End all helpers, whatever they are at."""
         for each in self._helpers:
@@ -91,13 +95,32 @@ class CrewReader:
         try:
             for part, helper in enumerate(helpers):
                 whole = msgspec.structs.replace(stretch, part=part, parts=len(helpers))
-                helper.send(Errand(opening=self.opening, stretch=whole))
-            for number, _ in enumerate(stretch.bundles()):
-                yield helpers[number % len(helpers)].take()
-            done = True
+                helper.send(Errand(opening=self.opening, work=whole))
+            count = sum(1 for _ in stretch.bundles())
+            for number in range(count):
+                data = helpers[number % len(helpers)].take()
+                # Nobody asks for more after the last one: with it the errand is done.
+                done = number == count - 1
+                yield None if data is None else taken_over(data)
         finally:
             if not done:
                 # What was begun would stand in the way of the next errand.
+                self.crew.stop()
+
+    def pages(self, pages: Pages) -> Generator[bytes, None, None] | None:
+        """Return the pages that a helper finds signed, one after the other; None where no helper has started."""
+        helper = self.crew.started()
+        return None if helper is None else self._pages(helper, pages)
+
+    def _pages(self, helper: "_Helper", pages: Pages) -> Generator[bytes, None, None]:
+        done = False
+        try:
+            helper.send(Errand(opening=self.opening, work=pages))
+            while (data := helper.take()) is not None:
+                yield data
+            done = True
+        finally:
+            if not done:
                 self.crew.stop()
 
 
@@ -139,10 +162,10 @@ class _Helper:
         except OSError as error:
             raise CouldNotCheck(_ENDED) from error
 
-    def take(self) -> Segment | None:
-        """Return what the process has read next, or raise `CouldNotCheck` where it has ended."""
+    def take(self) -> bytes | None:
+        """Return what the process has read next, None for what is not sound; raise `CouldNotCheck` if it has ended."""
         length = int.from_bytes(self._exactly(LENGTH_BYTES))
-        return taken_over(self._exactly(length)) if length else None
+        return self._exactly(length) if length else None
 
     def _exactly(self, count: int) -> bytes:
         data = self._output.read(count)

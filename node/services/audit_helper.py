@@ -8,13 +8,14 @@ import contextlib
 import gc
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import msgspec
 
 from node.peers.package_source import ClosedSource, Opening, PackageSource
-from protocol.audit.ahead import Stretch, read_ahead
+from protocol.audit.ahead import Pages, Stretch, read_ahead, read_pages
 
 LENGTH_BYTES: Final = 4
 READY: Final = b"ready"
@@ -24,10 +25,10 @@ _SET_PIPE_SIZE: Final = 1031
 
 
 class Errand(msgspec.Struct, frozen=True, kw_only=True):
-    """What to read, and where."""
+    """What to read, and where: entries, or received messages."""
 
     opening: Opening
-    stretch: Stretch
+    work: Stretch | Pages
 
 
 _ERRANDS: Final = msgspec.json.Decoder(Errand)
@@ -51,9 +52,13 @@ def serve(told: BinaryIO, taken: BinaryIO) -> None:
     for line in told:
         errand = _ERRANDS.decode(line)
         with _opened(errand.opening) as source:
-            for data in read_ahead(source, errand.stretch):
+            for data in _done(source, errand.work):
                 taken.write(len(data or b"").to_bytes(LENGTH_BYTES) + (data or b""))
                 taken.flush()
+
+
+def _done(source: ClosedSource, work: Stretch | Pages) -> Iterator[bytes | None]:
+    return read_ahead(source, work) if isinstance(work, Stretch) else read_pages(source, work)
 
 
 def _opened(opening: Opening) -> ClosedSource:

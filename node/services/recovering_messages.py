@@ -14,8 +14,8 @@ from node.store.reader import StoreReader
 from node.store.rows import ChannelState, PartnerCheckpoint, ReceivedBody, ReceivedEnvelope, Write
 from protocol.agreement import key_of
 from protocol.audit.citations import Citations
+from protocol.audit.framed import verify_framed
 from protocol.audit.log import Source
-from protocol.audit.messages import verify_framed
 from protocol.audit.pages import PAGE_MESSAGES_MAX, MessagesPage, PageMessage, decode_messages_page, messages_path
 from protocol.envelope import Envelope, Fence, Header, decode_sighting, encode_envelope, verify_envelope
 from protocol.errors import CouldNotCheck, ProtocolError

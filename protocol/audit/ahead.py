@@ -5,14 +5,19 @@ it again by itself, so that an audit finds the same in the same words, however m
 """
 
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from typing import Final, Protocol
 
 import msgspec
 
+from protocol.agreement import RoleKey
 from protocol.audit.days import DaySums
+from protocol.audit.framed import check_page
+from protocol.audit.pages import PAGE_MESSAGES_MAX, decode_messages_page, messages_path
 from protocol.audit.segments import Owner, Read, Segment, checked_segment
 from protocol.entries import decode_known_entry
 from protocol.errors import CouldNotCheck, ProtocolError
+from protocol.identifiers import Ledger
 from protocol.tiles import BundleId, TileId, changed_bundles, decode_bundle, format_path
 
 
@@ -27,7 +32,7 @@ class Source(Protocol):
         """Return the file at `path`, or None if there is none; raise `CouldNotCheck` if that cannot be known."""
 
 
-class Stretch(msgspec.Struct, frozen=True, kw_only=True):
+class Stretch(msgspec.Struct, frozen=True, kw_only=True, tag="entries"):
     """What is to be read ahead: the bundles from `first` on of the log in `folder`, which has `size` entries.
 
     Of `parts` helpers each reads every `parts`th bundle, from the one that stands at its `part` on.
@@ -47,6 +52,13 @@ class Stretch(msgspec.Struct, frozen=True, kw_only=True):
                 yield bundle
 
 
+class Pages(msgspec.Struct, frozen=True, kw_only=True, tag="messages"):
+    """Which received messages are to be read ahead: from the page `first` on, by partners who have these `keys`."""
+
+    first: int
+    keys: dict[Ledger, tuple[RoleKey, ...]]
+
+
 class Ahead(Protocol):
     """Other processes that read one log ahead of the one that judges it."""
 
@@ -54,6 +66,12 @@ class Ahead(Protocol):
         """Return the segments of `stretch` in their order, None for one that is not sound; or None, if not now.
 
         Asking for the next one raises `CouldNotCheck` where a process has ended before its time.
+        """
+
+    def pages(self, pages: Pages) -> Generator[bytes, None, None] | None:
+        """Return pages in their order up to one that is short, not sound or not there; or None, if nobody is ready.
+
+        Asking for the next one raises `CouldNotCheck` as above.
         """
 
 
@@ -76,6 +94,20 @@ def read_ahead(source: Source, stretch: Stretch) -> Iterator[bytes | None]:
             yield _handed_over(source, stretch, bundle)
         except (ProtocolError, CouldNotCheck):
             yield None
+
+
+def read_pages(source: Source, pages: Pages) -> Iterator[bytes | None]:
+    """Yield each page that is signed as it should be, up to one that is short; then None."""
+    number = pages.first
+    with suppress(ProtocolError, CouldNotCheck, KeyError):
+        while (data := source.fetch(messages_path(number))) is not None:
+            page = decode_messages_page(data)
+            check_page(page, pages.keys)
+            yield data
+            number += 1
+            if len(page.messages) < PAGE_MESSAGES_MAX:
+                break
+    yield None
 
 
 def _handed_over(source: Source, stretch: Stretch, bundle: BundleId) -> bytes | None:

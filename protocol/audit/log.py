@@ -6,21 +6,23 @@ again; where the log does not go on from that, it is read from its first entry, 
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
 from protocol.agreement import key_of
-from protocol.audit.ahead import Ahead, Source
+from protocol.audit.ahead import Ahead, Pages, Source
 from protocol.audit.books import Books
 from protocol.audit.findings import FindingCode, Findings, Verdict
 from protocol.audit.kept import LogState, StateInvalid
-from protocol.audit.messages import MessageMemory
+from protocol.audit.messages import MessageCheck, MessageMemory
 from protocol.audit.outcome import LogAudit
 from protocol.audit.pages import (
     CHECKPOINT_PATH,
     GENERATIONS_MAX,
     LEDGER_PATH,
     PAGE_MESSAGES_MAX,
+    decode_known_page,
     decode_ledger_file,
     decode_messages_page,
     messages_path,
@@ -32,6 +34,7 @@ from protocol.checkpoint import Checkpoint, parse_checkpoint
 from protocol.errors import CouldNotCheck, IdentifierInvalid, ProtocolError, QuorumMissing
 from protocol.identifiers import Ledger, first_of, generation_of, parse_ledger
 from protocol.keys import Role
+from protocol.ledger.state import PARTNERS
 from protocol.note import KeyType, Verifier, format_vkey, parse_note, signers_of
 from protocol.policy import Policy, require_quorum
 
@@ -270,6 +273,26 @@ class _Auditor:
 
     def _read_messages(self) -> None:
         check = self.result.begin_messages(self._memory)
+        if self._read_pages_ahead(check):
+            self._read_pages(check)
+        check.finish()
+
+    def _read_pages_ahead(self, check: MessageCheck) -> bool:
+        """Check the pages that other processes read, if there are any, and return whether there may be more."""
+        if self.ahead is None:
+            return True
+        keys = {name: each.keys for name, each in self.result.replay.view.rows(PARTNERS)}
+        pages = self.ahead.pages(Pages(first=check.count // PAGE_MESSAGES_MAX, keys=keys))
+        is_last = False
+        with nullcontext(()) if pages is None else closing(pages) as signed:
+            for data in signed:
+                page = decode_known_page(data)
+                if not check.add(page, is_signed=True):
+                    return False
+                is_last = len(page.messages) < PAGE_MESSAGES_MAX
+        return not is_last
+
+    def _read_pages(self, check: MessageCheck) -> None:
         page = check.count // PAGE_MESSAGES_MAX
         while (data := self._files.fetch(messages_path(page))) is not None:
             try:
@@ -280,4 +303,3 @@ class _Auditor:
             if not check.add(found) or len(found.messages) < PAGE_MESSAGES_MAX:
                 break
             page += 1
-        check.finish()

@@ -6,25 +6,24 @@ from typing import Final
 from protocol.agreement import key_of
 from protocol.audit.citations import Citation, Citations
 from protocol.audit.findings import Finding, FindingCode, Findings, Verdict
-from protocol.audit.pages import PAGE_MESSAGES_MAX, MessagesPage, PageMessage
-from protocol.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
+from protocol.audit.framed import stated_checkpoint, verify_framed
+from protocol.audit.pages import PAGE_MESSAGES_MAX, MessagesPage
+from protocol.checkpoint import Checkpoint
 from protocol.conversion import SourceState
 from protocol.envelope import (
     Envelope,
     Frame,
     Header,
     decode_sighting,
-    frame_leaf,
     verify_envelope,
     verify_sighting,
 )
-from protocol.errors import CheckpointInvalid, EnvelopeInvalid, ProtocolError
-from protocol.identifiers import Digest, Ledger, partner_of
+from protocol.errors import EnvelopeInvalid, ProtocolError
+from protocol.identifiers import Digest, Ledger
 from protocol.keys import Role
 from protocol.ledger.postings import ledger_record
-from protocol.ledger.state import OUTGOING, PARTNERS, PartnerRecord
+from protocol.ledger.state import OUTGOING, PARTNERS
 from protocol.ledger.view import Overlay
-from protocol.merkle import Hash, verify_inclusion
 from protocol.messages import (
     Body,
     Cancel,
@@ -42,13 +41,12 @@ from protocol.messages import (
     Succeeded,
     Unlink,
     body_digest,
-    decode_body,
+    decode_known_body,
     encode_body,
     kind_of,
     may_send,
     receiver_of,
 )
-from protocol.note import Verifier, parse_note
 
 _UNDECIDED: Final = frozenset({SourceState.HELD, SourceState.FORCED})
 _CITABLE: Final = (
@@ -166,8 +164,11 @@ class MessageCheck:
         """Return the leaves that partners named of their logs."""
         return self.memory.promises
 
-    def add(self, page: MessagesPage) -> bool:
-        """Check what is new of the next page, and return whether it is the next one."""
+    def add(self, page: MessagesPage, *, is_signed: bool = False) -> bool:
+        """Check what is new of the next page, and return whether it is the next one.
+
+        With `is_signed`, `check_page` has accepted it, by the keys that the ledger's entries name.
+        """
         known = self.count - page.first
         if known != self.count % PAGE_MESSAGES_MAX or known > len(page.messages):
             place = f"message {self.count}"
@@ -179,10 +180,10 @@ class MessageCheck:
             try:
                 header = headers.get(message.envelope)
                 if header is None:
-                    header = self._opened(page.envelopes[message.envelope], message.number)
+                    header = self._opened(page.envelopes[message.envelope], message.number, is_signed=is_signed)
                     headers[message.envelope] = header
                 self._check_order(header, message.frame)
-                body = verify_framed(message, header)
+                body = decode_known_body(message.body) if is_signed else verify_framed(message, header)
             except ProtocolError as error:
                 self._findings.broken(error.code, f"message {message.number}", str(error))
             else:
@@ -191,25 +192,24 @@ class MessageCheck:
         self.memory.count = page.first + len(page.messages)
         return True
 
-    def _opened(self, envelope: Envelope, number: int) -> Header:
+    def _opened(self, envelope: Envelope, number: int, *, is_signed: bool) -> Header:
         header = envelope.header()
         partner = self._view.get(PARTNERS, header.sender)
         if partner is None:
             raise SenderUnknown(f"no entry names the keys of {header.sender}")
         if header.receiver != self._ledger or header.network != partner.network:
             raise Misaddressed(f"the envelope is for {header.receiver}")
-        verify_envelope(envelope, key=key_of(partner.keys, Role.CHANNEL))
+        if not is_signed:
+            verify_envelope(envelope, key=key_of(partner.keys, Role.CHANNEL))
         if header.checkpoint is not None and header.checkpoint != self._last_checkpoint:
-            self._hold(header.checkpoint, header.sender, partner, number)
+            keys = None if is_signed else partner.keys
+            self._hold(stated_checkpoint(header.checkpoint, header.sender, keys=keys), number)
             self._last_checkpoint = header.checkpoint
         return header
 
-    def _hold(self, note: str, sender: Ledger, partner: PartnerRecord, number: int) -> None:
-        origin = parse_checkpoint(parse_note(note.encode()).text).origin
-        if partner_of(Ledger(origin)) != partner_of(sender):
-            raise CheckpointInvalid(f"the checkpoint is of {origin[:80]}, which is no log of {sender}")
-        checkpoint = open_checkpoint(note.encode(), [Verifier(origin, key_of(partner.keys, Role.LOG))])
-        place = (Ledger(origin), checkpoint.size)
+    def _hold(self, checkpoint: Checkpoint, number: int) -> None:
+        origin = Ledger(checkpoint.origin)
+        place = (origin, checkpoint.size)
         known = self.held.setdefault(place, HeldCheckpoint(checkpoint, number))
         if known.checkpoint.root != checkpoint.root:
             text = f"{origin} signed two roots of {checkpoint.size} entries, here and with message {known.number}"
@@ -306,18 +306,3 @@ def reference_of(body: Body) -> EntryReference | None:
     """Return the entry of its sender's log that `body` names, or None for one that names none."""
     found = getattr(body, "entry", None)
     return found if isinstance(found, EntryReference) else None
-
-
-def verify_framed(message: PageMessage, header: Header) -> Body:
-    """Return the body of `message` once it is shown to be in the envelope whose verified header is `header`."""
-    data = bytes(message.body)
-    if body_digest(data) != message.frame.body:
-        raise EnvelopeInvalid("the body is not the one its frame names")
-    verify_inclusion(
-        leaf=frame_leaf(message.frame),
-        index=message.frame.seq - header.first_seq,
-        size=header.count,
-        root=Hash(bytes.fromhex(header.root)),
-        proof=[Hash(bytes.fromhex(node)) for node in message.path],
-    )
-    return decode_body(data)

@@ -1,8 +1,5 @@
 """Whoever reads ahead, an audit comes to the same: in what it finds, in its words, and in what it keeps."""
 
-from collections.abc import Generator
-from dataclasses import dataclass, field
-
 import msgspec
 import pytest
 
@@ -12,45 +9,18 @@ from protocol.audit.findings import Verdict
 from protocol.audit.kept import LogState, decode_state, encode_state
 from protocol.audit.log import Keeping, LogAudit, audit_log
 from protocol.audit.report import make_report
-from protocol.audit.segments import Owner, Segment
-from protocol.errors import CouldNotCheck
+from protocol.audit.segments import Owner
 from protocol.identifiers import Asset
 from protocol.limits import TILE_WIDTH
 from protocol.tiles import BundleId
 from tests.support.audits import MemorySource
+from tests.support.helpers import Helpers
 from tests.support.long_logs import ENTRIES, faulty_logs, long_half
 
 OWNER = Owner(ledger=long_half().name, points=Asset("AUR"))
 
 SOUND = {"nothing", "an entry moves too much", "an id is taken", "a bundle does not follow"}
 """What can be wrong with a log while each bundle is sound by itself: only the state shows it, or the bundle before."""
-
-
-@dataclass
-class Helpers:
-    """Reads ahead as other processes do, in this one; `late` times it is not ready, and it ends after `ends_after`."""
-
-    source: MemorySource
-    late: int = 0
-    parts: int = 1
-    ends_after: int | None = None
-    sound: list[bool] = field(default_factory=list)
-
-    def begin(self, stretch: Stretch) -> Generator[Segment | None, None, None] | None:
-        self.late -= 1
-        return None if self.late >= 0 else self._segments(stretch)
-
-    def _segments(self, stretch: Stretch) -> Generator[Segment | None, None, None]:
-        own = [
-            read_ahead(self.source, msgspec.structs.replace(stretch, part=part, parts=self.parts))
-            for part in range(self.parts)
-        ]
-        for number, _ in enumerate(stretch.bundles()):
-            if self.ends_after == len(self.sound):
-                raise CouldNotCheck("a process has ended")
-            data = next(own[number % self.parts])
-            self.sound.append(data is not None)
-            yield None if data is None else taken_over(data)
 
 
 def outcome(audit: LogAudit) -> tuple[bytes, bytes, object]:

@@ -3,7 +3,9 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from protocol.audit.ahead import Pages, read_pages
 from protocol.audit.findings import FindingCode, Verdict
+from protocol.audit.framed import PartnerKeys
 from protocol.audit.log import LogAudit, audit_log
 from protocol.audit.pages import (
     MessagesPage,
@@ -20,11 +22,13 @@ from protocol.ledger.commands import DecidePrepare
 from protocol.ledger.incoming import refuse
 from protocol.ledger.moment import Moment
 from protocol.ledger.names import decision_id
+from protocol.ledger.state import PARTNERS
 from protocol.merkle import EMPTY_ROOT
 from protocol.messages import Body, Prepare, decode_body, encode_body
 from tests.support import parcels
 from tests.support.audits import (
     Alliance,
+    Files,
     Half,
     MemorySource,
     alliance,
@@ -35,11 +39,20 @@ from tests.support.audits import (
     signed_checkpoint,
 )
 from tests.support.documents import AURORA, BLUEBIRD, COPPER, Side, digest_of_body, hello, hex_16, query, reject
+from tests.support.helpers import Helpers
 from tests.support.ledger import give_notice
 
 
 def audited(half: Half) -> LogAudit:
-    return audit_log(MemorySource(half.files()))
+    """Return the audit of a log by one process: with another one that reads ahead, it comes to the same."""
+    return audited_files(half.files())
+
+
+def audited_files(files: Files) -> LogAudit:
+    source = MemorySource(files)
+    alone, helped = audit_log(source), audit_log(source, ahead=Helpers(source))
+    assert make_report([helped]).json() == make_report([alone]).json()
+    return alone
 
 
 def found(audit: LogAudit) -> list[tuple[str, str]]:
@@ -292,13 +305,35 @@ def test_more_than_a_page_of_messages_is_read_to_the_end() -> None:
     assert (found(audit), audit.messages.count) == ([], 256)
     made.converted("one")
     files = made.source.files()
-    assert found(audit_log(MemorySource(files))) == []
+    assert found(audited_files(files)) == []
     page = decode_messages_page(files["messages/1"])
     assert (page.first, len(page.messages), len(page.envelopes)) == (256, 1, 1)
     again = files | {"messages/1": files["messages/0"]}
-    assert found(audit_log(MemorySource(again)))[0] == ("message 256", FindingCode.PAGE_INVALID)
+    assert found(audited_files(again))[0] == ("message 256", FindingCode.PAGE_INVALID)
     damaged = files | {"messages/1": files["messages/1"][:-1]}
-    assert found(audit_log(MemorySource(damaged)))[0] == ("messages/1", "evidence_invalid")
+    assert found(audited_files(damaged))[0] == ("messages/1", "evidence_invalid")
+
+
+def test_pages_are_read_ahead_as_far_as_partners_have_signed_them() -> None:
+    made = alliance()
+    while len(made.source.received) < 256:
+        hand_over(made.destination, made.source, [query_of(made)] * min(64, 256 - len(made.source.received)))
+    made.converted("one")
+    files = made.source.files()
+    keys = {name: each.keys for name, each in audited_files(files).replay.view.rows(PARTNERS)}
+
+    def read(files: Files, *, first: int = 0, by: PartnerKeys = keys) -> list[bytes | None]:
+        return list(read_pages(MemorySource(files), Pages(first=first, keys=dict(by))))
+
+    pages = [files["messages/0"], files["messages/1"]]
+    assert read(files) == [*pages, None]
+    assert read(files, first=1) == [pages[1], None]
+    assert read({"messages/0": pages[0]}) == [pages[0], None]
+    assert read({**files, "messages/1": pages[1][:-1]}) == [pages[0], None]
+    assert read(files, by={}) == [None]
+    assert list(read_pages(MemorySource(files, unreachable=frozenset({"messages/0"})), Pages(first=0, keys={}))) == [
+        None
+    ]
 
 
 def test_a_page_stores_an_envelope_once() -> None:
