@@ -212,10 +212,10 @@ def record_from(line: Line) -> LineRecord:
 
 
 def _added(totals: WindowTotals, last_dec_seq: int, lines: Sequence[LineRecord]) -> WindowTotals:
-    tree = CompactRange(size=totals.count, hashes=[Hash(bytes.fromhex(node)) for node in totals.tree])
-    for line in lines:
-        tree.append(leaf_hash(bytes.fromhex(line.fulfil)))
-    cited = {line.agreement for line in lines}
+    tree = totals.tree
+    for size, line in enumerate(lines, totals.count):
+        tree = _with_leaf(tree, size, leaf_hash(bytes.fromhex(line.fulfil)))
+    cited = {line.agreement for line in lines}.union(totals.agreements)
     return WindowTotals(
         first_dec_seq=totals.first_dec_seq,
         last_dec_seq=last_dec_seq,
@@ -224,6 +224,18 @@ def _added(totals: WindowTotals, last_dec_seq: int, lines: Sequence[LineRecord])
         destination_points=totals.destination_points + sum([line.destination_points for line in lines]),
         fee_points=totals.fee_points + sum([line.fee_points for line in lines]),
         value=totals.value + sum([line.value for line in lines]),
-        agreements=totals.agreements if cited <= {*totals.agreements} else (*sorted({*totals.agreements, *cited}),),
-        tree=tuple([Digest(node.hex()) for node in tree.hashes]),
+        agreements=tuple(sorted(cited)),
+        tree=tree,
     )
+
+
+def _with_leaf(tree: tuple[Digest, ...], size: int, leaf: Hash) -> tuple[Digest, ...]:
+    """Return the compact range `tree` over `size` leaves, in hex, with `leaf` at the right.
+
+    Only the subtrees that the leaf completes are joined; the others stay the text that they are.
+    """
+    joined = (size ^ (size + 1)).bit_length() - 1
+    kept = len(tree) - joined
+    end = CompactRange(size=(1 << joined) - 1, hashes=[Hash(bytes.fromhex(node)) for node in tree[kept:]])
+    end.append(leaf)
+    return (*tree[:kept], Digest(end.root().hex()))

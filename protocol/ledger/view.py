@@ -250,6 +250,6 @@ class Overlay:
 
     def rows(self, table: Table[_K, _R]) -> Iterator[tuple[_K, _R]]:
         """Yield every row of `table` that exists."""
-        for key, record in self._rows[table].items():  # type: ignore[index]  # as in `get`
-            if record is not None:
-                yield cast("_K", key), cast("_R", record)
+        for row in self._rows[table].items():  # type: ignore[index]  # as in `get`
+            if row[1] is not None:
+                yield row  # type: ignore[misc]
