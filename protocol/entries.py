@@ -232,11 +232,6 @@ def decode_entry(data: bytes) -> AnyEntry:
     return entry
 
 
-def decode_known_entry(data: bytes) -> AnyEntry:
-    """Return the entry in `data`, which `decode_entry` has accepted once: its canonical form is not looked at again."""
-    return _CODEC.read_back(data)
-
-
 def stamp(draft: _E, *, seq: int, prev: Digest, time: str, nonce: str) -> _E:
     """Return `draft` with its place in the log."""
     return msgspec.structs.replace(draft, seq=seq, prev=prev, time=time, nonce=nonce)

@@ -15,7 +15,7 @@ from protocol.audit.days import DaySums
 from protocol.audit.framed import check_page
 from protocol.audit.pages import PAGE_MESSAGES_MAX, decode_messages_page, messages_path
 from protocol.audit.segments import Owner, Read, Segment, checked_segment
-from protocol.entries import decode_known_entry
+from protocol.entries import AnyEntry
 from protocol.errors import CouldNotCheck, ProtocolError
 from protocol.identifiers import Ledger
 from protocol.tiles import BundleId, TileId, changed_bundles, decode_bundle, format_path
@@ -76,8 +76,7 @@ class Ahead(Protocol):
 
 
 class _HandedOver(msgspec.Struct, frozen=True, array_like=True):
-    data: bytes
-    width: int
+    entries: bytes
     leaves: bytes
     root: bytes | None
     sums: DaySums
@@ -85,6 +84,9 @@ class _HandedOver(msgspec.Struct, frozen=True, array_like=True):
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(_HandedOver)
+# Fields stand in the order in which their kind declares them, its name first: all are read in two thirds of the time.
+_ENTRIES_ENCODER: Final = msgspec.json.Encoder()
+_ENTRIES_DECODER: Final = msgspec.json.Decoder(list[AnyEntry])
 
 
 def read_ahead(source: Source, stretch: Stretch) -> Iterator[bytes | None]:
@@ -119,12 +121,12 @@ def _handed_over(source: Source, stretch: Stretch, bundle: BundleId) -> bytes | 
     if tile != segment.leaves:
         return None
     assert segment.read is not None, "a segment that was looked at was read"
-    return _ENCODER.encode(_HandedOver(data, bundle.width, segment.leaves, segment.root, segment.read.sums))
+    entries = _ENTRIES_ENCODER.encode(segment.read.entries)
+    return _ENCODER.encode(_HandedOver(entries, segment.leaves, segment.root, segment.read.sums))
 
 
 def taken_over(data: bytes) -> Segment:
     """Return the segment that a helper has handed over."""
     found = _DECODER.decode(data)
-    entries = decode_bundle(found.data, width=found.width)
-    read = Read(entries=[decode_known_entry(each) for each in entries], sums=found.sums)
-    return Segment(entries=entries, leaves=found.leaves, root=found.root, read=read)
+    read = Read(entries=_ENTRIES_DECODER.decode(found.entries), sums=found.sums)
+    return Segment(entries=(), leaves=found.leaves, root=found.root, read=read)

@@ -5,8 +5,9 @@ it. Hashing goes on to the end, so that tiles and checkpoint are still compared 
 restored from an old copy has several logs, one after the other: each has a tree of its own, the state goes on.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Final, Protocol, TypeAlias
 
 from protocol.agreement import key_of
@@ -149,14 +150,14 @@ class LogReplay:
 
     def judge(self, segment: Segment) -> None:
         """Judge the entries that were hashed last, up to the first that is refused."""
-        count = len(segment.entries)
+        count = segment.count
         if self.applied != self.size - count:
             return
         leaves, read = self.tree.last_leaves(count), segment.read
         if read is not None and self._continues(read.entries[0]):
-            accepted = self._accepted_of(read.entries, segment.entries, leaves)
+            accepted = self._accepted_of(read.entries, leaves)
         else:
-            accepted = self._accepted_one_by_one(segment.entries, leaves)
+            accepted = self._accepted_one_by_one(segment, leaves)
         if self._follower is not None and accepted:
             sums = read.sums if read is not None and len(accepted) == count else None
             self._follower.passed(accepted, self.view, sums)
@@ -165,23 +166,23 @@ class LogReplay:
 
     def _continues(self, entry: AnyEntry) -> bool:
         """Return whether `entry`, the first of some that were read, follows the entries that were accepted."""
-        record, head = self.ledger, self.head
-        if record is None or not self.applied:
+        record = self.ledger
+        # Collectors see the state after each entry as it is, to the head of the log.
+        if record is None or not self.applied or self._collectors:
             return False
         try:
-            rules.check_placed(entry, head, ledger=record.ledger)
+            rules.check_placed(entry, self.head, ledger=record.ledger)
         except Refusal:
             return False
         return True
 
-    def _accepted_of(
-        self, entries: Sequence[AnyEntry], data: Sequence[bytes], leaves: Sequence[Digest]
-    ) -> Sequence[AnyEntry]:
+    def _accepted_of(self, entries: Sequence[AnyEntry], leaves: Sequence[Digest]) -> Sequence[AnyEntry]:
         """Return those of `entries` that every rule accepts; all of them were read, and follow one another."""
         view, known, apply = self.view, self._readers, rules.apply_placed
         last, done, mark = None, 0, view.savepoint()
         try:
-            for sealed in map(Sealed, entries, data, leaves):
+            # A follower does not look at the bytes: what is in them is in the entry, and their hash is the leaf.
+            for sealed in map(Sealed, entries, repeat(b""), leaves):
                 apply(view, sealed)
                 kind = type(sealed.entry)
                 for reader in known[kind] if kind in known else self._readers_of(kind):
@@ -197,23 +198,25 @@ class LogReplay:
             rules.move_head(view, last)
         return entries[:done]
 
-    def _accepted_one_by_one(self, data: Sequence[bytes], leaves: Sequence[Digest]) -> Sequence[AnyEntry]:
-        """Return the entries in `data` that decode and that every rule accepts."""
+    def _accepted_one_by_one(self, segment: Segment, leaves: Sequence[Digest]) -> Sequence[AnyEntry]:
+        """Return the entries of `segment` that decode, if they were not read yet, and that every rule accepts."""
+        data: Iterable[bytes] = segment.entries or repeat(b"")
+        read: Iterable[AnyEntry | None] = repeat(None) if segment.read is None else segment.read.entries
         accepted: list[AnyEntry] = []
-        for each, leaf in zip(data, leaves, strict=True):
-            entry = self._accepted(each, leaf)
+        for leaf, each, known in zip(leaves, data, read, strict=False):
+            entry = self._accepted(each, known, leaf)
             if entry is None:
                 break
             accepted.append(entry)
             self.applied += 1
         return accepted
 
-    def _accepted(self, data: bytes, leaf: Digest) -> AnyEntry | None:
+    def _accepted(self, data: bytes, read: AnyEntry | None, leaf: Digest) -> AnyEntry | None:
         """Return the next entry if every rule accepts it; why one does not is a finding."""
         view = self.view
         mark = view.savepoint()
         try:
-            entry = decode_entry(data)
+            entry = decode_entry(data) if read is None else read
             sealed = Sealed(entry, data, leaf)
             if isinstance(entry, Genesis) or not self.applied:
                 self._check_beginning(entry)

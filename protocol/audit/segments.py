@@ -11,6 +11,7 @@ from protocol.errors import EntryInvalid, ProtocolError, Refusal
 from protocol.identifiers import Asset, Digest, Ledger
 from protocol.ledger import rules
 from protocol.limits import TILE_WIDTH
+from protocol.merkle import HASH_BYTES
 
 REFUSED: Final = (Refusal, ProtocolError, ArithmeticError, AssertionError, LookupError, ValueError)
 """Why an entry is not accepted: the last four are what a rule can run into on one that no honest ledger wrote."""
@@ -39,13 +40,19 @@ class Read:
 class Segment:
     """The next entries of a log with the hashes of their leaves, one after the other, and the root of a full tile.
 
-    Where they were `read`, and nothing is wrong with them, what reads only the entries is not done again.
+    Where they were `read`, and nothing is wrong with them, what reads only the entries is not done again; what another
+    process has read comes without its bytes.
     """
 
     entries: Sequence[bytes]
     leaves: bytes
     root: bytes | None = None
     read: Read | None = None
+
+    @property
+    def count(self) -> int:
+        """Return how many entries there are."""
+        return len(self.leaves) // HASH_BYTES
 
 
 def segment_of(entries: Sequence[bytes], *, owner: Owner | None = None) -> Segment:

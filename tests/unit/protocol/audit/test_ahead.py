@@ -12,6 +12,7 @@ from protocol.audit.report import make_report
 from protocol.audit.segments import Owner
 from protocol.identifiers import Asset
 from protocol.limits import TILE_WIDTH
+from protocol.merkle import HASH_BYTES
 from protocol.tiles import BundleId
 from tests.support.audits import MemorySource
 from tests.support.helpers import Helpers
@@ -83,7 +84,7 @@ def test_all_of_a_stretch_is_read() -> None:
     first, *rest = read_ahead(source, Stretch(folder="", first=0, size=ENTRIES, owner=OWNER))
     # Where a genesis stands, the state tells.
     assert first is None
-    assert sum(len(taken_over(data or b"").entries) for data in rest) == ENTRIES - TILE_WIDTH
+    assert sum(len(taken_over(data or b"").leaves) for data in rest) == (ENTRIES - TILE_WIDTH) * HASH_BYTES
 
 
 def test_sums_of_parts_are_those_of_the_whole() -> None:
