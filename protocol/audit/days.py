@@ -73,12 +73,13 @@ class DayBook:
     def passed(self, entries: Sequence[AnyEntry], *, points: Asset) -> None:
         """Add what accepted entries post, in their order; `points` are the ledger's own."""
         recorded_on, day = "", Day()
+        moves = day.moves
         for entry in entries:
-            if day_of(entry.time) != recorded_on:
+            if entry.time[:_DATE_CHARACTERS] != recorded_on:
                 recorded_on = day_of(entry.time)
                 day = self.days.setdefault(recorded_on, Day())
+                moves = day.moves
             day.end_seq, day.entries = entry.seq + 1, day.entries + 1
-            moves = day.moves
             for posting in getattr(entry, "postings", ()):
                 account = posting.account
                 line = HOLDER_LINES.get(account.partition("/")[0], account), posting.asset

@@ -4,6 +4,8 @@ from typing import Final
 
 from protocol.agreement import agreement_digest
 from protocol.entries import (
+    AccountClosed,
+    AccountOpened,
     AgreementEnded,
     AgreementEntered,
     AnyEntry,
@@ -14,6 +16,8 @@ from protocol.entries import (
     ConversionRefused,
     ConversionReleased,
     Genesis,
+    HoldCaptured,
+    HoldPlaced,
     HoldReleased,
     PartnerAdded,
     PointsIssued,
@@ -53,7 +57,9 @@ from protocol.window_entries import (
     WindowCloseReceived,
 )
 
-_CHOSEN: Final = frozenset({PointsTransferred, PointsIssued, PointsRedeemed})
+_CHOSEN: Final = frozenset(
+    {PointsTransferred, PointsIssued, PointsRedeemed, HoldPlaced, HoldCaptured, AccountOpened, AccountClosed}
+)
 """Most entries are of these kinds, whose ids clients choose."""
 
 
