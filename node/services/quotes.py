@@ -73,6 +73,10 @@ class StoredView:
         """Refuse: a quote reserves nothing."""
         raise AssertionError(f"a quote changes nothing: {table.name} {key!r} {record!r}")
 
+    def insert(self, table: Table[_K, _R], key: _K, record: _R) -> bool:
+        """Refuse: a quote reserves nothing."""
+        raise AssertionError(f"a quote changes nothing: {table.name} {key!r} {record!r}")
+
     def lots(self, account: Account) -> list[Lot]:
         """Return the open lots of `account`."""
         return self._reader.lots(account)

@@ -299,9 +299,8 @@ def _judge(view: View, sealed: Sealed, ledger: LedgerRecord | None) -> None:
     kind, entry_id = type(entry), entry.id
     if ledger is not None and ledger.recovering:
         succession.check_gate(ledger, entry)
-    if view.get(IDS, entry_id) is not None:
+    if not view.insert(IDS, entry_id, IdRecord(seq=entry.seq, request=entry.request)):
         raise Refusal(Code.ID_REUSED, f"the id {entry_id} is taken")
-    view.put(IDS, entry_id, IdRecord(seq=entry.seq, request=entry.request))
     judge = _APPLY.get(kind)
     if judge is not None:
         judge(view, entry)

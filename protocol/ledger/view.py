@@ -41,6 +41,9 @@ class View(Protocol):
     def put(self, table: Table[_K, _R], key: _K, record: _R) -> None:
         """Insert or replace the row."""
 
+    def insert(self, table: Table[_K, _R], key: _K, record: _R) -> bool:
+        """Insert the row and return True, or return False where there is one."""
+
     def lots(self, account: Account) -> list[Lot]:
         """Return the open lots of `account` in the order in which they are consumed."""
 
@@ -153,6 +156,22 @@ class Overlay:
         rows = self._rows[table]  # type: ignore[index]  # as in `get`
         self._note((table, key, rows.get(key, _ABSENT)))  # type: ignore[arg-type]
         rows[key] = record
+
+    def insert(self, table: Table[_K, _R], key: _K, record: _R) -> bool:
+        """Insert the row and return True, or return False where there is one; raise `NotLoaded` as `get` does."""
+        rows = self._rows[table]  # type: ignore[index]  # as in `get`
+        # One look at a table that may have a row for each entry of the log, where asking first would take three.
+        before = rows.setdefault(key, record)
+        if before is record:
+            if not self._complete:
+                del rows[key]
+                raise NotLoaded(f"{table.name} {key!r}")
+            self._note((table, key, _ABSENT))  # type: ignore[arg-type]
+            return True
+        if before is None:
+            self._note((table, key, None))  # type: ignore[arg-type]
+            rows[key] = record
+        return before is None
 
     def lots(self, account: Account) -> list[Lot]:
         """Return the open lots of `account` in the order in which they are consumed."""

@@ -38,6 +38,24 @@ def test_a_partial_overlay_refuses_to_guess() -> None:
         view.lots(ANN)
 
 
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_row_is_inserted_once(complete: bool) -> None:
+    view = Overlay(complete=complete)
+    if not complete:
+        with pytest.raises(NotLoaded, match="accounts"):
+            view.insert(ACCOUNTS, ANN, record(1))
+        assert not view.is_loaded(need(ACCOUNTS, ANN))
+        view.load(ACCOUNTS, ANN, None)
+    mark = view.savepoint()
+    assert view.insert(ACCOUNTS, ANN, record(1))
+    assert not view.insert(ACCOUNTS, ANN, record(2))
+    assert view.get(ACCOUNTS, ANN) == record(1)
+    assert list(view.changed_since(mark, ACCOUNTS)) == [(ANN, None, record(1))]
+    view.rollback(mark)
+    assert view.get(ACCOUNTS, ANN) is None
+    assert view.insert(ACCOUNTS, ANN, record(2))
+
+
 def test_lots_that_were_put_are_known_before_anybody_asks_for_the_others() -> None:
     view = Overlay(complete=False)
     view.put_lot(ANN, lot(2, 5))
