@@ -110,12 +110,14 @@ class CrewReader:
     def pages(self, pages: Pages) -> Generator[bytes, None, None] | None:
         """Return the pages that a helper finds signed, one after the other; None where no helper has started."""
         helper = self.crew.started()
-        return None if helper is None else self._pages(helper, pages)
+        if helper is None:
+            return None
+        helper.send(Errand(opening=self.opening, work=pages))
+        return self._pages(helper)
 
-    def _pages(self, helper: "_Helper", pages: Pages) -> Generator[bytes, None, None]:
+    def _pages(self, helper: "_Helper") -> Generator[bytes, None, None]:
         done = False
         try:
-            helper.send(Errand(opening=self.opening, work=pages))
             while (data := helper.take()) is not None:
                 yield data
             done = True

@@ -119,9 +119,9 @@ class Tally:
         self._check_holders(view, findings)
 
     def _check_holders(self, view: Overlay, findings: Findings) -> None:
-        posted = sum(record.posted for _, record in view.rows(ACCOUNTS))
-        in_lots = sum(lot.remaining for _, lot in view.rows(LOTS))
-        held = sum(hold.remaining for _, hold in view.rows(HOLDS))
+        posted = sum([record.posted for _, record in view.rows(ACCOUNTS)])
+        in_lots = sum([lot.remaining for _, lot in view.rows(LOTS)])
+        held = sum([hold.remaining for _, hold in view.rows(HOLDS)])
         if not self.holders == posted == in_lots + held:
             text = f"holders were credited {self.holders}, have {posted}, in lots {in_lots} and on hold {held}"
             findings.broken(FindingCode.FIGURES_DIFFER, FIGURES, text)

@@ -5,8 +5,8 @@ that a successor goes on from come first, each as far as it was restored. What a
 again; where the log does not go on from that, it is read from its first entry, which shows what is wrong.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -158,8 +158,10 @@ class _Auditor:
             self._check_quorum(note, self.policy)
         if self.result.is_whole:
             self._check_ledger_file()
+            # While the figures are checked here, others verify the first messages.
+            signed = self._pages_ahead()
             self.result.check_books()
-            self._read_messages()
+            self._read_messages(signed)
 
     def _resume(self, checkpoint: Checkpoint) -> bool:
         """Come to where reading begins: to what was verified before of this log, or to its first entry."""
@@ -271,20 +273,24 @@ class _Auditor:
             text = "the file names another ledger or key than genesis"
             self.result.findings.broken(FindingCode.LEDGER_DIFFERS, self._files.path, text)
 
-    def _read_messages(self) -> None:
+    def _pages_ahead(self) -> Generator[bytes, None, None] | None:
+        """Let other processes verify the messages that are new, if there are any who are ready."""
+        if self.ahead is None:
+            return None
+        keys = {name: each.keys for name, each in self.result.replay.view.rows(PARTNERS)}
+        return self.ahead.pages(Pages(first=self._memory.count // PAGE_MESSAGES_MAX, keys=keys))
+
+    def _read_messages(self, signed: Generator[bytes, None, None] | None) -> None:
         check = self.result.begin_messages(self._memory)
-        if self._read_pages_ahead(check):
+        if signed is None or self._add_signed(check, signed):
             self._read_pages(check)
         check.finish()
 
-    def _read_pages_ahead(self, check: MessageCheck) -> bool:
-        """Check the pages that other processes read, if there are any, and return whether there may be more."""
-        if self.ahead is None:
-            return True
-        keys = {name: each.keys for name, each in self.result.replay.view.rows(PARTNERS)}
-        pages = self.ahead.pages(Pages(first=check.count // PAGE_MESSAGES_MAX, keys=keys))
+    @staticmethod
+    def _add_signed(check: MessageCheck, signed: Generator[bytes, None, None]) -> bool:
+        """Check the pages that other processes have verified, and return whether there may be more."""
         is_last = False
-        with nullcontext(()) if pages is None else closing(pages) as signed:
+        with closing(signed):
             for data in signed:
                 page = decode_known_page(data)
                 if not check.add(page, is_signed=True):

@@ -80,7 +80,11 @@ def _broken(entries: Sequence[bytes]) -> dict[str, list[bytes]]:
         "a time is not later": msgspec.structs.replace(entry, time=before.time),
         "a genesis is not the first": msgspec.structs.replace(read[0], time=entry.time),
     }
+    first = read[512]
+    assert isinstance(first, PointsTransferred), "most entries of the log are transfers"
+    changed_first = msgspec.structs.replace(first, postings=too_much)
     chained = {fault: _chained([*read[:300], each, *read[301:]]) for fault, each in changed.items()}
+    chained["the first of a bundle moves too much"] = _chained([*read[:512], changed_first, *read[513:]])
     return {**chained, "a bundle does not follow": [*entries[:256], *_chained(read[256:], prev=ZERO_DIGEST)]}
 
 

@@ -20,7 +20,13 @@ from tests.support.long_logs import ENTRIES, faulty_logs, long_half
 
 OWNER = Owner(ledger=long_half().name, points=Asset("AUR"))
 
-SOUND = {"nothing", "an entry moves too much", "an id is taken", "a bundle does not follow"}
+SOUND = {
+    "nothing",
+    "an entry moves too much",
+    "the first of a bundle moves too much",
+    "an id is taken",
+    "a bundle does not follow",
+}
 """What can be wrong with a log while each bundle is sound by itself: only the state shows it, or the bundle before."""
 
 

@@ -10,12 +10,15 @@ from protocol import conversion, points
 from protocol.agreement import SignedAgreement
 from protocol.entries import AccountOpened, AnyEntry, ConversionRefused, Genesis, Sealed
 from protocol.errors import Code, Refusal
+from protocol.fields import days_later
 from protocol.identifiers import Account, Id
 from protocol.ledger import commands, rules
 from protocol.ledger.moment import Moment
 from protocol.ledger.state import HEAD, IDS, LEDGER, ONLY, PROGRAM, TABLES, Head, IdRecord
 from protocol.ledger.view import Need, NotLoaded, Overlay, need
+from protocol.program import ProgramTerms, ZoneOffset
 from tests.support.documents import AURORA, BLUEBIRD, COPPER, NOW, Side, digest, prepare, signed_agreement, uuid
+from tests.support.governing import govern
 from tests.support.history import examples, history
 from tests.support.ledger import (
     MemoryLedger,
@@ -103,6 +106,27 @@ def test_chain_broken_unless_an_entry_follows_the_one_before(change: dict[str, o
         rules.apply(ledger.state, Sealed(entry, b"", digest("leaf")))
     assert caught.value.code == Code.CHAIN_BROKEN
     assert ledger.state.savepoint() == mark
+
+
+@pytest.mark.parametrize("governed", [True, False])
+def test_the_day_of_a_placed_entry_is_held_against_the_terms_of_the_program(governed: bool) -> None:
+    ledger = new_ledger()
+    if governed:
+        govern(ledger, ProgramTerms(time_zone="America/Lima", offsets=(ZoneOffset(starts_at=NOW, seconds=-18_000),)))
+    before = ledger.state.get(HEAD, ONLY)
+    assert before is not None
+    tomorrow = days_later(before.time[:10], days=1)
+    sealed = ledger.stamped(AccountOpened(id=uuid("open"), request=None, occurred_on=tomorrow, account=ANN))
+    rules.check_placed(sealed.entry, before, ledger=ledger.name)
+    if governed:
+        with pytest.raises(Refusal) as caught:
+            rules.apply_placed(ledger.state, sealed)
+        assert caught.value.code == Code.DATE_INVALID
+        return
+    rules.apply_placed(ledger.state, sealed)
+    assert ledger.state.get(HEAD, ONLY) == before
+    rules.move_head(ledger.state, sealed)
+    assert ledger.state.get(HEAD, ONLY) == rules.head_after(sealed.entry, sealed.leaf)
 
 
 def test_chain_broken_by_a_genesis_that_follows_something() -> None:
