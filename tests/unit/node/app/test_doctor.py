@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -110,6 +111,13 @@ def test_a_small_slow_or_unwritable_disk_and_a_wrong_clock_are_told(
     assert "Read-only" in found(here)["flush"].found
 
 
+class NoBody(httpx.SyncByteStream):
+    """An answer's body as it comes from a connection: nothing, read once."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(())
+
+
 def test_partners_witnesses_and_the_node_itself_are_asked(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key = BLUEBIRD.signing_keys[Role.WITNESS].public
     witness = format_vkey(Verifier("witness.example", key, KeyType.COSIGNATURE))
@@ -120,10 +128,10 @@ def test_partners_witnesses_and_the_node_itself_are_asked(here: Path, monkeypatc
 
     def handle(_transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/livez" and request.url.host == "127.0.0.1":
-            return httpx.Response(200)
+            return httpx.Response(200, stream=NoBody())
         for name, status in statuses.items():
             if request.url.host.endswith(name):
-                return httpx.Response(status)
+                return httpx.Response(status, stream=NoBody())
         raise httpx.ConnectError("nobody is there")
 
     monkeypatch.setattr(httpx.HTTPTransport, "handle_request", handle)
