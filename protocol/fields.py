@@ -75,7 +75,8 @@ def parse_date(text: str) -> date:
 def later(text: str, *, seconds: int = 0, microseconds: int = 0) -> str:
     """Return the time `text` moved forward by whole seconds and microseconds; the calendar's last moment is the end."""
     try:
-        return format_time(parse_time(text) + timedelta(seconds=seconds, microseconds=microseconds))
+        moment = parse_time(text).replace(tzinfo=None) + timedelta(seconds=seconds, microseconds=microseconds)
+        return f"{moment.isoformat(timespec='microseconds')}Z"
     except OverflowError:
         return TIME_MAX
 

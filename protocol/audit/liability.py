@@ -29,7 +29,7 @@ def liability_of(view: Overlay) -> tuple[LiabilityLine, ...]:
     active = {account: record.active_on for account, record in view.rows(ACCOUNTS)}
     for (account, _, _), lot in view.rows(LOTS):
         if lot.remaining:
-            last = lot.expires_on if lot.clock is None else last_day_of(lot, active[account])
+            last = last_day_of(lot, active[account])
             months[NEVER if last is None else last[:_MONTH_CHARACTERS]] += lot.remaining
     for _, hold in view.rows(HOLDS):
         months[HELD] += hold.remaining

@@ -1,7 +1,6 @@
 """Account links: issued, accepted, used within their limits, and revoked by either side (specs/links.md)."""
 
 from collections.abc import Iterator
-from functools import lru_cache
 
 import msgspec
 from msgspec import UNSET
@@ -143,15 +142,10 @@ def check_accepted(view: View, entry: ConversionHeld) -> None:
     terms = (program.terms if program else DEFAULT_TERMS).links
     if entry.source_points < terms.large_from:
         return
-    cool_at = _cool_at(link.accepted_at, terms.cooling_off_hours)
+    cool_at = later(link.accepted_at, seconds=terms.cooling_off_hours * _HOUR_SECONDS)
     if entry.time < cool_at:
         text = f"so soon after the link was made, less than {terms.large_from} points can be converted until {cool_at}"
         raise Refusal(Code.LINK_COOLING_OFF, text)
-
-
-@lru_cache(maxsize=1_024)
-def _cool_at(accepted_at: str, hours: int) -> str:
-    return later(accepted_at, seconds=hours * _HOUR_SECONDS)
 
 
 def accepted_link(view: View, account: Account, partner: Ledger) -> AcceptedLink:

@@ -1,7 +1,6 @@
 """The terms of a conversion, as both ledgers check them against the agreement that it cites."""
 
 from collections.abc import Iterator
-from typing import Final
 
 from protocol.agreement import Agreement, Direction
 from protocol.entries import ConversionCredited, ConversionHeld, Posting, transfer_postings
@@ -13,9 +12,6 @@ from protocol.ledger.state import AGREEMENTS, CURRENT, HEAD, ONLY, AgreementReco
 from protocol.ledger.view import Need, Overlay, View, need
 from protocol.limits import ACCEPT_BY_SECONDS_MAX
 from protocol.messages import Prepare
-
-_DAY: Final = 10
-"""How many characters of a time are its day."""
 
 
 def needs_agreement(view: Overlay, digest: Digest, *, source: Ledger | None) -> Iterator[Need]:
@@ -113,8 +109,6 @@ def check_amounts(
 
 def check_deadline(accept_by: str, *, created_at: str) -> None:
     """Refuse a deadline before, or too long after, the conversion's creation."""
-    if created_at < accept_by and created_at[:_DAY] == accept_by[:_DAY]:
-        return  # Most are of one day, which is less than the time that there is.
     if not created_at < accept_by <= later(created_at, seconds=ACCEPT_BY_SECONDS_MAX):
         raise Refusal(Code.CLOCK, f"the deadline must lie within {ACCEPT_BY_SECONDS_MAX} seconds of the order")
 

@@ -25,7 +25,7 @@ from protocol.ledger.programs import terms_of
 from protocol.ledger.state import ACCOUNTS, BALANCES, ONLY, PROGRAM, REVERSIBLE, Lot, Piece
 from protocol.ledger.view import Need, Overlay, View, need, need_book
 from protocol.points import check_amount
-from protocol.program import DEFAULT_TERMS, EARN, REDEEM, TRANSFER_IN, TRANSFER_OUT, Activity, ProgramTerms
+from protocol.program import EARN, REDEEM, TRANSFER_IN, TRANSFER_OUT, Activity, ProgramTerms
 
 ISSUANCE = Account("issuance")
 REDEMPTION = Account("redemption")
@@ -66,8 +66,7 @@ def decide_issue(view: View, command: IssuePoints, moment: Moment) -> PointsIssu
 def apply_issue(view: View, entry: PointsIssued) -> None:
     """Credit a holder with one lot of our own, for as long as the program's rule or the request says."""
     amount, _, holder = _checked(view, entry.postings, debit=ISSUANCE)
-    seq, day, program = entry.seq, entry.occurred_on, view.get(PROGRAM, ONLY)
-    terms = DEFAULT_TERMS if program is None else program.terms
+    seq, day, terms = entry.seq, entry.occurred_on, terms_of(view)
     _check_days(entry, terms)
     clock = clock_of(terms.expiry) if entry.expiry == "rolling" else None
     lot = Lot(
@@ -80,8 +79,7 @@ def apply_issue(view: View, entry: PointsIssued) -> None:
         clock=clock,
         spendable_on=entry.spendable_on,
     )
-    if program is not None:
-        reserve(view, Use(activity=EARN, account=holder, points=amount), at=entry.time)
+    _reserve(view, amount, (EARN, holder), at=entry.time)
     restart_clock(view, holder, on=day)
     credit_lot(view, holder, lot)
     if clock is not None:
@@ -97,11 +95,11 @@ def spendable_day(terms: ProgramTerms, earned_on: str) -> str | None:
 
 def _check_days(entry: PointsIssued, terms: ProgramTerms) -> None:
     last, rule, day = entry.expires_on, terms.expiry, entry.occurred_on
-    first = spendable_day(terms, day) if terms.pending_days else None
+    first = spendable_day(terms, day)
     if entry.expiry == "named":
         ruled = last is not None
     else:
-        ruled = entry.expiry == rule.kind and last == (fixed_last_day(rule, day) if rule.kind == "fixed" else None)
+        ruled = entry.expiry == rule.kind and last == fixed_last_day(rule, day)
     if not ruled or entry.spendable_on != first:
         raise Refusal(Code.EXPIRY_MISMATCH, "the points' days are not those of the program's rule")
     if last is not None and last < (first or day):

@@ -192,11 +192,7 @@ class Overlay:
         before = rows.get(key, _ABSENT)
         self._note((_LOTS, key, before))
         rows[key] = lot
-        book = self._books.get(account)
-        if before is _ABSENT and book and lot.remaining and _comes_after(book[-1], lot):
-            book.append(lot)
-        else:
-            self._shelve(account, None if before is _ABSENT else before, lot)  # type: ignore[arg-type]
+        self._shelve(account, None if before is _ABSENT else before, lot)  # type: ignore[arg-type]
 
     def _shelve(self, account: Account, before: Lot | None, after: Lot | None) -> None:
         """Let the book of `account`, which has its open lots in their order, have `after` in the place of `before`."""
