@@ -132,9 +132,15 @@ class Streams:
                 peer.closing = False
 
     def reopen_if_wanted(self, peer: Peer) -> None:
-        """Open another epoch if the partner should hear a HELLO: that we have our words back."""
+        """Open another epoch if the partner should hear a HELLO: that we have our words back, or of an epoch in doubt.
+
+        In doubt is one whose commit failed and was kept all the same: of the one before nothing is noted any more.
+        """
         if peer.wants_epoch:
             self.reopen(peer, peer.outgoing.epoch + 1, behind=False)
+        row = self._remembered.channel(peer.ledger)
+        if row is not None and row.out_epoch > peer.outgoing.epoch:
+            self.reopen(peer, row.out_epoch)
 
     def _new_epoch(self, ledger: Ledger, record: PartnerRecord, *, epoch: int) -> Outgoing:
         nonce = self._randomness.token(_NONCE_BYTES).hex()

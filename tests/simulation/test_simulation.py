@@ -37,6 +37,7 @@ ONCE_FAILED = {
     5486: "a partner that answered early was never told of the next log",
     6058: "a window was closed earlier than the one in front of it, which a clock ahead had closed",
     8071: "a partner gave two answers to one HELLO, put back in between",
+    15025: "a successor spoke on in the epoch before one whose commit had failed and was kept, and noted nothing of it",
 }
 OF_ONE_PROGRAM = {
     *get_args(AppealEntry), *get_args(ApprovalEntry), *get_args(ImportEntry), *get_args(ProgramEntry),

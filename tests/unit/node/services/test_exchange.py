@@ -7,6 +7,7 @@ import pytest
 
 from node.services import exchange
 from node.services.peer import ACKNOWLEDGE_SECONDS, BACKOFF_SECONDS_MAX, REOFFER_SECONDS
+from node.store.errors import StoreFailed
 from node.store.rows import PartnerUrl
 from protocol.conversion import SourceState
 from protocol.entries import ConversionCredited, ConversionRefused
@@ -15,6 +16,7 @@ from protocol.identifiers import Id
 from protocol.messages import Body, ChannelBody, decode_body
 from tests.support.documents import AURORA, BLUEBIRD, USD
 from tests.support.nodes import POINTS, Alliance, LocalNode, cancel, convert, database_path
+from tests.unit.node.services.words import fail_once
 
 IDLE_SECONDS = 6 * REOFFER_SECONDS
 
@@ -269,6 +271,27 @@ def test_a_node_that_is_behind_stays_so_in_its_next_epoch(two: Alliance) -> None
     source.exchange.reopen(peer, peer.outgoing.epoch + 1)
     assert peer.outgoing.behind
     assert not peer.outgoing.answered
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_what_is_noted_is_of_the_epoch_that_is_spoken_in_whatever_became_of_one_whose_commit_failed(
+    two: Alliance, monkeypatch: pytest.MonkeyPatch, *, kept: bool
+) -> None:
+    source, destination = two.pair
+    two.talk()
+    peer = source.exchange.peer(destination.ledger)
+    epoch = peer.outgoing.epoch
+    fail_once(source, monkeypatch, done=kept)
+    with pytest.raises(StoreFailed):
+        source.exchange.reopen(peer, epoch + 1)
+    conversion = convert(source, destination)
+    two.talk()
+    channel = source.reader.channel(destination.ledger)
+    assert channel is not None
+    assert (peer.outgoing.epoch, peer.outgoing.answered) == (epoch + kept, True)
+    assert (channel.out_epoch, channel.out_nonce) == (peer.outgoing.epoch, peer.outgoing.epoch_nonce)
+    assert channel.answered_epoch == peer.outgoing.epoch
+    check_captured(two, conversion)
 
 
 def test_the_same_id_at_another_brand_is_another_conversion(three: Alliance) -> None:

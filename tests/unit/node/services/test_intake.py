@@ -8,7 +8,7 @@ import pytest
 from node.services.body_commands import command_for
 from node.services.channel_rows import incoming_of, with_incoming
 from node.store.errors import StoreFailed
-from node.store.rows import ChannelState, CommitRecord
+from node.store.rows import ChannelState
 from protocol.channel import Incoming, Outgoing
 from protocol.envelope import Fence, Frame, Sighting, decode_envelope, verify_sighting
 from protocol.errors import Code
@@ -38,6 +38,7 @@ from tests.unit.node.services.words import (
     SECONDS_MAX,
     Word,
     asked,
+    fail_once,
     gained,
     non_decision,
     taken_in,
@@ -261,19 +262,6 @@ class TestDurability:
             header, seen = verify_sighting(sighting, key=AURORA.signing_keys[Role.CHANNEL].public)
             assert (header.epoch, header.epoch_nonce) == (message.epoch, message.epoch_nonce)
             assert seen == body
-
-
-def fail_once(node: LocalNode, monkeypatch: pytest.MonkeyPatch, *, done: bool) -> None:
-    """Let the next commit report a failure, whether it was done or not."""
-    commit = node.store.commit
-
-    def failing(record: CommitRecord) -> None:
-        monkeypatch.setattr(node.store, "commit", commit)
-        if done:
-            commit(record)
-        raise StoreFailed("the connection was lost")
-
-    monkeypatch.setattr(node.store, "commit", failing)
 
 
 class TestWordsOutOfPlace:

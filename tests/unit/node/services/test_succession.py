@@ -7,6 +7,7 @@ import pytest
 from node.services.auditing import audit
 from node.services.fsck import fsck
 from node.services.package import StoreSource
+from node.store.errors import StoreFailed
 from protocol.audit.findings import Verdict
 from protocol.conversion import SourceState
 from protocol.errors import Code, Refusal
@@ -24,6 +25,7 @@ from tests.support.succeeding import (
     replace,
     succeed,
 )
+from tests.unit.node.services.words import fail_once
 
 HEALING_SECONDS = 20
 
@@ -96,6 +98,29 @@ def test_no_conversion_diverges_when_an_old_copy_is_put_back(two: Alliance, tmp_
     assert [source.outgoing(each).state for each in gap[0]] == [*[SourceState.CAPTURED] * 3, SourceState.RELEASED]
     check_day(two, "after")
     assert adjustment_of(source) == adjustment_of(destination) == 0
+
+
+def test_a_successor_has_its_words_back_also_where_the_commit_of_an_epoch_failed_and_was_kept(
+    two: Alliance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, destination = two.pair
+    copy = copy_of(tmp_path, source)
+    two.talk(SILENCE_SECONDS)
+    there, back = exchange_points(source, destination, two, "gap")
+    replace(tmp_path, source, copy)
+    source.start()
+    peer = source.exchange.peer(destination.ledger)
+    fail_once(source, monkeypatch, done=True)
+    with pytest.raises(StoreFailed):
+        source.exchange.reopen(peer, peer.outgoing.epoch + 1)
+    two.talk(SILENCE_SECONDS)
+    size = source.engine.size
+    check_closed(source)
+    succeed(source)
+    two.talk(HEALING_SECONDS)
+    check_succeeded(source, size)
+    check_pair(source, destination, there)
+    check_pair(destination, source, back)
 
 
 def test_two_old_copies_at_once_have_what_either_of_them_knows(two: Alliance, tmp_path: Path) -> None:

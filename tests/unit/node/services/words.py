@@ -6,8 +6,11 @@ from contextlib import contextmanager
 from typing import Final
 
 import msgspec
+import pytest
 
 from node.engine.work import Desk
+from node.store.errors import StoreFailed
+from node.store.rows import CommitRecord
 from protocol.fields import format_time, later
 from protocol.identifiers import Alias
 from protocol.ledger.view import Need, Overlay
@@ -56,6 +59,19 @@ def gained(node: LocalNode) -> int:
 def taken_in(node: LocalNode, parcel: bytes) -> int:
     """Let `node` take a parcel in, and return how many frames it applied."""
     return node.exchange.receive(parcel)[1].result(SECONDS_MAX)
+
+
+def fail_once(node: LocalNode, monkeypatch: pytest.MonkeyPatch, *, done: bool) -> None:
+    """Let the next commit report a failure, whether it was done or not."""
+    commit = node.store.commit
+
+    def failing(record: CommitRecord) -> None:
+        monkeypatch.setattr(node.store, "commit", commit)
+        if done:
+            commit(record)
+        raise StoreFailed("the connection was lost")
+
+    monkeypatch.setattr(node.store, "commit", failing)
 
 
 class _Holding:
