@@ -258,7 +258,7 @@ class Exchange:
             peer.last_contact = format_time(self._clock.now())
             taken = done.result()
             peer.wants_epoch = peer.wants_epoch or taken.restored
-            if work.carries and peer.acknowledge_at is None:
+            if (work.carries or taken.restored) and peer.acknowledge_at is None:
                 peer.acknowledge_at = self._clock.monotonic() + ACKNOWLEDGE_SECONDS
             self._streams.say_again(peer, taken.again)
         return taken

@@ -170,9 +170,9 @@ class IntakeWork(Foremost):
         if self._back_next is not None and self._back_next < self._peer.outgoing.fence.bodies:
             return
         self._back.end(desk)
-        if self._back_next is not None:
-            self._back_next = None
-            self._taken.restored = True
+        # A commit that noted this may have failed and been kept all the same: then the partner has not heard of it yet.
+        self._taken.restored = self._back_next is not None or self._peer.outgoing.behind
+        self._back_next = None
 
     def _apply(self, desk: Desk, incoming: Incoming, offset: int) -> Incoming:
         known = self._known(desk, offset)

@@ -36,12 +36,15 @@ from tests.support.succeeding import (
     adjustment_of,
     check_pair,
     check_whole,
+    copy_of,
     give,
     put_back,
     record_of,
+    replace,
     service_of,
     succeed,
 )
+from tests.unit.node.services.words import fail_once
 
 HEALING_SECONDS = 20
 
@@ -180,6 +183,29 @@ class TestWordsOfNoEntry:
         two.talk(HEALING_SECONDS)
         assert node.reader.sent_count(partner.ledger) == 2
         assert said in node.reader.sent_kinds([said])
+        after = convert(node, partner, name="after", amount=400)
+        two.talk()
+        assert node.outgoing(after).state is SourceState.CAPTURED
+        check_whole(node, partner)
+
+    def test_the_partner_hears_that_they_are_back_also_where_the_commit_failed_and_was_kept(
+        self, two: Alliance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        node, partner = two.pair
+        convert(node, partner, amount=400)
+        two.talk()
+        copy = copy_of(tmp_path, node)
+        two.talk(SILENCE_SECONDS)
+        say_query(node, partner)
+        two.talk()
+        replace(tmp_path, node, copy)
+        node.start()
+        fail_once(node, monkeypatch, done=True, of=SentBody)
+        two.talk(HEALING_SECONDS)
+        heard = partner.reader.channel(node.ledger)
+        assert heard is not None
+        assert heard.in_bodies_sent == node.reader.sent_count(partner.ledger) == 2
+        assert not node.exchange.peer(partner.ledger).outgoing.behind
         after = convert(node, partner, name="after", amount=400)
         two.talk()
         assert node.outgoing(after).state is SourceState.CAPTURED

@@ -10,7 +10,7 @@ import pytest
 
 from node.engine.work import Desk
 from node.store.errors import StoreFailed
-from node.store.rows import CommitRecord
+from node.store.rows import CommitRecord, Write
 from protocol.fields import format_time, later
 from protocol.identifiers import Alias
 from protocol.ledger.view import Need, Overlay
@@ -61,15 +61,18 @@ def taken_in(node: LocalNode, parcel: bytes) -> int:
     return node.exchange.receive(parcel)[1].result(SECONDS_MAX)
 
 
-def fail_once(node: LocalNode, monkeypatch: pytest.MonkeyPatch, *, done: bool) -> None:
-    """Let the next commit report a failure, whether it was done or not."""
+def fail_once(node: LocalNode, monkeypatch: pytest.MonkeyPatch, *, done: bool, of: type[Write] | None = None) -> None:
+    """Let the next commit, or the next with a write `of` a kind, report a failure, whether it was done or not."""
     commit = node.store.commit
 
     def failing(record: CommitRecord) -> None:
-        monkeypatch.setattr(node.store, "commit", commit)
-        if done:
+        fails = of is None or any(isinstance(write, of) for write in record.writes)
+        if fails:
+            monkeypatch.setattr(node.store, "commit", commit)
+        if done or not fails:
             commit(record)
-        raise StoreFailed("the connection was lost")
+        if fails:
+            raise StoreFailed("the connection was lost")
 
     monkeypatch.setattr(node.store, "commit", failing)
 
