@@ -300,7 +300,7 @@ MESSAGES_RECEIVED: Final = table(
     Column("envelope_number", INTEGER, ForeignKey("envelopes_received.number"), nullable=False),
     UniqueConstraint("partner", "epoch", "epoch_nonce", "frame_seq"),
     Index("messages_received_digest_idx", "digest"),
-    Index("messages_received_conversion_idx", "conversion"),
+    Index("messages_received_conversion_idx", "conversion", "partner", "number"),
     Index("messages_received_partner_idx", "partner", "number"),
 )
 PARTNER_CHECKPOINTS: Final = table(
