@@ -1,4 +1,4 @@
-"""What a node asks every second is found by an index, however much it has kept: as SQLite, without figures, plans it."""
+"""What a node asks every second is found by an index, however much it keeps: as SQLite, without figures, plans it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
