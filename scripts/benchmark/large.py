@@ -5,10 +5,12 @@ A large store is filled through the engine, in big commits: members' accounts, p
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from math import ceil
 from threading import Event, Thread
 from typing import Final
 
+from node.cli.request import JsonObject
 from protocol.identifiers import Account
 from scripts.alliance.process import AllianceFailed, NodeProcess
 from scripts.benchmark.callers import Caller
@@ -93,8 +95,11 @@ def measure_memory(place: Place) -> Iterator[Figure]:
         )
 
 
-def _write(caller: Caller, filling: _Filling) -> None:
-    items = [transfer(filling.members, filling.ids) for _ in range(WRITE_BATCH)]
+def _batch(filling: _Filling) -> list[JsonObject]:
+    return [transfer(filling.members, filling.ids) for _ in range(WRITE_BATCH)]
+
+
+def _write(caller: Caller, items: Sequence[JsonObject]) -> None:
     caller.post_each("/v1/transactions/batch", items)
 
 
@@ -102,22 +107,24 @@ def _saturation(caller: Caller, filling: _Filling, seconds: float) -> float:
     """Return how many transfers a second one caller can have written in batches."""
     begun, count = time.perf_counter(), 0
     while time.perf_counter() - begun < seconds:
-        _write(caller, filling)
+        _write(caller, _batch(filling))
         count += WRITE_BATCH
     return count / (time.perf_counter() - begun)
 
 
 def _read_while_writing(filling: _Filling, *, per_second: float, seconds: float) -> Round:
     stop, failed = Event(), []
+    # Made ahead: who reads shares an interpreter with who writes, and would wait for the making of orders.
+    batches = [_batch(filling) for _ in range(ceil(per_second * seconds / WRITE_BATCH))]
 
     def write() -> None:
         with caller_of(filling.node) as caller:
             begun = time.perf_counter()
-            for number in range(10**9):
+            for number, batch in enumerate(batches):
                 if stop.wait(max(0.0, begun + number * WRITE_BATCH / per_second - time.perf_counter())):
                     return
                 try:
-                    _write(caller, filling)
+                    _write(caller, batch)
                 except (AllianceFailed, OSError) as error:
                     failed.append(error)
                     return
