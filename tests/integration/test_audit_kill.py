@@ -7,15 +7,15 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import Final
 
 import pytest
 
 from tests.support.audits import alliance
 from tests.support.ledger import open_holder
+from tests.support.serving import LocalServer, QuietHandler, serving
 
 pytestmark = pytest.mark.integration
 
@@ -26,23 +26,17 @@ STUCK: Final = "/tile/entries/003"
 SECONDS_MAX: Final = 60
 
 
-class Node(ThreadingHTTPServer):
+class Node(LocalServer):
     """Serves a log's files, notes what was asked for, and keeps one of them back."""
 
-    daemon_threads = True
-
     def __init__(self, files: Mapping[str, bytes]) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.files = files
         self.asked: list[str] = []
         self.stuck, self.released = Event(), Event()
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
 
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     server: Node
 
     def do_GET(self) -> None:
@@ -51,14 +45,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.stuck.set()
             self.server.released.wait(SECONDS_MAX)
         data = self.server.files.get(self.path.removeprefix("/"))
-        self.send_response(200 if data is not None else 404)
-        self.send_header("content-length", str(len(data or b"")))
-        self.end_headers()
         with suppress(OSError):  # Whoever asked may have been killed.
-            self.wfile.write(data or b"")
-
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - as the base class names it
-        """Write no log."""
+            self.answer(200 if data is not None else 404, data or b"")
 
 
 @pytest.fixture
@@ -66,13 +54,9 @@ def node() -> Iterator[Node]:
     half = alliance().source
     for number in range(ENTRIES):
         open_holder(half.ledger, f"holder {number}")
-    with Node(half.files()) as server:
-        thread = Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with serving(Node(half.files())) as server:
         yield server
         server.released.set()
-        server.shutdown()
-        thread.join(SECONDS_MAX)
 
 
 def audit(url: str, state: Path, *options: str) -> list[str]:

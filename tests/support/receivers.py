@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final, TypeAlias
+
+from tests.support.serving import LocalServer, QuietHandler, serving
 
 Json: TypeAlias = dict[str, object]
 Behave: TypeAlias = Callable[[Json], int]
@@ -71,45 +72,34 @@ class Receiver:
         return f"v1,{expected}" in headers["webhook-signature"].split()
 
 
+class _Server(LocalServer):
+    def __init__(self, receiver: Receiver, *, port: int) -> None:
+        super().__init__(_Handler, port=port)
+        self.receiver = receiver
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: a node that is stopped breaks its connections."""
+
+
+class _Handler(QuietHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        receiver = self.server.receiver
+        status = receiver.receive(self.read_body(), {name.lower(): value for name, value in self.headers.items()})
+        if not status:
+            self.close_connection = True
+            return
+        self.answer(status, headers={"location": receiver.url} if status in (301, 302, 307) else None)
+
+
 @contextmanager
 def listening(receiver: Receiver, *, port: int = 0) -> Iterator[Receiver]:
     """Let `receiver` listen on a port of this machine, the same one again where it is given."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            status = receiver.receive(body, {name.lower(): value for name, value in self.headers.items()})
-            if not status:
-                self.close_connection = True
-                return
-            self.send_response(status)
-            if status in (301, 302, 307):
-                self.send_header("location", receiver.url)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        block_on_close = False
-
-        def handle_error(self, *_: object) -> None:
-            pass
-
-    server = Server(("127.0.0.1", port), Handler)
-    receiver.url = f"http://127.0.0.1:{server.server_address[1]}/hook"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with serving(_Server(receiver, port=port)) as server:
+        receiver.url = f"{server.url}/hook"
         yield receiver
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def until(account: str, has_come: Callable[[], bool], *, seconds: float = 50.0) -> Behave:

@@ -5,17 +5,15 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum, auto
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
 import httpx
 
 from node.peers.http import ENVELOPES_PATH
-from scripts.alliance.process import HOST, find_free_ports
+from scripts.alliance.process import find_free_ports
+from tests.support.serving import LocalServer, QuietHandler, serving
 
 SECONDS_MAX: Final = 60
-_LENGTH: Final = "content-length"
 _TYPE: Final = "content-type"
 
 
@@ -97,44 +95,27 @@ class Wire:
         return answer
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
+class _Server(LocalServer):
     def __init__(self, wire: Wire) -> None:
-        super().__init__((HOST, find_free_ports(1)[0]), _Handler)
+        super().__init__(_Handler, port=find_free_ports(1)[0])
         self.wire = wire
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
+    server: _Server
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        assert isinstance(self.server, _Server)
-        body = self.rfile.read(int(self.headers[_LENGTH]))
-        answer = self.server.wire.carry(self.path, {_TYPE: self.headers[_TYPE]}, body)
+        answer = self.server.wire.carry(self.path, {_TYPE: self.headers[_TYPE]}, self.read_body())
         self.close_connection = True
-        if answer is None:
-            return
-        self.send_response(HTTPStatus(answer.status_code))
-        self.send_header(_TYPE, answer.headers[_TYPE])
-        self.send_header(_LENGTH, str(len(answer.content)))
-        self.end_headers()
-        self.wfile.write(answer.content)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
-        """Say nothing."""
+        if answer is not None:
+            self.answer(answer.status_code, answer.content, {_TYPE: answer.headers[_TYPE]})
 
 
 @contextmanager
 def wire_to(target: str) -> Iterator[Wire]:
     """Lend a wire to the node at `target`, listening at its `url`."""
     wire = Wire(target)
-    with _Server(wire) as server:
-        wire.url = f"http://{HOST}:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield wire
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(_Server(wire)) as server:
+        wire.url = server.url
+        yield wire

@@ -1,15 +1,14 @@
 """Connections to many partners at once: each is used again, and none is taken from the thread that has it."""
 
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack, closing
 from typing import Final
 
 import pytest
 
 from node.peers.http import HttpTransport
+from tests.support.serving import LocalServer, QuietHandler, serving
 
 PARTNERS: Final = 30
 """More than the connections that a pool of httpx keeps unless it is told otherwise."""
@@ -18,21 +17,15 @@ ROUNDS: Final = 8
 THREADS: Final = 16
 
 
-class Partner(ThreadingHTTPServer):
+class Partner(LocalServer):
     """Answers each parcel with itself and counts the connections that were made to it."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(Handler)
         self.connections = 0
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
 
-
-class Handler(BaseHTTPRequestHandler):
+class Handler(QuietHandler):
     server: Partner
     protocol_version = "HTTP/1.1"
 
@@ -41,30 +34,13 @@ class Handler(BaseHTTPRequestHandler):
         self.server.connections += 1
 
     def do_POST(self) -> None:
-        parcel = self.rfile.read(int(self.headers["content-length"]))
-        self.send_response(200)
-        self.send_header("content-length", str(len(parcel)))
-        self.end_headers()
-        self.wfile.write(parcel)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def served() -> Iterator[Partner]:
-    with Partner() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+        self.answer(200, self.read_body())
 
 
 @pytest.fixture
 def partners() -> Iterator[list[Partner]]:
     with ExitStack() as stack:
-        yield [stack.enter_context(served()) for _ in range(PARTNERS)]
+        yield [stack.enter_context(serving(Partner())) for _ in range(PARTNERS)]
 
 
 def test_each_of_many_partners_keeps_its_one_connection(partners: list[Partner]) -> None:

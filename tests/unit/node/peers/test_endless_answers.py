@@ -1,59 +1,45 @@
 """Partners whose answer to a document or a consent never ends: what they say is read no further than it may be long."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from node.peers.links import HttpLinks
 from node.peers.papers import HttpPapers
 from node.ports import LinkReply, TransportFailed
+from tests.support.serving import LocalServer, QuietHandler, serving
 
 
-class Partner(ThreadingHTTPServer):
+class Partner(LocalServer):
     """Answers every request with `status` and `answer`, again and again if it is `endless`."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(Handler)
         self.status = 200
         self.answer = b"{}"
         self.endless = False
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
 
-
-class Handler(BaseHTTPRequestHandler):
+class Handler(QuietHandler):
     server: Partner
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
-        self.send_response(self.server.status)
+        self.read_body()
         if not self.server.endless:
-            self.send_header("content-length", str(len(self.server.answer)))
+            self.answer(self.server.status, self.server.answer)
+            return
+        self.send_response(self.server.status)
         self.end_headers()
         with suppress(OSError):
-            self.wfile.write(self.server.answer)
-            while self.server.endless:
+            while True:
                 self.wfile.write(self.server.answer)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
 
 
 @pytest.fixture
 def partner() -> Iterator[Partner]:
-    with Partner() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with serving(Partner()) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def test_an_answer_to_a_consent_is_taken_as_it_is(partner: Partner) -> None:

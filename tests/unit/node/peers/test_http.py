@@ -1,10 +1,8 @@
 """Parcels over HTTP: what goes out, what comes back, and every way in which it fails."""
 
 import gzip
-import threading
 from collections.abc import Iterator
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -12,48 +10,32 @@ from node.peers import http
 from node.peers.http import HttpTransport
 from node.ports import TransportFailed
 from protocol.limits import PARCEL_BYTES_MAX
+from tests.support.serving import LocalServer, QuietHandler, serving
 
 
-class Partner(ThreadingHTTPServer):
+class Partner(LocalServer):
     """Answers every request with what a test has set."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(Handler)
         self.status = 200
         self.answer = b"answer"
         self.headers: dict[str, str] = {}
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
 
-
-class Handler(BaseHTTPRequestHandler):
+class Handler(QuietHandler):
     server: Partner
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.requests.append((self.path, dict(self.headers), body))
-        self.send_response(self.server.status)
-        for name, value in self.server.headers.items():
-            self.send_header(name, value)
-        self.send_header("content-length", str(len(self.server.answer)))
-        self.end_headers()
-        self.wfile.write(self.server.answer)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        self.server.requests.append((self.path, dict(self.headers), self.read_body()))
+        self.answer(self.server.status, self.server.answer, self.server.headers)
 
 
 @pytest.fixture
 def partner() -> Iterator[Partner]:
-    with Partner() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with serving(Partner()) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

@@ -1,55 +1,40 @@
 """Checkpoints and tiles over HTTP: what a partner publishes, and every way in which it cannot be read."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from node.peers.logs import FILE_BYTES_MAX, HttpLogs
 from node.ports import TransportFailed
 from protocol.limits import NOTE_BYTES_MAX
+from tests.support.serving import LocalServer, QuietHandler, serving
 
 
-class Partner(ThreadingHTTPServer):
+class Partner(LocalServer):
     """Answers every request with what a test has set."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(Handler)
         self.status = 200
         self.answer = b"tile"
         self.paths: list[str] = []
         self.credentials: list[str | None] = []
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/"
 
-
-class Handler(BaseHTTPRequestHandler):
+class Handler(QuietHandler):
     server: Partner
 
     def do_GET(self) -> None:
         self.server.paths.append(self.path)
         self.server.credentials.append(self.headers["authorization"])
-        self.send_response(self.server.status)
-        self.send_header("content-length", str(len(self.server.answer)))
-        self.end_headers()
-        self.wfile.write(self.server.answer)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        self.answer(self.server.status, self.server.answer)
 
 
 @pytest.fixture
 def partner() -> Iterator[Partner]:
-    with Partner() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with serving(Partner()) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -61,7 +46,7 @@ def logs() -> Iterator[HttpLogs]:
 def test_a_file_is_read_or_is_not_there(partner: Partner, logs: HttpLogs) -> None:
     assert logs.fetch(partner.url, "tile/0/000.p/7") == b"tile"
     partner.status = 404
-    assert logs.fetch(partner.url, "tile/0/000") is None
+    assert logs.fetch(f"{partner.url}/", "tile/0/000") is None
     assert partner.paths == ["/tile/0/000.p/7", "/tile/0/000"]
 
 
