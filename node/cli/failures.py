@@ -1,7 +1,7 @@
 """What a person reads when a command fails, and the exit status that a program sees.
 
 0 held or done · 1 disproved, refused or returned · 2 a command line that cannot be understood · 3 could not check or
-reach.
+reach. Where nobody reads it, there is neither: see `node.cli.unread`.
 """
 
 import sys

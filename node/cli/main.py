@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Final
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from node.app.memory import settle
 from node.cli.commands import COMMANDS, find
 from node.cli.failures import fail, fail_unforeseen
+from node.cli.unread import unread_outputs, while_read
 from protocol.errors import TallystickError
 
 DEBUG: Final = "TALLYSTICK_DEBUG"
@@ -48,20 +50,37 @@ def _asked(arguments: Sequence[str]) -> Iterable[str]:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Carry out one command line and return its exit status; nothing that fails on purpose shows a traceback."""
+    """Carry out one command line and return its exit status; nothing that fails on purpose shows a traceback.
+
+    Nobody need read all that it prints: see `while_read`.
+    """
+    return while_read(partial(_told, arguments))
+
+
+def _told(arguments: Sequence[str]) -> int:
     try:
-        app_of(_asked(arguments))(args=list(arguments), prog_name="tallystick")
-    except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else 0
+        return _called(arguments)
     except TallystickError as error:
         return fail(error, as_json="--json" in arguments)
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and unread_outputs():
+            raise
         # Nobody who types a command is helped by a stack; whoever looks for the bug asks for it.
         if os.environ.get(DEBUG):
             raise
         return fail_unforeseen(error, debug=DEBUG)
+
+
+def _called(arguments: Sequence[str]) -> int:
+    try:
+        app_of(_asked(arguments))(args=list(arguments), prog_name="tallystick")
+    except SystemExit as ended:
+        # Typer ends with 1 where a pipe breaks, whichever pipe it is.
+        if isinstance(ended.__context__, BrokenPipeError):
+            raise ended.__context__ from None
+        return ended.code if isinstance(ended.code, int) else 0
     return 0
 
 

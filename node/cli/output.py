@@ -36,7 +36,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | int | None
     console = Console(soft_wrap=True, highlight=False, markup=False)
     if not console.is_terminal:
         console.width = 1_000
-    console.print(table)
+    # Written by rich itself, a table that nobody reads would end the process on the spot.
+    with console.capture() as written:
+        console.print(table)
+    sys.stdout.write(written.get())
 
 
 def print_facts(facts: Sequence[tuple[str, str | int | None]]) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from scripts.command import while_read
+from node.cli.unread import while_read
 from scripts.published import documents, messages, notes
 from scripts.published.files import Case, VectorFile, render
 from scripts.published.judges import outcomes

@@ -9,7 +9,8 @@ from typing import Final
 
 import msgspec
 
-from scripts.command import positive, while_read
+from node.cli.unread import while_read
+from scripts.command import positive
 from scripts.simulation.campaign import Totals, run_seeds, shortest
 from scripts.simulation.invariants import Invariant
 from scripts.simulation.mutations import MUTATIONS, mutated

@@ -9,9 +9,10 @@ from typing import Final
 
 import pytest
 
+from node.cli.unread import UNREAD
 from protocol.errors import Code, Refusal
 from scripts.alliance.process import AllianceFailed
-from scripts.command import INTERRUPTED, UNREAD, exit_status, positive
+from scripts.command import INTERRUPTED, exit_status, positive
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 PRINTING: Final = "import sys; from scripts.command import exit_status; sys.exit(exit_status('scripts/any', {act}))"

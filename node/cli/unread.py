@@ -1,0 +1,39 @@
+"""Output that nobody reads any more, as behind `| head`: a command ends then, without a word."""
+
+import os
+import select
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+UNREAD: Final = 141
+"""The exit status of a command whose reader has gone, as shells tell it of one that the lost pipe has ended."""
+
+_OUTPUTS: Final = (1, 2)
+"""The descriptors of standard output and standard error."""
+
+
+def while_read(act: Callable[[], int]) -> int:
+    """Return what `act` returns; or 141, without a word, where nobody reads any more what it prints."""
+    try:
+        status = act()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        lost = unread_outputs()
+        if not lost:
+            raise
+        # What waits to be printed would be printed when the interpreter ends, which complains where it cannot.
+        with Path(os.devnull).open("wb") as nowhere:
+            for output in lost:
+                os.dup2(nowhere.fileno(), output)
+        return UNREAD
+    return status
+
+
+def unread_outputs() -> Sequence[int]:
+    """Return which of the outputs nobody reads any more: a connection that breaks is something else."""
+    poll = select.poll()
+    for output in _OUTPUTS:
+        poll.register(output, 0)
+    return [output for output, event in poll.poll(0) if event & (select.POLLERR | select.POLLHUP)]
