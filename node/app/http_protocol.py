@@ -5,15 +5,17 @@ request that the application takes directly has neither.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Protocol, cast, runtime_checkable
 
 from starlette.types import Scope
 from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-Reply = Callable[[int, Sequence[tuple[bytes, bytes]], bytes], None]
+from node.app.http_bounds import BoundedProtocol, Headers, encoded
+
+Reply = Callable[[int, Headers, bytes], None]
 
 
 class Direct(Protocol):
@@ -35,7 +37,7 @@ class HasDirect(Protocol):
         """Return it."""
 
 
-class NodeProtocol(HttpToolsProtocol):
+class NodeProtocol(BoundedProtocol):
     """One connection."""
 
     _held: RequestResponseCycle | None = None
@@ -70,16 +72,12 @@ class NodeProtocol(HttpToolsProtocol):
             super()._start_asgi_task(cycle, self.app)
 
 
-def _reply(cycle: RequestResponseCycle, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
+def _reply(cycle: RequestResponseCycle, status: int, headers: Headers, body: bytes) -> None:
     """Send a whole answer in one write, and go on as uvicorn does after an answer."""
     if cycle.disconnected:
         return
     cycle.response_started = cycle.response_complete = True
-    parts = [STATUS_LINE[status]]
-    for name, value in (*cycle.default_headers, *headers):
-        parts += (name, b": ", value, b"\r\n")
-    parts.append(b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
-    cycle.transport.write(b"".join((*parts, body)))
+    cycle.transport.write(encoded(status, (*cycle.default_headers, *headers), body, keep_alive=cycle.keep_alive))
     if not cycle.keep_alive:
         cycle.transport.close()
     cycle.on_response()

@@ -13,6 +13,7 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
+from node.app.http_bounds import cut_late
 from node.app.http_protocol import NodeProtocol
 from node.app.tls_protocol import TlsProtocol
 from node.config import NodeConfig
@@ -21,6 +22,9 @@ from protocol.errors import TallystickError
 BACKLOG: Final = 1_024
 KEEP_ALIVE_SECONDS: Final = 30
 LOOPBACK: Final = "127.0.0.1"
+TICKS_A_SECOND: Final = 10
+"""How often uvicorn looks around."""
+
 _LOG: Final = structlog.get_logger()
 
 
@@ -41,6 +45,12 @@ class _Server(uvicorn.Server):
         """Begin to answer, then say so."""
         await super().startup(sockets)
         self.on_ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look around, once a second also at those who are waited for; return whether to end."""
+        if counter % TICKS_A_SECOND == 0:
+            cut_late(self.server_state.connections)
+        return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -34,7 +34,7 @@ approval_missing | two people must want this, and have not said so | propose it,
 assets_invalid | codes of points and currencies collide, or the currency is not settled in | correct the codes
 balance_overflow | a balance or a conversion would pass 2^53 − 1 | convert or issue less
 body_invalid | not a message body (messages.md) | the sender corrects its node; nothing was applied
-busy | too many requests wait to be written | repeat the request as it was after Retry-After; slow down
+busy | too many requests wait to be written, or too many connections are open | repeat the request as it was after Retry-After; slow down
 cancelled | the source asked for it, before anything was credited | nothing; order again if still wanted
 cap_reached | undecided, owed and unpaid value would pass the cap | wait for a payment, or close the window early
 certificate_missing | the route is for partners, and the connection showed no certificate | connect with the partner's certificate
@@ -68,6 +68,7 @@ fingerprint_mismatch | the invitation's keys are not those that were read aloud 
 forbidden | the credential's role may not do this | use a credential of a role that may (http.md §2)
 fork_refused | the stored log is not the one that the node was writing | stop: another process or an old copy has the store; an operator looks at it with tallystick fsck
 four_eyes | whoever proposed it approves it | another person must approve
+head_too_large | the head of the request is too long | send fewer and shorter headers (http.md §1)
 hold_closed | nothing remains of the hold | nothing; it was captured or released
 hold_expired | the hold's time is over | place another hold
 hold_not_expired | the hold's time is not over | wait, or release it
@@ -146,6 +147,7 @@ refund_exceeded | fewer steps of the original are left to refund | refund what i
 refund_mismatch | a refund on other terms, or between other accounts, than its original | in a log: the entry breaks the rules
 refund_unknown | no such conversion with this partner was completed here, or it is a refund itself | correct the id
 request_invalid | a field is missing, unknown or of another type | correct the fields that errors names
+request_timeout | the request did not arrive in time | repeat the request as it was, over a better line, or less at a time (http.md §1)
 reversal_exceeded | no more can be reversed than was issued or redeemed, less what was reversed before or has expired | lower the amount
 reversal_unknown | nothing was issued or redeemed under this id | check the id; a transfer is not reversed, a conversion is refunded
 review_closed | somebody has decided about the order already | look at what was decided

@@ -4,12 +4,13 @@ from node.api.app import routes_of
 from node.api.auth import Requires
 from node.api.log_reading import READS_LOG
 from node.api.problems import STATUS
+from node.app import http_bounds
 from node.config import NodeConfig
 from node.services import log_access
 from node.services.credentials import SCOPES, CallerRole, Scope
 from node.services.refusals import NodeCode
 from protocol.errors import Code
-from tests.support.pages import code, page, table, tables
+from tests.support.pages import SPECS, code, page, table, tables
 
 RESOURCES = table("http", "3. Resources")
 CREDENTIALS = table("http", "2. Credentials")
@@ -64,3 +65,14 @@ def test_the_bounds_of_a_pass_are_those_of_the_code() -> None:
     assert f"within {log_access.VALID_SECONDS} seconds" in text
     assert f"`Authorization: {log_access.SCHEME} <pass>`" in text
     assert NodeConfig.model_fields["public_log"].default == "open"
+
+
+def test_how_long_a_caller_is_waited_for_is_as_the_page_says() -> None:
+    text = " ".join(page("http").split())
+    seconds, rate = http_bounds.REQUEST_SECONDS_MAX, http_bounds.BODY_BYTES_PER_SECOND
+    assert f"within {seconds} seconds, and one second more for each {rate:,} bytes of its body" in text
+    assert f"A head longer than {http_bounds.HEAD_BYTES_MAX:,} bytes" in text
+    assert http_bounds.CROWDED_SECONDS_MAX == 5
+    operating = (SPECS.parent / "docs" / "operating.md").read_text(encoding="utf-8")
+    assert f"at most {http_bounds.CONNECTIONS_MAX:,} connections" in " ".join(operating.split())
+    assert f"`LimitNOFILE` less {http_bounds.FILES_KEPT}," in operating

@@ -1,0 +1,158 @@
+"""What callers may keep a node waiting with: slow requests, heads without end, answers left lying, and connections.
+
+uvicorn waits for ever for the rest of a request, and keeps whatever comes of its head. All connections together are
+looked at once a second, so that a request costs no timer.
+"""
+
+import asyncio
+import resource
+from collections.abc import Collection, Sequence
+from typing import Final, cast
+
+import structlog
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from node.api.problems import problem
+from node.services.refusals import NodeCode
+
+REQUEST_SECONDS_MAX: Final = 30
+"""How long a request may take to arrive, beside what its body adds; and how long nothing of an answer may be taken."""
+
+BODY_BYTES_PER_SECOND: Final = 32_768
+"""How much of a body adds another second."""
+
+CROWDED_SECONDS_MAX: Final = 5
+"""How long it may be instead while more than three quarters of the connections are taken."""
+
+HEAD_BYTES_MAX: Final = 65_536
+"""How long a head may be, or what follows a body in chunks, beside the piece of it that is read at once."""
+
+CONNECTIONS_MAX: Final = 16_384
+FILES_KEPT: Final = 256
+"""How many of the files that the process may open are no callers', but the store's, partners' and helpers'."""
+
+_LOG: Final = structlog.get_logger()
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection, of which no more is borne than may be."""
+
+    _message: object = None
+    """The request that the caller was to go on with when it was last looked at."""
+
+    _unsent = 0
+    """How much of its answer the caller had left to take then."""
+
+    _waited = 0
+    """How often it has been looked at since and had done nothing but send parts of that request's body."""
+
+    _body_bytes = 0
+    """How much of that body has come since."""
+
+    _head_bytes = 0
+    """How much has come since the last request or piece of a body was whole."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, or say that there are too many connections."""
+        super().connection_made(transport)
+        if len(self.connections) > connections_max():
+            self._refuse(NodeCode.BUSY, "too many connections are open")
+
+    def data_received(self, data: bytes) -> None:
+        """Go on with what has come, unless the head of a request has no end."""
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
+            self._stop(NodeCode.HEAD_TOO_LARGE, f"the head of a request has at most {HEAD_BYTES_MAX} bytes")
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body."""
+        self._head_bytes = 0
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Take the end of a request."""
+        self._head_bytes = 0
+        super().on_message_complete()
+
+    def is_late(self, seconds_max: int) -> bool:
+        """Return whether the node has waited too long for the caller; to be asked once a second."""
+        unsent = self.transport.get_write_buffer_size()
+        if not self._is_awaited() or self._message is not self.scope or self._unsent != unsent:
+            self._message, self._unsent = self.scope, unsent
+            self._waited = self._body_bytes = 0
+            return False
+        self._waited += 1
+        return self._waited > seconds_max + self._body_bytes // BODY_BYTES_PER_SECOND
+
+    def cut(self) -> None:
+        """Wait no longer; say so where it can be said."""
+        if self.transport.is_closing() or self.flow.write_paused:
+            self.transport.abort()
+        else:
+            seconds, rate = REQUEST_SECONDS_MAX, BODY_BYTES_PER_SECOND
+            within = f"within {seconds} seconds, and one more for each {rate} bytes of its body"
+            self._stop(NodeCode.REQUEST_TIMEOUT, f"a request arrives {within}")
+
+    def _is_awaited(self) -> bool:
+        """Return whether it is for the caller to go on: to ask, to finish what it asks, or to take the answer."""
+        cycle = self._last()
+        is_asking = cycle is None or cycle.more_body or cycle.response_complete
+        return self.flow.write_paused or (is_asking and not self.flow.read_paused)
+
+    def _last(self) -> RequestResponseCycle | None:
+        """Return the request whose head came last as a whole."""
+        return cast("RequestResponseCycle | None", self.cycle)
+
+    def _stop(self, code: NodeCode, detail: str) -> None:
+        """Refuse the request that is arriving; where none is, or its answer has begun, close the connection."""
+        cycle = self._last()
+        if cycle is None:
+            is_owed = self.scope is not None
+        elif cycle.scope is self.scope:
+            is_owed = cycle.more_body and not cycle.response_started
+        else:
+            # An earlier request's answer comes before this one's.
+            is_owed = cycle.response_complete
+        if cycle is not None and not cycle.response_complete:
+            # Nothing that the application still says comes after this.
+            cycle.disconnected = True
+        if is_owed:
+            self._refuse(code, detail)
+        else:
+            self.transport.close()
+
+    def _refuse(self, code: NodeCode, detail: str) -> None:
+        refusal = problem(code, detail)
+        headers = (*self.server_state.default_headers, *refusal.raw_headers)
+        self.transport.write(encoded(refusal.status_code, headers, bytes(refusal.body), keep_alive=False))
+        self.transport.close()
+
+
+def encoded(status: int, headers: Headers, body: bytes, *, keep_alive: bool) -> bytes:
+    """Return a whole answer as it goes over the wire."""
+    parts = [STATUS_LINE[status]]
+    for name, value in headers:
+        parts += (name, b": ", value, b"\r\n")
+    parts.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
+    return b"".join((*parts, body))
+
+
+def connections_max() -> int:
+    """Return how many connections there may be: one for each file that the process may open and need not keep."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return CONNECTIONS_MAX if files < 0 else min(CONNECTIONS_MAX, max(files - FILES_KEPT, files // 2))
+
+
+def cut_late(connections: Collection[object]) -> None:
+    """Close the connections whose callers have kept the node waiting too long; to be done once a second."""
+    crowded = len(connections) > connections_max() * 3 // 4
+    seconds_max = CROWDED_SECONDS_MAX if crowded else REQUEST_SECONDS_MAX
+    late = [each for each in connections if isinstance(each, BoundedProtocol) and each.is_late(seconds_max)]
+    for each in late:
+        each.cut()
+    if late:
+        _LOG.info("slow_callers", connections=len(late))
