@@ -150,10 +150,9 @@ def _head(body: bytes) -> bytes:
 
 def _restored(kept: _Kept) -> LogState:
     books = _books_of(kept.books)
-    replay = LogReplay(findings=Findings(), follower=books)
+    replay = LogReplay(findings=Findings(), follower=books, view=view_of(kept.rows))
     *past, own = ((each, RecomputedTree.of(each.leaves)) for each in kept.logs)
     replay.past += [PastLog(log.log, log.first_seq, tree) for log, tree in past]
-    replay.view = view_of(kept.rows)
     replay.tree, replay.applied, replay.first_seq = own[1], own[1].size, own[0].first_seq
     replay.lost.update(kept.lost)
     head = replay.view.get(HEAD, "only")

@@ -21,8 +21,6 @@ from protocol.ledger.program_state import (
 )
 from protocol.ledger.state import (
     LOTS,
-    ONLY,
-    PROGRAM,
     TABLES,
     AcceptedLink,
     AccountRecord,
@@ -110,5 +108,4 @@ def view_of(kept: KeptRows) -> Overlay:
         lots[account].append(lot)
     for account, found in lots.items():
         view.load_book(account, found)
-    view.load(PROGRAM, ONLY, None)
     return view

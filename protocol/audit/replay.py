@@ -76,12 +76,20 @@ class LogReplay:
     """A log as its entries make it; `findings` says where it is not what it should be."""
 
     def __init__(
-        self, *, findings: Findings, collectors: Sequence[Collector] = (), follower: Follower | None = None
+        self,
+        *,
+        findings: Findings,
+        collectors: Sequence[Collector] = (),
+        follower: Follower | None = None,
+        view: Overlay | None = None,
     ) -> None:
-        """Start before the first entry; `collectors` see each one, `follower` those that it asks for."""
+        """Start before the first entry, or from the complete `view` of a ledger.
+
+        `collectors` see each entry, `follower` those that it asks for.
+        """
         self.findings = findings
         self.tree = RecomputedTree()
-        self.view = Overlay(complete=True)
+        self.view = Overlay(complete=True) if view is None else view
         # Every entry asks for the program's terms, of which most ledgers have none of their own.
         self.view.load(PROGRAM, ONLY, None)
         self.applied = 0
