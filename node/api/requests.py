@@ -15,6 +15,7 @@ from starlette.types import Scope
 from node.api.auth import Requires
 from node.api.problems import ProblemRaised
 from node.services.refusals import NodeCode
+from protocol.exchange_file import FILE_BYTES_MAX
 from protocol.limits import DOCUMENT_BYTES_MAX, NESTING_DEPTH_MAX, PARCEL_BYTES_MAX
 
 BODY_BYTES_MAX: Final = DOCUMENT_BYTES_MAX
@@ -22,7 +23,8 @@ LARGE_BODY_BYTES_MAX: Final = PARCEL_BYTES_MAX
 LARGE_BODY: Final = {"x-body-bytes-max": LARGE_BODY_BYTES_MAX}
 """What a route states in its OpenAPI, and is held to, when it takes more than `BODY_BYTES_MAX`."""
 
-LENGTH_DIGITS_MAX: Final = len(str(LARGE_BODY_BYTES_MAX))
+LENGTH_DIGITS_MAX: Final = len(str(FILE_BYTES_MAX))
+"""Of the longest body that any route takes: what has more digits is not made a number."""
 
 _JSON: Final = "application/json"
 

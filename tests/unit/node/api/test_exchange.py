@@ -9,7 +9,7 @@ import pytest
 from node.api.exchange import FILE_TYPE
 from node.services.credentials import CallerRole
 from protocol.documents import sign_invitation
-from protocol.exchange_file import FileHeader, decode_exchange_file, encode_exchange_file
+from protocol.exchange_file import FILE_BYTES_MAX, FileHeader, decode_exchange_file, encode_exchange_file
 from protocol.keys import Role
 from tests.support.api import Api, Json, agree, api_of, meet, terms_with
 from tests.support.documents import AURORA, BLUEBIRD, COPPER, NETWORK, NOW, hello, introduction
@@ -62,6 +62,15 @@ def test_what_does_not_hold_is_refused(api: Api, data: bytes, status: int, code:
     answered, problem = take(api, data)
     assert (answered, problem["code"]) == (status, code)
     assert api.rows() == before
+
+
+def test_a_file_is_read_however_long_it_may_be(api: Api) -> None:
+    # A long one has a digit more than any other body.
+    assert take(api, b" " * 10_000_000)[1]["code"] == "exchange_file_invalid"
+    for length in (str(FILE_BYTES_MAX + 1), "9" * 5_000):
+        headers = {"content-type": FILE_TYPE, "content-length": length}
+        answer = api.call("POST", IMPORTS, content=b" ", headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (413, "payload_too_large")
 
 
 def test_files_of_and_for_others_are_refused(api: Api) -> None:
