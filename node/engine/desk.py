@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final, NamedTuple, TypeVar
 
 from node.engine.gate import Gate
+from node.engine.sent import sent_body
 from node.engine.times import EntryTimes
 from node.engine.work import Answer
 from node.ports import Randomness
@@ -32,7 +33,7 @@ from protocol.ledger.programs import terms_of
 from protocol.ledger.state import HEAD, IDS, LEDGER, ONLY, Head, Table
 from protocol.ledger.succession import place_of
 from protocol.ledger.view import Overlay, View
-from protocol.messages import body_digest, conversion_of, encode_body, kind_of, receiver_of, said_at
+from protocol.messages import receiver_of, said_at
 from protocol.program import day_of
 from protocol.recovery_entries import RecoveryBegun, RecoveryEnded, RecoveryWaived
 
@@ -191,17 +192,7 @@ class CommitDesk:
         body = body_of(said, ledger=ledger.ledger) if ledger and said else None
         if ledger is None or said is None or body is None:
             return
-        data = encode_body(body)
-        self.writes.append(
-            SentBody(
-                partner=receiver_of(body, ledger.ledger),
-                digest=body_digest(data),
-                kind=kind_of(body),
-                conversion=conversion_of(body),
-                body=data,
-                entry_seq=said.entry.seq,
-            )
-        )
+        self.writes.append(sent_body(body, receiver_of(body, ledger.ledger), entry_seq=said.entry.seq))
 
     def _said_by(self, sealed: Sealed) -> Sealed | None:
         """Return the entry whose body is to be said now, if it makes one.
