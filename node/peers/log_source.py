@@ -7,17 +7,23 @@ from typing import Final, Protocol
 
 import httpx
 
+from node.peers.bounded import read_bounded
 from node.peers.package_source import FILE_BYTES_MAX, ClosedSource, Opening, PackageSource
+from node.ports import TransportFailed
 from protocol.errors import CouldNotCheck
 
 __all__ = ["FILE_BYTES_MAX", "HttpSource", "LogSource", "PackageSource", "open_source"]
 
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 60.0
+FILE_SECONDS: Final = 600.0
+"""The longest time over one file, however steadily it trickles in."""
+
 ATTEMPTS_MAX: Final = 4
 PAUSE_SECONDS: Final = 0.5
 PAUSE_SECONDS_MAX: Final = 30.0
 
+_PLAIN: Final = "identity"
 _BUSY: Final = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE})
 _FORBIDDEN: Final = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN})
 
@@ -52,7 +58,7 @@ class HttpSource(ClosedSource):
         # One with a transport of its own is this process's alone.
         self.opening = None if transport else Opening(place=self._url, token=token, is_remote=True)
         self._pause = pause
-        headers = {"authorization": f"Bearer {token}"} if token else {}
+        headers = {"accept-encoding": _PLAIN} | ({"authorization": f"Bearer {token}"} if token else {})
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
         self._client = httpx.Client(headers=headers, timeout=timeout, follow_redirects=False, transport=transport)
 
@@ -74,6 +80,8 @@ class HttpSource(ClosedSource):
                 if attempt == ATTEMPTS_MAX or isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL):
                     raise CouldNotCheck(f"{self._url}/{path}: {type(error).__name__}: {error}") from error
                 wait = PAUSE_SECONDS * 2**attempt
+            except TransportFailed as error:
+                raise CouldNotCheck(str(error)) from error
             else:
                 if status == httpx.codes.OK:
                     return data
@@ -88,14 +96,14 @@ class HttpSource(ClosedSource):
 
     def _get(self, path: str) -> tuple[int, bytes, float]:
         with self._client.stream("GET", f"{self._url}/{path}") as response:
-            data = bytearray()
-            for chunk in response.iter_bytes():
-                data += chunk
-                if len(data) > FILE_BYTES_MAX:
-                    raise CouldNotCheck(f"{self._url}/{path} is longer than {FILE_BYTES_MAX} bytes")
+            what = f"{self._url}/{path}"
+            # Packed, it could be any number of times as large as what was sent; as it is, it would look like a lie.
+            if response.headers.get("content-encoding", _PLAIN) != _PLAIN:
+                raise CouldNotCheck(f"{what} was answered packed, which nobody asked for")
+            data = read_bounded(response.iter_bytes(), FILE_BYTES_MAX, seconds_max=FILE_SECONDS, what=what)
             after = response.headers.get("retry-after", "")
             wait = float(after) if after.isascii() and after.isdigit() else PAUSE_SECONDS
-            return response.status_code, bytes(data), wait
+            return response.status_code, data, wait
 
 
 def open_source(place: str, *, token: str | None = None) -> LogSource:

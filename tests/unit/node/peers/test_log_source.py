@@ -1,3 +1,4 @@
+import gzip
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -101,7 +102,23 @@ def test_a_url_that_cannot_be_asked_leaves_the_check_open(url: str) -> None:
 def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_source, "FILE_BYTES_MAX", 10)
     answer = httpx.Response(200, content=b"x" * 11)
-    with source(lambda _request: answer) as made, pytest.raises(CouldNotCheck, match="longer than 10 bytes"):
+    with source(lambda _request: answer) as made, pytest.raises(CouldNotCheck, match="too large: more than 10 bytes"):
+        made.fetch("checkpoint")
+
+
+def test_an_answer_that_trickles_in_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_source, "FILE_SECONDS", -1.0)
+    answer = httpx.Response(200, content=b"note")
+    with source(lambda _request: answer) as made, pytest.raises(CouldNotCheck, match="checkpoint takes too long"):
+        made.fetch("checkpoint")
+
+
+def test_a_packed_answer_is_neither_asked_for_nor_unpacked() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.headers["accept-encoding"] == "identity"
+        return httpx.Response(200, headers={"content-encoding": "gzip"}, content=gzip.compress(b"x" * 1_000_000))
+
+    with source(answer) as made, pytest.raises(CouldNotCheck, match="answered packed"):
         made.fetch("checkpoint")
 
 
