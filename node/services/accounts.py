@@ -99,8 +99,9 @@ class AccountsService:
 
     def show(self, account: Account) -> AccountView:
         """Return an account as it stands, or raise `account_unknown`."""
-        record, today = self._record(account), self._today()
-        lots = in_order(self._context.reader.lots(account), record.active_on)
+        found = self._context.reader.account_with_lots(account)
+        record, today = self._checked(account, found and found[0]), self._today()
+        lots = in_order(found[1] if found else [], record.active_on)
         row = _row(account, record, lots, today=today)
         return AccountView(
             account=row.account,
@@ -160,7 +161,9 @@ class AccountsService:
         return day_of(self._context.terms, self._context.now)
 
     def _record(self, account: Account) -> AccountRecord:
-        record = self._context.reader.record(ACCOUNTS, account)
+        return self._checked(account, self._context.reader.record(ACCOUNTS, account))
+
+    def _checked(self, account: Account, record: AccountRecord | None) -> AccountRecord:
         if record is None:
             raise Refusal(Code.ACCOUNT_UNKNOWN, f"there is no account {account}")
         if record.imported_seq is not None and record.imported_seq == self._importing_seq():

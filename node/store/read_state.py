@@ -1,12 +1,12 @@
 """Reading the ledger's state: accounts, holds, partners, agreements, links, conversions."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final, cast
 
 from sqlalchemy import ColumnElement, bindparam, select
 
 from node.store import schema, schema_links, schema_settlement
-from node.store.codec import codec_of
+from node.store.codec import Row, codec_of
 from node.store.numbers import number_of
 from node.store.reads import Reads
 from protocol.conversion import SourceState
@@ -44,6 +44,12 @@ _AGREEMENTS: Final = schema.AGREEMENTS.c
 _WINDOWS: Final = schema_settlement.WINDOWS.c
 
 _LOTS_OF: Final = select(schema.LOTS).where(schema.LOTS.c.account_seq == number_of(bindparam("account")))
+_WITH_LOTS: Final = (
+    select(schema.ACCOUNTS, schema.LOTS)
+    .outerjoin_from(schema.ACCOUNTS, schema.LOTS, schema.LOTS.c.account_seq == schema.ACCOUNTS.c.opened_seq)
+    .where(schema.ACCOUNTS.c.account == bindparam("account"))
+)
+_ACCOUNT_COLUMNS: Final = len(schema.ACCOUNTS.columns)
 _IN_ORDER: Final = select(schema.PARTNERS).order_by(schema.PARTNERS.c.ledger)
 
 
@@ -56,11 +62,17 @@ class StateReads(Reads):
         conditions = [] if after is None else [column > after]
         return list(self._records(ACCOUNTS, *conditions, order=(column,), limit=limit))
 
+    def account_with_lots(self, account: Account) -> tuple[AccountRecord, list[Lot]] | None:
+        """Return an account and its open lots, as `lots` does, both of one moment; or None if there is no account."""
+        rows = self._ask(_WITH_LOTS, account=account)
+        if not rows:
+            return None
+        record = cast("AccountRecord", codec_of(ACCOUNTS).decode(rows[0][:_ACCOUNT_COLUMNS])[1])
+        return record, _lots_in_order([row[_ACCOUNT_COLUMNS:] for row in rows if row[_ACCOUNT_COLUMNS] is not None])
+
     def lots(self, account: Account) -> list[Lot]:
         """Return the open lots of `account` in the order in which they are consumed."""
-        codec = codec_of(LOTS)
-        found = [cast("tuple[object, Lot]", codec.decode(row)) for row in self._ask(_LOTS_OF, account=account)]
-        return sorted((lot for _, lot in found), key=lambda lot: lot.order)
+        return _lots_in_order(self._ask(_LOTS_OF, account=account))
 
     def holds_expired(self, now: str, limit: int = PAGE_ROWS) -> list[Id]:
         """Return holds whose time has passed at `now`, longest ago first; never those of conversions."""
@@ -159,3 +171,8 @@ class StateReads(Reads):
         conditions = [_WINDOWS.state != str(WindowState.CONFIRMED)]
         found = self._records(WINDOWS, *conditions, order=(_WINDOWS.partner, _WINDOWS.window), limit=limit)
         return [(partner, window, record) for (partner, window), record in found]
+
+
+def _lots_in_order(rows: Sequence[Row]) -> list[Lot]:
+    found = cast("list[tuple[object, Lot]]", codec_of(LOTS).decode_all(rows))
+    return sorted((lot for _, lot in found), key=lambda lot: lot.order)

@@ -38,6 +38,18 @@ def test_every_record_is_found_by_its_key(database: Database, writer: StoreWrite
     assert reader.record(ACCOUNTS, Account("\ud800")) is None
 
 
+def test_an_account_is_read_together_with_its_lots(database: Database, writer: StoreWriter) -> None:
+    side, sealed = busy_logs()[0]
+    state = write_log(writer, sealed, side=side).state
+    reader, with_lots = database.reader(), 0
+    for account, record in state.rows(ACCOUNTS):
+        assert reader.account_with_lots(account) == (record, reader.lots(account)) == (record, state.lots(account))
+        with_lots += len(state.lots(account)) > 1
+    assert with_lots
+    assert reader.account_with_lots(Account("nobody")) is None
+    assert reader.account_with_lots(Account("\ud800")) is None
+
+
 def test_the_log_is_read_as_it_is_served(database: Database, writer: StoreWriter) -> None:
     reader = database.reader()
     assert reader.latest_checkpoint() is None
