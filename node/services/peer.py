@@ -51,10 +51,11 @@ class Peer:
     Our store: `began` is where its log ended, as generation and size, before anything was said to the partner; `shown`
     is the largest checkpoint of ours that the partner holds, `lacks` what the store lacks of it.
     `told` once it is known that the partner has heard of the log that we write, or had not to. `excused` is false once
-    it has applied words that the store should know; `late` is true for a partner that was gone when we went on as a
-    successor and is to be asked now, and `beyond` if it holds more of the log before than our genesis says there was:
-    with that one alone nothing goes on. `waits_since` is the first word that cannot stand again yet, by the seq of its
-    lost entry, and `stuck` why one cannot.
+    it has applied words that the store should know; `expected` once its answer to a HELLO has shown that none of those
+    which the store lacks is such a word, until they are back. `late` is true for a partner that was gone when we went
+    on as a successor and is to be asked now, and `beyond` if it holds more of the log before than our genesis says
+    there was: with that one alone nothing goes on. `waits_since` is the first word that cannot stand again yet, by the
+    seq of its lost entry, and `stuck` why one cannot.
     """
 
     ledger: Ledger
@@ -94,6 +95,7 @@ class Peer:
     lacks: str | None = None
     told: bool = False
     excused: bool = True
+    expected: bool = False
     late: bool = False
     beyond: bool = False
     waits_since: int | None = None

@@ -49,7 +49,9 @@ class Standing:
         if peer.lacks is not None:
             self._shut(peer, peer.lacks, peer.shown)
         peer.late = peer.beyond = False
-        peer.excused = self._excuses(peer) if peer.outgoing.behind else self._goes_on(peer)
+        behind = peer.outgoing.behind
+        peer.excused = self._excuses(peer) if behind else self._goes_on(peer)
+        peer.expected = behind and (peer.expected or (peer.excused and peer.outgoing.answered))
         if not peer.excused and not peer.beyond:
             self._shut(peer, _WORDS)
 
@@ -98,9 +100,9 @@ class Standing:
             # An operator has gone on without the rest of its words.
             return True
         if generation_of(Ledger(peer.shown.origin)) == generation_of(record.log):
-            # All our entries are here that it has seen: what we lack is a word that no entry made. But a checkpoint
-            # that this very process has signed says nothing of an older copy.
-            return place_of(peer.shown) <= peer.began
+            # All our entries are here that it has seen: what we lack is a word that no entry made. A checkpoint that
+            # this very process has signed shows neither that nor the contrary: what its answer had shown before holds.
+            return peer.expected or place_of(peer.shown) <= peer.began
         return self._asks(record, peer)
 
     def _is_waived(self, record: LedgerRecord, partner: Ledger) -> bool:

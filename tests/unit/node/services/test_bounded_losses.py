@@ -327,3 +327,18 @@ class TestCase24:
         # What was said before stays said; what the owner did not say, the owner is told.
         assert owner.outgoing(honest).state is SourceState.CAPTURED
         assert owner.exchange.peer(node.ledger).outgoing.behind
+
+    def test_an_owner_that_is_at_work_writes_nothing_more_from_the_first_answer_on(self, two: Alliance) -> None:
+        owner, node = two.pair
+        convert(owner, node, name="before the theft", amount=400)
+        two.talk()
+        thief = Puppet(AURORA, node)
+        thief.greet()
+        assert thief.say(asked(node, name="stolen", steps=1))
+        size = owner.engine.size
+        node.answer(owner.exchange.reply(node.ledger))
+        taken_in(owner, node.exchange.reply(owner.ledger))
+        # That its own checkpoint is all that the partner shows is no excuse.
+        assert owner.writer.gate.behind == f"{node.ledger} has applied words that the store does not have"
+        two.talk(30)
+        assert owner.engine.size == size

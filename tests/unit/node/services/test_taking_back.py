@@ -29,7 +29,7 @@ from tests.support.documents import (
     signed_agreement,
     uuid,
 )
-from tests.support.nodes import LONG_AGO, POINTS, WINDOWS, Alliance, LocalNode, convert
+from tests.support.nodes import LONG_AGO, POINTS, TICK_SECONDS, WINDOWS, Alliance, LocalNode, convert
 from tests.support.returned import returned
 from tests.support.succeeding import (
     SILENCE_SECONDS,
@@ -209,6 +209,35 @@ class TestWordsOfNoEntry:
         after = convert(node, partner, name="after", amount=400)
         two.talk()
         assert node.outgoing(after).state is SourceState.CAPTURED
+        check_whole(node, partner)
+
+    @pytest.mark.parametrize("early", [False, True])
+    def test_the_ledger_goes_on_meanwhile_and_stays_open_also_when_the_partner_shows_what_it_has_signed_since(
+        self, two: Alliance, tmp_path: Path, *, early: bool
+    ) -> None:
+        node, partner = two.pair
+        convert(node, partner, amount=400)
+        two.talk()
+        copy = copy_of(tmp_path, node)
+        two.talk(SILENCE_SECONDS)
+        said = say_query(node, partner)
+        two.talk()
+        replace(tmp_path, node, copy)
+        node.start()
+        size = node.engine.size
+        peer = node.exchange.peer(partner.ledger)
+        if early:
+            give(node, 1)
+        while not peer.outgoing.answered:
+            two.step()
+            two.clock.advance(TICK_SECONDS)
+        assert (peer.outgoing.behind, peer.shown and peer.shown.size) == (True, size)
+        if not early:
+            give(node, 1)
+        two.talk(HEALING_SECONDS)
+        assert (node.writer.gate.behind, peer.shown and peer.shown.size) == (None, node.engine.size)
+        assert said in node.reader.sent_kinds([said])
+        assert not peer.outgoing.behind
         check_whole(node, partner)
 
     def test_they_keep_their_place_among_the_others(self, two: Alliance, tmp_path: Path) -> None:
