@@ -18,6 +18,7 @@ from node.app.memory import settle
 from node.app.open import OpenedNode, PortOverrides, open_node, open_standby
 from node.app.serve import app_of, wake_all
 from node.app.standby import Standby, Switch
+from node.app.turns import shorten_turns
 from node.config import ConfigInvalid, load_config, shared_database
 from node.store.database import Database
 from node.store.errors import StoreBusy, StoreFailed
@@ -149,4 +150,5 @@ def serve_one_of_several(
             directory, settings=settings, ports=ports, standby=standby, leading=Leading(database), shared=shared
         )
         settle()
+        shorten_turns()
         cluster.run(on_ready)

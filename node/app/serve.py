@@ -14,6 +14,7 @@ from node.app.listening import Listener
 from node.app.memory import settle
 from node.app.open import OpenedNode, PortOverrides, open_node
 from node.app.tls import check_certificate
+from node.app.turns import shorten_turns
 from node.telemetry import configure_logging
 
 _LOG: Final = structlog.get_logger()
@@ -60,6 +61,7 @@ def serve(
         _look_at_certificates(opened)
         server = NodeServer(opened)
         settle()
+        shorten_turns()
         server.run(on_ready)
 
 

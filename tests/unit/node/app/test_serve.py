@@ -18,6 +18,7 @@ from node.app.directory import Created, create_node_directory
 from node.app.listening import AddressUnavailable
 from node.app.open import open_node
 from node.app.serve import NodeServer, serve
+from node.app.turns import TURN_SECONDS
 from node.services.credentials import CallerRole
 from tests.support.documents import uuid
 
@@ -91,6 +92,16 @@ def test_a_long_body_over_a_socket_is_refused_and_the_node_goes_on(created: Crea
         response = client.post("/v1/transactions", content=b" " * (10 * 1024 * 1024), headers=headers)
         assert (response.status_code, response.json()["code"]) == (413, "payload_too_large")
         assert client.get("/livez").status_code == 200
+
+
+def test_threads_of_a_served_node_take_short_turns(created: Created) -> None:
+    program = PROGRAM.replace("print(url, flush=True)", "print(sys.getswitchinterval(), flush=True)")
+    command = [sys.executable, "-c", program, str(created.directory)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert float(process.stdout.readline()) == pytest.approx(TURN_SECONDS)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(SECONDS_MAX) == 0
 
 
 def test_a_second_process_is_kept_out(created: Created) -> None:
