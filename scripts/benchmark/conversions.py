@@ -25,8 +25,11 @@ from scripts.benchmark.places import Place
 NAME: Final = "conversions"
 PACE: Final = 100
 BATCH: Final = 50
-OFFERED: Final = (500, 1_000, 1_500, 2_000)
-"""Conversions a second that are asked for in batches, whatever becomes of those before."""
+OFFERED: Final = (500, 1_000, 1_100, 1_500, 2_000)
+"""Conversions a second that are asked for in batches, whatever becomes of those before.
+
+A round ends with its last conversion, so that a second's worth is done by who is offered a tenth more.
+"""
 
 SECONDS: Final = 5
 CALLERS: Final = 32
@@ -100,7 +103,7 @@ def measure(place: Place) -> Iterator[Figure]:
             rounds = [at_a_pace(few, pair.order, count=count, per_second=PACE) for _ in many]
             yield tell(rounds, callers=CALLERS, offered=PACE)
             yield tell([at_once(few, pair.order, each=place.few(40, quick=10)) for _ in many], callers=CALLERS)
-            for offered in OFFERED if not place.quick else OFFERED[:2]:
+            for offered in OFFERED if not place.quick else OFFERED[:3]:
                 rounds = [_paced(pair, offered, seconds=place.few(SECONDS, quick=2)) for _ in many]
                 yield tell(rounds, batch=BATCH, callers=PACED_CALLERS, offered=offered)
             each = place.few(8, quick=2)
