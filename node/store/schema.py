@@ -312,6 +312,7 @@ PARTNER_CHECKPOINTS: Final = table(
     integer("size"),
     binary("note"),
     Index("partner_checkpoints_ledger_idx", "ledger", "generation", "size", "number"),
+    Index("partner_checkpoints_number_idx", "ledger", "generation", "number"),
 )
 EVIDENCE_HEADS: Final = table(
     "evidence_heads",

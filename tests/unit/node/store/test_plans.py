@@ -23,6 +23,14 @@ QUESTIONS: dict[str, tuple[Callable[[StoreReader], object], str]] = {
         lambda reader: reader.received_of_conversion(BLUEBIRD.ledger, uuid("one")),
         "USING INDEX messages_received_conversion_idx (conversion=? AND partner=?)",
     ),
+    "checkpoints that are not proved yet": (
+        lambda reader: reader.partner_checkpoints_of(BLUEBIRD.ledger, generation=1, from_number=500),
+        "USING INDEX partner_checkpoints_number_idx (ledger=? AND generation=? AND number>?)",
+    ),
+    "checkpoints of one size": (
+        lambda reader: reader.checkpoints_twice(500),
+        "older USING INDEX partner_checkpoints_ledger_idx (ledger=? AND generation=? AND size=? AND number<?)",
+    ),
     "holds that have ended": (
         lambda reader: reader.holds_expired(NOW),
         "holds USING INDEX holds_expiring_idx (expires_at<?)",
