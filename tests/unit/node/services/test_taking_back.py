@@ -170,6 +170,20 @@ def test_an_agreement_of_the_gap_binds_again(two: Alliance, tmp_path: Path) -> N
     check_whole(node, partner)
 
 
+def put_back_behind_a_query(tmp_path: Path, two: Alliance) -> Digest:
+    """Start the first node over a copy from before its last body, a query that the partner has, and return that."""
+    node, partner = two.pair
+    convert(node, partner, amount=400)
+    two.talk()
+    copy = copy_of(tmp_path, node)
+    two.talk(SILENCE_SECONDS)
+    said = say_query(node, partner)
+    two.talk()
+    replace(tmp_path, node, copy)
+    node.start()
+    return said
+
+
 class TestWordsOfNoEntry:
     def test_they_come_back_by_themselves_and_nothing_is_closed(self, two: Alliance, tmp_path: Path) -> None:
         node, partner = two.pair
@@ -192,14 +206,7 @@ class TestWordsOfNoEntry:
         self, two: Alliance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         node, partner = two.pair
-        convert(node, partner, amount=400)
-        two.talk()
-        copy = copy_of(tmp_path, node)
-        two.talk(SILENCE_SECONDS)
-        say_query(node, partner)
-        two.talk()
-        replace(tmp_path, node, copy)
-        node.start()
+        put_back_behind_a_query(tmp_path, two)
         fail_once(node, monkeypatch, done=True, of=SentBody)
         two.talk(HEALING_SECONDS)
         heard = partner.reader.channel(node.ledger)
@@ -216,14 +223,7 @@ class TestWordsOfNoEntry:
         self, two: Alliance, tmp_path: Path, *, early: bool
     ) -> None:
         node, partner = two.pair
-        convert(node, partner, amount=400)
-        two.talk()
-        copy = copy_of(tmp_path, node)
-        two.talk(SILENCE_SECONDS)
-        said = say_query(node, partner)
-        two.talk()
-        replace(tmp_path, node, copy)
-        node.start()
+        said = put_back_behind_a_query(tmp_path, two)
         size = node.engine.size
         peer = node.exchange.peer(partner.ledger)
         if early:
