@@ -99,9 +99,9 @@ class AccountsService:
 
     def show(self, account: Account) -> AccountView:
         """Return an account as it stands, or raise `account_unknown`."""
-        found = self._context.reader.account_with_lots(account)
-        record, today = self._checked(account, found and found[0]), self._today()
-        lots = in_order(found[1] if found else [], record.active_on)
+        found, open_lots = self._context.reader.account_with_lots(account)
+        record, today = self._checked(account, found), self._today()
+        lots = in_order(open_lots, record.active_on)
         row = _row(account, record, lots, today=today)
         return AccountView(
             account=row.account,

@@ -62,11 +62,11 @@ class StateReads(Reads):
         conditions = [] if after is None else [column > after]
         return list(self._records(ACCOUNTS, *conditions, order=(column,), limit=limit))
 
-    def account_with_lots(self, account: Account) -> tuple[AccountRecord, list[Lot]] | None:
-        """Return an account and its open lots, as `lots` does, both of one moment; or None if there is no account."""
+    def account_with_lots(self, account: Account) -> tuple[AccountRecord | None, list[Lot]]:
+        """Return an account, or None, and its open lots, as `lots` does, both of one moment."""
         rows = self._ask(_WITH_LOTS, account=account)
         if not rows:
-            return None
+            return None, []
         record = cast("AccountRecord", codec_of(ACCOUNTS).decode(rows[0][:_ACCOUNT_COLUMNS])[1])
         return record, _lots_in_order([row[_ACCOUNT_COLUMNS:] for row in rows if row[_ACCOUNT_COLUMNS] is not None])
 
