@@ -30,7 +30,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[Place], Iterator[Figure]]]] = {
     large.START: large.measure_start,
     large.MEMORY: large.measure_memory,
 }
-_COLUMNS: Final = ("what", "store", "batch", "callers", "offered", "per second", "p50 ms", "p99 ms")
+_COLUMNS: Final = ("what", "store", "batch", "callers", "offered", "per second", "p50 ms", "p99 ms", "loop ms")
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -103,7 +103,7 @@ def _cells(figure: Figure) -> tuple[str, ...]:
     offered = "" if figure.offered is None else f"{figure.offered:,}"
     return (
         figure.name, figure.store, f"{figure.batch:,}", str(figure.callers), offered, f"{figure.per_second:,.0f}",
-        f"{figure.p50_ms:,.2f}", f"{figure.p99_ms:,.2f}",
+        f"{figure.p50_ms:,.2f}", f"{figure.p99_ms:,.2f}", f"{figure.loop_ms:.1f}",
     )  # fmt: skip
 
 

@@ -13,6 +13,9 @@ ROUNDS: Final = 3
 """How often each figure is taken: what is told is the median."""
 
 _FLUSHES: Final = 200
+_LOOPS: Final = 9
+_STEPS: Final = 100_000
+_ROWS_MASK: Final = 1_023
 _MICROSECONDS: Final = 1_000_000
 _PERCENT: Final = 100
 
@@ -23,7 +26,8 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     `p50_ms` and `p99_ms` are latencies of whole calls. `offered` is how many units a second were asked for, null where
     it was as many as could be done, and `refused` the share of them that was not. `resident_mib` is the memory of the
     node's process, `resident_from_to_mib` before and after, `ready_ms` how long its start took. Nothing is measured
-    that is not on disk before it is answered: `durable`.
+    that is not on disk before it is answered: `durable`. `loop_ms` is how long a fixed loop of plain Python took right
+    after: a shared machine is not equally fast in every minute.
     """
 
     name: str
@@ -36,6 +40,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     cores: int
     durable: bool
     fdatasync_us: float
+    loop_ms: float
     offered: int | None = None
     resident_mib: float | None = None
     ready_ms: float | None = None
@@ -106,10 +111,23 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
             cores=cores or self.cores,
             durable=durable,
             fdatasync_us=self.fdatasync_us,
+            loop_ms=loop_ms(),
             offered=offered,
             resident_mib=resident_mib,
             ready_ms=ready_ms,
         )
+
+
+def loop_ms() -> float:
+    """Return how long a fixed loop of plain Python takes now, in milliseconds: the median of some."""
+    taken = []
+    for _ in range(_LOOPS):
+        rows: dict[int, int] = {}
+        before = time.perf_counter()
+        for number in range(_STEPS):
+            rows[number & _ROWS_MASK] = 3 * number
+        taken.append(time.perf_counter() - before)
+    return round(statistics.median(taken) * 1_000, 2)
 
 
 def conditions_at(folder: Path) -> Conditions:

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from scripts.alliance.brands import AURORA
-from scripts.benchmark.figures import Figure, percentile
+from scripts.benchmark.figures import Figure, loop_ms, percentile
 from scripts.benchmark.lean import Answered, Due, Target, ask_all
 from scripts.benchmark.members import Ids, issue, open_members, transfer
 from scripts.benchmark.nodes import caller_of, nodes_at, resident_mib, target_of
@@ -92,6 +92,7 @@ def _figure(
         cores=place.conditions.cores,
         durable=True,
         fdatasync_us=place.conditions.fdatasync_us,
+        loop_ms=loop_ms(),
         offered=round(offered),
         refused=round(1 - len(granted) / len(answers), 3),
         resident_from_to_mib=memory,

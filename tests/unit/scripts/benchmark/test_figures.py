@@ -30,6 +30,7 @@ def test_a_figure_is_that_of_the_median_round() -> None:
     assert (found.per_second, found.p50_ms, found.p99_ms) == (50.0, 2.0, 2.0)
     assert (found.name, found.store, found.batch, found.callers, found.offered) == ("what", "sqlite", 1, 3, 60)
     assert (found.cores, found.durable, found.fdatasync_us) == (2, True, 100.0)
+    assert found.loop_ms > 0
 
 
 def test_units_are_counted_and_every_call_is_made_once() -> None:
