@@ -92,10 +92,13 @@ def played_day(place: Place, *, entries: int) -> Path:
         node = alliance.nodes[AURORA]
         callers = [stack.enter_context(caller_of(node)) for _ in range(CALLERS)]
         ids = Ids(SEED)
-        day = _Day(callers, ids, linked_people(alliance, ids, PEOPLE, points=POINTS))
+        thousands = entries // THOUSAND
+        # Each of the people converts a few times in a thousand entries, however long the day is.
+        spent = thousands * -(-CONVERSIONS // PEOPLE) * rate(AURORA, BLUEBIRD).source_step
+        day = _Day(callers, ids, linked_people(alliance, ids, PEOPLE, points=POINTS + spent))
         day.open(MEMBERS)
         issue(callers[0], ids, day.members, POINTS)
-        for _ in range(entries // THOUSAND):
+        for _ in range(thousands):
             day.thousand()
         day.settle()
         return node.directory
