@@ -13,6 +13,7 @@ from protocol.keys import Role
 from protocol.point_entries import Expiry
 from protocol.points import Amount, Natural, Signed
 from protocol.program_entries import DeclinedBy
+from protocol.statement import BalanceText, TotalText
 
 NAMES: Final[dict[str, object]] = {
     "ledger": fields.LedgerField,
@@ -31,6 +32,8 @@ NAMES: Final[dict[str, object]] = {
     "amount": Amount,
     "natural": Natural,
     "signed": Signed,
+    "total": TotalText,
+    "balance": BalanceText,
     "key": KeyText,
     "signature": SignatureText,
     "`log`, `witness`, `channel` or `approval`": Role,

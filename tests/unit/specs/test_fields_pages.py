@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from protocol import agreement, consent, documents, envelope, messages, program
+from protocol import agreement, consent, documents, envelope, messages, program, statement
 from protocol.points import Step
 from tests.support.pages import code, table, tables
 from tests.support.schemas import schema
@@ -44,7 +44,19 @@ PAPERS: dict[tuple[str, str], type[msgspec.Struct]] = {
     ("links", "LinkExchange"): consent.LinkExchange,
     ("links", "SignedExchange"): consent.SignedExchange,
 }
+SETTLEMENT: dict[str, type[msgspec.Struct]] = {
+    "Totals": statement.Totals,
+    "Line": statement.Line,
+    "DisputedLine": statement.DisputedLine,
+    "AdjustedLine": statement.AdjustedLine,
+    "Bill": statement.Bill,
+    "CheckpointReference": statement.CheckpointReference,
+    "Statement": statement.Statement,
+    "StatementSignature": statement.StatementSignature,
+    "SignedStatement": statement.SignedStatement,
+}
 PAGES: dict[tuple[str, str], type[msgspec.Struct]] = {
+    **{("settlement", heading): struct for heading, struct in SETTLEMENT.items()},
     **{("agreement", heading): struct for heading, struct in AGREEMENT.items()},
     **{("envelope", heading): struct for heading, struct in ENVELOPE.items()},
     ("messages", "EntryReference"): messages.EntryReference,
@@ -58,6 +70,9 @@ MEANT = {
     ("Sighting", "body"),
     ("LinkLimits or absent", "LinkLimits or <class 'msgspec.UnsetType'>"),
     ("UnlinkReason", "<enum 'UnlinkReason'>"),
+    ("reason", "<enum 'DisputeReason'>"),
+    ("reason", "<enum 'AdjustmentReason'>"),
+    ("true or false", "<class 'bool'>"),
 }
 """What a page says where the code's type says less, or has a longer name."""
 
@@ -79,6 +94,15 @@ ALONE: dict[str, type[msgspec.Struct]] = {
 }
 """Bodies that are about no conversion."""
 
+OF_WINDOWS: dict[str, type[msgspec.Struct]] = {
+    "close": messages.Close,
+    "lines": messages.Lines,
+    "dispute": messages.Dispute,
+    "statement": messages.StatementSigned,
+    "payment": messages.PaymentAdvice,
+    "receipt": messages.Receipt,
+}
+
 
 def listed(page: str, heading: str) -> dict[str, str]:
     return {code(row["field"]): row["type"] for row in table(page, heading)}
@@ -94,7 +118,9 @@ def test_a_table_of_fields_is_that_of_the_code(page: str, heading: str) -> None:
 
 def test_every_table_of_fields_is_compared() -> None:
     compared = {*PAGES, ("messages", "Conversion"), *(("messages", kind) for kind in (*BODIES, *ALONE))}
-    pages = ("agreement", "envelope", "messages", "partners", "links")
+    compared |= {("settlement", "3. The statement"), ("settlement", "WindowBody")}
+    compared |= {("settlement", kind) for kind in OF_WINDOWS}
+    pages = ("agreement", "envelope", "messages", "partners", "links", "settlement")
     found = {
         (page, heading)
         for page in pages
@@ -122,6 +148,23 @@ def test_a_body_that_stands_alone_has_the_fields_of_its_table(kind: str) -> None
         assert fields[name] == type_name or (fields[name], type_name) in MEANT, name
 
 
+@pytest.mark.parametrize("kind", OF_WINDOWS)
+def test_a_body_of_settlement_has_the_fields_of_its_tables(kind: str) -> None:
+    fields = {**listed("settlement", "WindowBody"), **listed("settlement", kind)}
+    assert fields.pop("kind") == "the kind"
+    in_code = schema(OF_WINDOWS[kind])
+    assert list(fields) == list(in_code)
+    for name, type_name in in_code.items():
+        assert fields[name] == type_name or (fields[name], type_name) in MEANT, name
+
+
+def test_the_statement_explains_every_field_that_it_has() -> None:
+    explained = [name for row in table("settlement", "3. The statement") for name in row["field"].split(", ")]
+    assert sorted(map(code, explained)) == sorted(schema(statement.Statement))
+
+
 def test_every_kind_of_body_has_its_row() -> None:
+    settled = [code(row["kind"]) for row in table("settlement", "6. Messages")]
+    assert settled == list(OF_WINDOWS)
     kinds = [code(row["kind"]) for row in table("messages", "2. Who may send")]
     assert sorted(kinds) == sorted([*BODIES, *ALONE])
