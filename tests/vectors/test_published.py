@@ -12,7 +12,9 @@ from typing import Final
 import msgspec
 import pytest
 
+from protocol.keys import SigningKey
 from protocol.merkle import leaf_hash, root_of
+from protocol.note import parse_vkey
 from scripts.published.__main__ import FILES, FOLDER, CodeDiffers, complete, main
 from scripts.published.files import Case, VectorFile, parse, render
 from scripts.published.judges import outcomes
@@ -80,6 +82,19 @@ def test_somebody_elses_code_makes_the_same_cosignatures() -> None:
         text = file.given_to(case).text
         assert text is not None
         assert sign(msgspec.to_builtins(case.made_from), text) == case.data
+
+
+@pytest.mark.parametrize(
+    ("name", "roles"),
+    [("envelopes.json", ["channel"]), ("receipts.json", ["log"]), ("evidence.json", ["log", "channel"])],
+)
+def test_a_brands_keys_have_the_seeds_that_the_page_tells(name: str, roles: list[str]) -> None:
+    given = published(name).given
+    assert given is not None
+    for text in given.verifiers:
+        known = parse_vkey(text)
+        seeds = [sha256(f"{known.name} {role}".encode()).digest() for role in roles]
+        assert known.key in [SigningKey(seed).public for seed in seeds], text
 
 
 def test_somebody_elses_code_follows_the_chain_of_entries() -> None:
