@@ -18,6 +18,12 @@ from protocol.limits import ENVELOPE_FRAMES_MAX, INTEGER_MAX
 from protocol.messages import Body, Hello
 
 BEGINNING: Final = Fence(epoch=0, next_seq=0, bodies=0, last_body=None)
+EPOCH_FAR: Final = INTEGER_MAX // 2
+"""No clock of this or of the next hundred thousand years leads so far: whoever names an epoch beyond it is wrong."""
+
+EPOCHS_PASSED_MAX: Final = 1_000_000
+"""Beyond that, how many epochs at a time are passed: as many as an old copy may have forgotten, and more."""
+
 _T = TypeVar("_T")
 
 
@@ -183,13 +189,14 @@ class Outgoing:
 
         It cannot when it has seen a later epoch of ours or another one of the same number. Nor can it when it has
         forgotten frames that it had acknowledged, or bodies that it had fenced when it answered: with `restarted`, the
-        acknowledgement is the first one of a new epoch of its own. Raises `EnvelopeInvalid` when no epoch is left.
+        acknowledgement is the first one of a new epoch of its own. Raises `EnvelopeInvalid` when no epoch is left, or
+        one is named so far ahead that few would be left: no word of the other side may use ours up.
         """
         passed = self._passed_by(acknowledgement, restarted=restarted)
         if passed is None:
             return None
-        if passed >= INTEGER_MAX:
-            raise EnvelopeInvalid(f"no epoch comes after {passed}")
+        if passed >= INTEGER_MAX or passed > max(EPOCH_FAR, self.epoch + EPOCHS_PASSED_MAX):
+            raise EnvelopeInvalid(f"too few epochs, or none, come after {passed}")
         return passed + 1
 
     def is_named_by(self, acknowledgement: Acknowledgement | None) -> bool:

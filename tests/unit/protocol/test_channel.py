@@ -6,7 +6,17 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from protocol.channel import BEGINNING, Incoming, Outgoing, applied_of, check_hello, goes_on, plan
+from protocol.channel import (
+    BEGINNING,
+    EPOCH_FAR,
+    EPOCHS_PASSED_MAX,
+    Incoming,
+    Outgoing,
+    applied_of,
+    check_hello,
+    goes_on,
+    plan,
+)
 from protocol.envelope import Acknowledgement, Fence, Header
 from protocol.errors import EnvelopeInvalid
 from protocol.identifiers import Digest
@@ -273,6 +283,20 @@ class TestReopening:
     def test_the_last_epoch_cannot_be_passed(self) -> None:
         with pytest.raises(EnvelopeInvalid):
             outgoing().must_open(acknowledgement(epoch=INTEGER_MAX), restarted=False)
+
+    def test_no_word_of_the_other_side_uses_up_our_epochs(self) -> None:
+        stream = outgoing()
+        assert stream.must_open(acknowledgement(epoch=EPOCH_FAR), restarted=False) == EPOCH_FAR + 1
+        for epoch in (EPOCH_FAR + 1, INTEGER_MAX - 1):
+            with pytest.raises(EnvelopeInvalid):
+                stream.must_open(acknowledgement(epoch=epoch), restarted=False)
+
+    def test_one_that_is_far_already_still_passes_what_it_has_forgotten(self) -> None:
+        stream = replace(outgoing(), epoch=EPOCH_FAR + 1)
+        last = stream.epoch + EPOCHS_PASSED_MAX
+        assert stream.must_open(acknowledgement(epoch=last), restarted=False) == last + 1
+        with pytest.raises(EnvelopeInvalid):
+            stream.must_open(acknowledgement(epoch=last + 1), restarted=False)
 
 
 @pytest.mark.parametrize(("next_seq", "applied"), [(0, 0), (4, 0), (5, 0), (6, 1), (8, 3), (9, 3)])

@@ -89,6 +89,18 @@ PARCELS: Final[dict[str, tuple[type[TallystickError], Parcels]]] = {
             )
         ),
     ),
+    "nearly the last epoch passed": (
+        EnvelopeInvalid,
+        lambda puppet: puppet.parcel(
+            acknowledgement=Acknowledgement(
+                epoch=INTEGER_MAX - 1,
+                epoch_nonce=hex_16("last"),
+                next_seq=1,
+                bodies=0,
+                fence=Fence(epoch=0, next_seq=0, bodies=0, last_body=None),
+            )
+        ),
+    ),
 }
 
 
