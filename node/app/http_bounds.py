@@ -1,7 +1,8 @@
 """What callers may keep a node waiting with: slow requests, heads without end, answers left lying, and connections.
 
-uvicorn waits for ever for the rest of a request, and keeps whatever comes of its head. All connections together are
-looked at once a second, so that a request costs no timer.
+uvicorn waits for ever for the rest of a request, keeps whatever comes of its head, and makes something of each request
+that is sent ahead, however many there are. All connections together are looked at once a second, so that a request
+costs no timer; what is sent ahead is read piece by piece, and no further while requests wait for their turn.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from collections.abc import Collection, Sequence
 from typing import Final, cast
 
 import structlog
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from node.api.problems import problem
@@ -27,6 +29,9 @@ CROWDED_SECONDS_MAX: Final = 5
 HEAD_BYTES_MAX: Final = 65_536
 """How long a head may be, or what follows a body in chunks, beside the piece of it that is read at once."""
 
+PIECE_BYTES: Final = 4_096
+"""How much is read at once of what a caller sends: so many bytes hold some two hundred requests at most."""
+
 CONNECTIONS_MAX: Final = 16_384
 FILES_KEPT: Final = 256
 """How many of the files that the process may open are no callers', but the store's, partners' and helpers'."""
@@ -34,6 +39,17 @@ FILES_KEPT: Final = 256
 _LOG: Final = structlog.get_logger()
 
 Headers = Sequence[tuple[bytes, bytes]]
+
+
+class _Flow(FlowControl):
+    """What comes is taken from the connection, unless some of it is not read yet."""
+
+    is_held = False
+
+    def resume_reading(self) -> None:
+        """Take more, if that is allowed."""
+        if not self.is_held:
+            super().resume_reading()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -57,11 +73,50 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, or say that there are too many connections."""
         super().connection_made(transport)
+        self.flow: _Flow = _Flow(transport)
+        self._unread = bytearray()
         if len(self.connections) > connections_max():
             self._refuse(NodeCode.BUSY, "too many connections are open")
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End; nobody waits for what was not read."""
+        self._unread.clear()
+        super().connection_lost(exc)
+
     def data_received(self, data: bytes) -> None:
-        """Go on with what has come, unless the head of a request has no end."""
+        """Go on with what has come, as far as no request waits for its turn."""
+        if len(data) <= PIECE_BYTES and not (self._unread or self.pipeline):
+            self._read(data)
+        else:
+            self._unread += data
+            self._read_on()
+
+    def on_response_complete(self) -> None:
+        """Go on with the request that comes next, and where none is left with what was not read."""
+        super().on_response_complete()
+        if self._unread and not self.pipeline:
+            # An answer may be given while its request is being read.
+            self.loop.call_soon(self._read_on)
+        else:
+            self._hold()
+
+    def _read_on(self) -> None:
+        while self._unread and not (self.pipeline or self.transport.is_closing()):
+            piece = bytes(self._unread[:PIECE_BYTES])
+            del self._unread[:PIECE_BYTES]
+            self._read(piece)
+        self._hold()
+
+    def _hold(self) -> None:
+        """Take more from the connection only once all that was taken is read."""
+        was_held, self.flow.is_held = self.flow.is_held, bool(self._unread or self.pipeline)
+        if self.flow.is_held:
+            self.flow.pause_reading()
+        elif was_held:
+            self.flow.resume_reading()
+
+    def _read(self, data: bytes) -> None:
+        """Read a piece, unless the head of a request has no end."""
         self._head_bytes += len(data)
         super().data_received(data)
         if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():

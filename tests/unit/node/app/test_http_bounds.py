@@ -4,6 +4,7 @@ import json
 import resource
 import select
 import socket
+import threading
 import time
 from contextlib import ExitStack
 from typing import Final
@@ -12,6 +13,7 @@ import pytest
 
 from node.api.admission import Admission
 from node.app import http_bounds, listening
+from node.app.http_bounds import BoundedProtocol
 from node.services.accounts import AccountsService
 from tests.unit.node.app.conftest import ANN, Served, issue, read_answer
 
@@ -216,3 +218,27 @@ def test_files_are_kept_for_what_a_node_needs_itself(
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (files, -1))
     assert http_bounds.connections_max() == connections
+
+
+def test_requests_sent_ahead_wait_outside(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting: list[int] = []
+    started = BoundedProtocol.on_headers_complete
+
+    def counted(protocol: BoundedProtocol) -> None:
+        started(protocol)
+        waiting.append(len(protocol.pipeline))
+
+    monkeypatch.setattr(BoundedProtocol, "on_headers_complete", counted)
+    bare = b"GET /livez HTTP/1.1\r\n\r\n"
+    count = 65_536 // len(bare)
+    with served.connect() as connection, connection.makefile("rb") as answer:
+        sending = threading.Thread(target=connection.sendall, args=(bare * count + ALIVE,))
+        sending.start()
+        for _ in range(count + 1):
+            assert read_answer(answer.readline, answer.read).startswith(b"HTTP/1.1 200")
+        sending.join()
+        # The connection is as good as before.
+        connection.sendall(ALIVE)
+        assert read_answer(answer.readline, answer.read).startswith(b"HTTP/1.1 200")
+    assert len(waiting) == count + 2
+    assert max(waiting) <= http_bounds.PIECE_BYTES // len(bare) + 1

@@ -138,3 +138,25 @@ def test_who_goes_away_disturbs_nobody(served: Served) -> None:
     with served.connect() as connection:
         connection.sendall(served.post(issue("gone")))
     assert served.asked(served.post(issue("still there")))[0].startswith(b"HTTP/1.1 201")
+
+
+def test_bodies_sent_ahead_come_to_their_requests(served: Served) -> None:
+    bodies = [issue(f"ahead {number}", metadata={"text": "x" * size}) for number, size in enumerate((10, 3_000, 900))]
+    ids = [json.loads(body)["id"] for body in bodies]
+    several = [served.post(body) if size % 2 else in_chunks(served, body) for size, body in enumerate(bodies * 10)]
+    answers = served.asked(b"".join(several), answers=30)
+    assert [json.loads(each.partition(b"\r\n\r\n")[2])["id"] for each in answers] == ids * 10
+
+
+def test_requests_sent_ahead_are_all_refused_while_there_is_no_room(
+    served: Served, by_application: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each refusal is given at once, and lets the next request begin.
+    requests = [served.post(issue(f"no room {number}")) for number in range(400)]
+    room = iter([True])
+    with monkeypatch.context() as full:
+        full.setattr(Node, "has_room", lambda _node, _items: next(room, False))
+        first, *others = served.asked(b"".join(requests), answers=400)
+    assert first.startswith(b"HTTP/1.1 201")
+    assert {each.split()[1] for each in others} == {b"503"}
+    assert by_application == []
