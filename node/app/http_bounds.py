@@ -12,9 +12,10 @@ from typing import Final, cast
 
 import structlog
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from node.api.problems import problem
+from node.app.http_offers import OneProtocol
 from node.services.refusals import NodeCode
 
 REQUEST_SECONDS_MAX: Final = 30
@@ -52,7 +53,7 @@ class _Flow(FlowControl):
             super().resume_reading()
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(OneProtocol):
     """One connection, of which no more is borne than may be."""
 
     _message: object = None

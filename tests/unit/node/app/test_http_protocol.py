@@ -160,3 +160,22 @@ def test_requests_sent_ahead_are_all_refused_while_there_is_no_room(
     assert first.startswith(b"HTTP/1.1 201")
     assert {each.split()[1] for each in others} == {b"503"}
     assert by_application == []
+
+
+@pytest.mark.parametrize("framed", ["at once", "in pieces", "in chunks", "long", "without a body"])
+def test_an_offer_of_another_protocol_is_passed_over(served: Served, framed: str) -> None:
+    offer = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA"
+    body = issue(f"offer {framed}")
+    match framed:
+        case "in chunks":
+            pieces = [served.head("Transfer-Encoding: chunked", offer), b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)]
+        case "without a body":
+            pieces = [f"GET /livez HTTP/1.1\r\nHost: node\r\n{offer}\r\n\r\n".encode()]
+        case _:
+            whole = served.post(b" " * 9_000 * (framed == "long") + body, offer)
+            pieces = [whole] if framed != "in pieces" else [whole[:-40], whole[-40:-3], whole[-3:]]
+    expected = b"HTTP/1.1 200" if framed == "without a body" else b"HTTP/1.1 201"
+    next_one = served.post(issue(f"after {framed}"), offer)
+    for answers in (served.asked(*pieces, next_one, answers=2), served.asked(b"".join([*pieces, next_one]), answers=2)):
+        assert answers[0].startswith(expected)
+        assert answers[1].startswith(b"HTTP/1.1 201")

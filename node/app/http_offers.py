@@ -1,0 +1,70 @@
+"""Offers to speak another protocol, which are passed over: a request that makes one is read as every other.
+
+Some clients offer HTTP/2 with each request that they make without TLS (Java's own, RFC 7540 §3.2). A server may pass
+that over (RFC 9110 §7.8). httptools takes such a request to end with its head instead, and what follows to be no HTTP.
+"""
+
+import sys
+from typing import Final
+
+from httptools import HttpParserUpgrade, HttpRequestParser
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
+
+
+class OneProtocol(HttpToolsProtocol):
+    """One connection, on which nothing but HTTP/1.1 is spoken."""
+
+    _piece = b""
+    """What is being read."""
+
+    _is_said_again = False
+    """Whether that is the head of a request that has begun already."""
+
+    def data_received(self, data: bytes) -> None:
+        """Go on with what has come."""
+        self._piece = data
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        if not self._is_said_again:
+            super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of its target."""
+        if not self._is_said_again:
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take one of its headers."""
+        if not self._is_said_again:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Take the end of its head."""
+        if not self._is_said_again:
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Take its end, unless that is only where another protocol would begin."""
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Read the rest by a parser that is told the same head without the offer."""
+        offer = sys.exception()
+        assert isinstance(offer, HttpParserUpgrade), "uvicorn calls this while it handles one"
+        rest = self._piece[offer.args[0] :]
+        framing = [b"%b: %b\r\n" % each for each in self.headers if each[0] in _FRAMING]
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._is_said_again = True
+        try:
+            self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(framing))
+        finally:
+            self._is_said_again = False
+        if rest:
+            # Not by way of those above: they have taken it already.
+            OneProtocol.data_received(self, rest)
