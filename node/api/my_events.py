@@ -2,19 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Annotated, Final
 
 from fastapi import Header, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from node.api.events import AfterQuery, PlaceText
 from node.api.fields import WHOLE
 from node.api.me import LocaleQuery, own, speech_of
 from node.api.routes import READS, NodeDependency, answers_bytes, requires, router
 from node.services.answers import encode_answer
-from node.services.credentials import Scope
+from node.services.credentials import Scope as Permission
 from node.services.events import Place
 from node.services.member_events import MemberEvents, Pushed
 from node.services.refusals import NodeCode
@@ -33,7 +34,7 @@ _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 @ROUTER.get(
     "",
-    dependencies=[requires(Scope.ME)],
+    dependencies=[requires(Permission.ME)],
     responses=answers_bytes(
         EVENT_STREAM, *READS, NodeCode.RATE_LIMITED, description="The account's events, as they happen."
     ),
@@ -53,8 +54,23 @@ async def stream_my_events(
     place = await run_in_threadpool(events.place, last_event_id or after)
     # A stream that cannot be opened is refused before its answer begins.
     events.admit(account)
-    stream = EventStream(events, account, speech, place=place, seconds=seconds)
-    return StreamingResponse(stream.told(), media_type=EVENT_STREAM, headers=_HEADERS)
+    return StreamedEvents(EventStream(events, account, speech, place=place, seconds=seconds))
+
+
+class StreamedEvents(StreamingResponse):
+    """The answer that a stream is: counted from the moment that it is given, before anything of it is sent.
+
+    Nothing is awaited between its admission and this, so that many asked for at once are not all let in.
+    """
+
+    def __init__(self, stream: "EventStream") -> None:
+        super().__init__(stream.told(), media_type=EVENT_STREAM, headers=_HEADERS)
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        with self._stream.listening():
+            await super().__call__(scope, receive, send)
 
 
 class EventStream:
@@ -67,6 +83,10 @@ class EventStream:
         self._place = place
         self._seconds = seconds
 
+    def listening(self) -> AbstractContextManager[None]:
+        """Count the stream while it is open."""
+        return self._events.listening(self._account)
+
     async def told(self) -> AsyncIterator[bytes]:
         """Yield the stream's lines until its time is over or the node stops."""
         loop, news = asyncio.get_running_loop(), asyncio.Event()
@@ -77,9 +97,8 @@ class EventStream:
 
         stop, end = self._events.watch(wake), loop.time() + self._seconds
         try:
-            with self._events.listening(self._account):
-                async for chunk in self._pushed(news, end):
-                    yield chunk
+            async for chunk in self._pushed(news, end):
+                yield chunk
         finally:
             stop()
 

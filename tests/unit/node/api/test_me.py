@@ -13,6 +13,7 @@ import pytest
 from node.api.my_events import EventStream
 from node.services.callers import CallersService
 from node.services.credentials import Caller, CallerRole
+from node.services.member_events import STREAMS_MAX
 from node.services.requests import OrderRequest
 from protocol.identifiers import Account
 from tests.support.api import ANN, BOB, POINTS, Api, agree, api_of, link_ann, meet, open_accounts, request_id
@@ -227,6 +228,17 @@ def test_streams_are_bounded(api: Api, ann: Call) -> None:
         assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
         assert ann("GET", "/events?seconds=0", as_=BOB).status_code == 200
     assert ann("GET", "/events?seconds=0").status_code == 200
+
+
+def test_streams_that_are_asked_for_at_once_are_bounded(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    member = Caller(ANN, CallerRole.MEMBER, account=Account(ANN))
+    monkeypatch.setattr(CallersService, "recognise", lambda *_, **_named: member)
+
+    async def many() -> list[int]:
+        asked = (api.client.get("/v1/me/events?seconds=1", headers={"authorization": "Bearer ann"}) for _ in range(24))
+        return sorted(each.status_code for each in await asyncio.gather(*asked))
+
+    assert api.runner.run(many()) == [200] * STREAMS_MAX + [429] * (24 - STREAMS_MAX)
 
 
 def test_links_are_the_members_own(ann: Call) -> None:
