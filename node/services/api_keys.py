@@ -1,19 +1,22 @@
 """API keys: recognised, issued, listed, rotated with overlap, revoked."""
 
 import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, TypeVar
 
+from node.engine.work import Desk
 from node.services.answers import Pending
 from node.services.context import Context, WriteWork
 from node.services.credentials import Caller, CallerRole
 from node.services.refusals import NodeCode, NodeRefusal
 from node.services.tokens import issue_credential, parse_token, recognise_token
-from node.store.rows_access import Credential, ExpireCredential, RevokeCredential
+from node.store.rows_access import Credential, ExpireCredential, PutCredential, RevokeCredential
 from protocol.errors import Code, Refusal
 from protocol.fields import later
 from protocol.identifiers import Ledger
 from protocol.ledger.state import PARTNERS
+from protocol.ledger.view import Need, Overlay
 
 REMEMBERED_MAX: Final = 256
 REMEMBERED_SECONDS: Final = 5.0
@@ -160,7 +163,7 @@ class CredentialsService:
             per_minute=last.per_minute,
         )
         ends = [ExpireCredential(row.id, until) for row in rows]
-        future = self._context.writer.submit(WriteWork([issued.row, *ends]))
+        future = self._context.writer.submit(_RotateWork(self._context, issued.row, ends))
         made = IssuedKey(
             id=credential_id,
             role=last.role,
@@ -173,12 +176,11 @@ class CredentialsService:
 
     def revoke(self, credential_id: str) -> Pending[KeyList]:
         """End all keys of a credential at once, or raise `credential_unknown` or `credential_last`."""
-        rows = self.find(credential_id)
-        if not rows:
+        if not self.find(credential_id):
             raise _none(credential_id)
         if not self._others_administer(credential_id):
             raise NodeRefusal(NodeCode.CREDENTIAL_LAST, "nobody could issue a credential any more")
-        future = self._context.writer.submit(WriteWork([RevokeCredential(row.id, self._context.now) for row in rows]))
+        future = self._context.writer.submit(_RevokeWork(self._context, credential_id))
         return Pending(future, lambda _: self._after_revoking(credential_id))
 
     def all(self) -> KeyList:
@@ -235,6 +237,49 @@ class CredentialsService:
             if len(self._remembered) >= REMEMBERED_MAX:
                 self._remembered.clear()
             self._remembered[credential_id] = (self._clock.monotonic(), rows)
+
+
+class _RotateWork:
+    """Adds a key to a credential that still holds when it is written: it may have been revoked meanwhile."""
+
+    def __init__(self, context: Context, issued: PutCredential, ends: Sequence[ExpireCredential]) -> None:
+        self._context = context
+        self._issued = issued
+        self._ends = ends
+
+    def needs(self, _view: Overlay) -> Iterator[Need]:
+        """Read nothing of the ledger."""
+        return iter(())
+
+    def run(self, desk: Desk) -> None:
+        """Write the key, or raise `credential_unknown`."""
+        now, name = self._context.now, self._issued.prefix
+        revoked = {write.id for write in desk.staged() if isinstance(write, RevokeCredential)}
+        if not any(row.holds(now) and row.id not in revoked for row in self._context.reader.credentials(name)):
+            raise _none(name)
+        desk.stage(self._issued)
+        for end in self._ends:
+            desk.stage(end)
+
+
+class _RevokeWork:
+    """Ends every key that a credential has when this is written: one more may have been made meanwhile."""
+
+    def __init__(self, context: Context, credential_id: str) -> None:
+        self._context = context
+        self._credential_id = credential_id
+
+    def needs(self, _view: Overlay) -> Iterator[Need]:
+        """Read nothing of the ledger."""
+        return iter(())
+
+    def run(self, desk: Desk) -> None:
+        """End them."""
+        name, now = self._credential_id, self._context.now
+        keys = [row.id for row in self._context.reader.credentials(name)]
+        keys += [write.id for write in desk.staged() if isinstance(write, PutCredential) and write.prefix == name]
+        for key in keys:
+            desk.stage(RevokeCredential(key, now))
 
 
 def _view(row: Credential, now: str) -> KeyView:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from node.services.api_keys import CredentialsService
+from node.store.rows_access import Credential
 from tests.support.api import Api, Json, api_of, meet
 from tests.support.documents import BLUEBIRD
 
@@ -145,3 +147,36 @@ def test_whoever_guesses_is_held_up_and_nobody_else_there(node: Api) -> None:
     assert ask(node, known["token"]).status_code == 200
     assert node.call("GET", "/v1/accounts", role=None).status_code == 429
     assert node.call("GET", "/livez", role=None).status_code == 200
+
+
+def test_what_is_revoked_while_it_is_rotated_stays_revoked(node: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = issued(node)
+    find = CredentialsService.find
+
+    with monkeypatch.context() as patched:
+
+        def found_then_revoked(service: CredentialsService, credential_id: str) -> list[Credential]:
+            rows = find(service, credential_id)
+            patched.setattr(CredentialsService, "find", find)
+            service.revoke(credential_id).result()
+            return rows
+
+        patched.setattr(CredentialsService, "find", found_then_revoked)
+        assert code_of(node.post(f"{KEYS}/{made['id']}/rotate", {})) == (404, "credential_unknown")
+    assert [row["state"] for row in listed(node, made["id"])] == ["revoked"]
+
+
+def test_a_key_that_is_made_while_its_credential_is_revoked_ends_with_it(
+    node: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = issued(node)
+    others = CredentialsService._others_administer
+
+    def rotated_before(service: CredentialsService, credential_id: str) -> bool:
+        service.rotate(credential_id, overlap_hours=1, by="00000000").result()
+        return others(service, credential_id)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CredentialsService, "_others_administer", rotated_before)
+        assert node.post(f"{KEYS}/{made['id']}/revoke", {}).status_code == 200
+    assert [row["state"] for row in listed(node, made["id"])] == ["revoked", "revoked"]
