@@ -23,7 +23,7 @@ from node.app.open import check_directory, keyring_of
 from node.app.system import SystemClock
 from node.config import FILE_NAME, format_config, load_config, make_config
 from node.store.copying import Told, back_up, copy_once
-from node.store.database import Database
+from node.store.database import Database, file_url, whole_url
 from node.workers.keep_state import read_state, write_state
 from protocol.checkpoint import parse_checkpoint
 from protocol.errors import CouldNotCheck, TallystickError
@@ -125,7 +125,9 @@ def restore_directory(
     try:
         shutil.rmtree(part, ignore_errors=True)
         make_private_directory(part)
-        config = make_config({**load_config(place).model_dump(exclude={"database_url"}), "database_url": url or ""})
+        config = make_config(
+            {**load_config(place).model_dump(exclude={"database_url"}), "database_url": whole_url(url or "")}
+        )
         write_private(part / FILE_NAME, format_config(config))
         if kept.is_dir():
             shutil.copytree(kept, part / KEYS)
@@ -152,7 +154,7 @@ def _put_store(place: Path, part: Path, *, url: str | None, told: Told) -> None:
     # Rows are read from a copy of the file: opening it would change it.
     copy = part / DATABASE_NAME
     shutil.copyfile(place / DATABASE_NAME, copy)
-    with Database.open(f"sqlite:///{copy.absolute()}") as source, Database.open(url) as target:
+    with Database.open(file_url(copy)) as source, Database.open(url) as target:
         copy_once(source, target, told)
     for each in part.glob(f"{DATABASE_NAME}*"):
         each.unlink()
@@ -168,7 +170,7 @@ def _put_state(source: Path, part: Path, *, needed: bool) -> None:
 
 def _describe(part: Path) -> Manifest:
     """Return what the copied store holds, having seen that its tiles lead to its last checkpoint."""
-    with Database.open(f"sqlite:///{(part / DATABASE_NAME).absolute()}") as database:
+    with Database.open(file_url(part / DATABASE_NAME)) as database:
         reader = database.reader()
         newest = reader.latest_checkpoint()
         if newest is None:

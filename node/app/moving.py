@@ -6,7 +6,7 @@ from node.app.directory import database_url
 from node.app.files import write_private
 from node.config import FILE_NAME, format_config, load_config, make_config
 from node.store.copying import Told, move
-from node.store.database import Database
+from node.store.database import Database, whole_url
 from node.store.rows import SignedCheckpoint
 from protocol.errors import CouldNotCheck
 
@@ -19,7 +19,7 @@ def move_store(directory: Path, url: str, *, told: Told) -> SignedCheckpoint:
     database is not empty.
     """
     config = load_config(directory)
-    target = make_config({**config.model_dump(), "database_url": url})
+    target = make_config({**config.model_dump(), "database_url": whole_url(url)})
     with Database.open(database_url(directory, config)) as source, Database.open(database_url(directory, target)) as to:
         if config.database_url != target.database_url:
             move(source, to, name=to.name, told=told)

@@ -15,7 +15,7 @@ from sqlalchemy.types import Boolean
 from node.store import schema
 from node.store.codec import Row
 from node.store.columns import METADATA
-from node.store.database import Database
+from node.store.database import Database, file_url
 from node.store.dump import Dump
 from node.store.reader import StoreReader
 from protocol.errors import TallystickError
@@ -58,7 +58,7 @@ def back_up(source: Database, path: Path, told: Told) -> None:
     """Write all rows of `source`, as they are at one moment, to a new SQLite file; writers go on meanwhile."""
     if source.vacuum_into(path):
         return
-    with Database.open(f"sqlite:///{path}") as target, source.snapshot() as dump:
+    with Database.open(file_url(path)) as target, source.snapshot() as dump:
         copy_rows(dump, target, told)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -48,6 +48,9 @@ _PRAGMAS: Final = (
 )
 _POSTGRES_OPTIONS: Final = "-c synchronous_commit=on"
 
+StoreUrl: TypeAlias = str | URL
+"""Where a database is: as an operator writes it, or as `file_url` has it for a path that no text can name."""
+
 
 class Database:
     """The store of one ledger. Its reader is for any thread; its writer is one in the whole world."""
@@ -59,7 +62,7 @@ class Database:
         self._writer_engine = _engine(url, alone=True)
 
     @classmethod
-    def open(cls, url: str) -> Self:
+    def open(cls, url: StoreUrl) -> Self:
         """Return the database at `url`, `sqlite:///FILE` or `postgresql+psycopg://…`; it may still be empty.
 
         Raises `StoreFailed` for other URLs, and when an SQLite file is neither there nor can be made.
@@ -74,7 +77,8 @@ class Database:
         if parsed.get_backend_name() == "sqlite":
             path = Path(place).absolute()
             _touch(path)
-            parsed = parsed.set(database=str(path))
+            # The lock lies beside the file itself: two links to one file would have a lock each.
+            parsed = parsed.set(database=str(path.resolve()))
         return cls(parsed)
 
     @property
@@ -156,6 +160,22 @@ class Database:
     def _upgrade(self) -> None:
         with translated(), self._writer_engine.begin() as connection, _transaction(connection):
             upgrade(connection)
+
+
+def file_url(path: Path) -> URL:
+    """Return the URL of the SQLite file at `path`, whatever characters its name has."""
+    return URL.create("sqlite", database=str(path.absolute()))
+
+
+def whole_url(url: str) -> str:
+    """Return `url` so that it names one place: a relative SQLite file is another one from another working directory."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return url
+    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database.startswith((":", "file:")):
+        return url
+    return parsed.set(database=str(Path(parsed.database).absolute())).render_as_string(hide_password=False)
 
 
 def _engine(url: URL, *, alone: bool = False) -> Engine:

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from node.store.database import Database
+from node.store.database import Database, file_url, whole_url
 from node.store.errors import StoreFailed
 from node.store.rows import CommitRecord, PutSetting
 
@@ -86,3 +86,20 @@ def test_a_dump_shows_what_is_no_truth_value(tmp_path: Path) -> None:
             writer._session._cursor.execute(insert)
         with database.snapshot() as snapshot:
             assert [row[5] for row in snapshot.rows("holds")] == [5]
+
+
+@pytest.mark.parametrize("name", ["a?b", "a%3Fb", "a b#c", "ü@x:y"])
+def test_a_path_of_any_characters_names_its_own_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with Database.open(file_url(tmp_path / name / "store")) as database:
+        database.migrate()
+    assert (tmp_path / name / "store").stat().st_size
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_url_is_made_whole_where_it_names_a_relative_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert whole_url("sqlite:///store") == f"sqlite:///{tmp_path / 'store'}"
+    assert whole_url("sqlite+pysqlite:///a/store?timeout=1") == f"sqlite+pysqlite:///{tmp_path / 'a/store'}?timeout=1"
+    for url in ("", "nonsense", "sqlite://", "sqlite:///:memory:", "sqlite:////a", "postgresql+psycopg://u:p@h/name"):
+        assert whole_url(url) == url

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -104,3 +105,11 @@ def test_a_lost_connection_stays_lost(database: Database, postgres_url: str) -> 
             successor.commit(WRITE)
         writer.close()
         assert store.reader().settings() == {"a": "b"}
+
+
+def test_a_link_to_the_file_of_a_writer_is_the_same_store(tmp_path: Path) -> None:
+    with Database.open(f"sqlite:///{tmp_path / 'store'}") as database:
+        database.migrate()
+        (tmp_path / "link").symlink_to(tmp_path / "store")
+        with database.writer(), Database.open(f"sqlite:///{tmp_path / 'link'}") as other, pytest.raises(StoreBusy):
+            other.writer()
