@@ -4,7 +4,6 @@ Whoever may open the socket may have signed what this ledger signs, and nothing 
 serves each connection; what is signed and what is taken note of goes through one lock.
 """
 
-import fcntl
 import os
 import signal
 import socket
@@ -32,11 +31,12 @@ from node.app.agent_wire import (
     encode_frame,
     receive_frame,
 )
+from node.app.files import alone
 from node.app.genesis import own_keys
 from node.app.key_files import KEYS
 from node.ports import Keyring, SignerRefused
 from node.services.own_log import open_of
-from node.workers.keep_state import read_state, write_state
+from node.workers.keep_state import StateFileInvalid, read_state, write_state
 from protocol.checkpoint import Checkpoint
 from protocol.errors import ProtocolError, TallystickError
 from protocol.identifiers import Ledger, first_of
@@ -150,7 +150,7 @@ class AgentServer:
         threading.Thread(target=self._accept, name="accept", daemon=True).start()
         on_ready()
         while not self._stopping.wait(KEEP_SECONDS):
-            self._agent.keep()
+            self._keep()
         # Closing alone would leave the other threads waiting.
         with self._door:
             for each in (self._socket, *self._connections):
@@ -161,6 +161,13 @@ class AgentServer:
     def stop(self) -> None:
         """Take no more requests."""
         self._stopping.set()
+
+    def _keep(self) -> None:
+        """Keep what is durable, or try again in a second: an agent that ends would forget more, and sign nothing."""
+        try:
+            self._agent.keep()
+        except StateFileInvalid as error:
+            _LOG.error("state_not_kept", reason=str(error))
 
     def _accept(self) -> None:
         while not self._stopping.is_set():
@@ -196,7 +203,8 @@ def open_agent(directory: Path, path: Path, *, keyring: Keyring, ledger: Ledger)
 
     Raises `AgentBusy` where another agent has the keys or the socket, and `AgentSocketInvalid`.
     """
-    with _alone(directory / KEYS / LOCK_NAME):
+    busy = AgentBusy(f"another agent holds the keys in {directory / KEYS}")
+    with alone(directory / KEYS / LOCK_NAME, busy):
         agent = Agent(keyring, ledger=ledger, state=directory / KEYS / STATE_NAME)
         with _listening(path) as listening:
             yield AgentServer(agent, listening)
@@ -210,20 +218,6 @@ def serve_agent(
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: server.stop())
         server.run(on_ready)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise AgentBusy(f"another agent holds the keys in {path.parent}") from error
-    try:
-        yield
-    finally:
-        os.close(handle)
 
 
 @contextmanager

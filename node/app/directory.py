@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from node.app.files import make_private_directory, rename_durably, write_private
+from node.app.files import alone, make_private_directory, rename_durably, write_private
 from node.app.genesis import begin_ledger
 from node.app.key_files import KEYS, NEXT_LOG, FormatKey, make_sealer, plain, read_keyring, seed_path
 from node.app.sealed_seeds import AskPassphrase
@@ -19,7 +19,7 @@ from node.config import FILE_NAME, NodeConfig, format_config, make_config
 from node.ports import Clock, Randomness
 from node.services.credentials import CallerRole
 from node.services.tokens import adopt_token, issue_credential
-from node.store.database import Database
+from node.store.database import Database, StoreUrl, file_url, whole_url
 from node.workers.keep_state import write_state
 from protocol.errors import TallystickError
 from protocol.fields import format_time
@@ -34,7 +34,8 @@ DATABASE_NAME: Final = "ledger.sqlite"
 FIRST_ROLES: Final = (CallerRole.ADMINISTRATOR, CallerRole.BACKEND, CallerRole.AUDITOR)
 """Whose tokens are made with the directory; the administrator issues all others."""
 
-_UNFINISHED: Final = f"{STARTED_NAME}.new"
+_LOCK_NAME: Final = "init.lock"
+_UNFINISHED: Final = (f"{STARTED_NAME}.new", _LOCK_NAME)
 """What an interruption at the very beginning leaves behind."""
 
 
@@ -78,9 +79,34 @@ def create_node_directory(
     """
     asked = {"ledger": ledger, "points": points, "points_name": points_name, "url": url, "currencies": currencies}
     config = make_config({**(settings or {}), **asked})
-    randomness = randomness or SystemRandomness()
-    now = format_time((clock or SystemClock()).now())
-    _start(directory, config)
+    config = config.model_copy(update={"database_url": whole_url(config.database_url)})
+    _check_free(directory, config)
+    make_private_directory(directory)
+    busy = DirectoryInvalid(f"another init is at work in {directory}")
+    with alone(directory / _LOCK_NAME, busy):
+        _check_free(directory, config)
+        return _make(
+            directory,
+            config,
+            network=network,
+            clock=clock or SystemClock(),
+            randomness=randomness or SystemRandomness(),
+            passphrase=passphrase,
+        )
+
+
+def _make(
+    directory: Path,
+    config: NodeConfig,
+    *,
+    network: Network | None,
+    clock: Clock,
+    randomness: Randomness,
+    passphrase: AskPassphrase | None,
+) -> Created:
+    now = format_time(clock.now())
+    if not (directory / STARTED_NAME).exists():
+        write_private(directory / STARTED_NAME, format_config(config))
     _make_keys(directory, randomness, plain if passphrase is None else make_sealer(passphrase, randomness=randomness))
     tokens = _make_tokens(directory, randomness, now)
     keyring = read_keyring(directory, passphrase)
@@ -105,9 +131,9 @@ def create_node_directory(
     )
 
 
-def database_url(directory: Path, config: NodeConfig) -> str:
+def database_url(directory: Path, config: NodeConfig) -> StoreUrl:
     """Return where the database is: configured, or a file in the directory."""
-    return config.database_url or f"sqlite:///{(directory / DATABASE_NAME).absolute()}"
+    return config.database_url or file_url(directory / DATABASE_NAME)
 
 
 def token_path(directory: Path, role: CallerRole) -> Path:
@@ -116,7 +142,8 @@ def token_path(directory: Path, role: CallerRole) -> Path:
     return directory / TOKENS / f"{name}.token"
 
 
-def _start(directory: Path, config: NodeConfig) -> None:
+def _check_free(directory: Path, config: NodeConfig) -> None:
+    """Raise `DirectoryInvalid` unless a node can be made in `directory`, or an interrupted making goes on there."""
     if (directory / FILE_NAME).exists():
         raise DirectoryInvalid(f"{directory} is a node directory already")
     started, text = directory / STARTED_NAME, format_config(config)
@@ -126,10 +153,10 @@ def _start(directory: Path, config: NodeConfig) -> None:
                 f"an init with other values was interrupted in {directory}: repeat it, or remove the directory"
             )
         return
-    if directory.exists() and (not directory.is_dir() or any(each.name != _UNFINISHED for each in directory.iterdir())):
+    if directory.exists() and (
+        not directory.is_dir() or any(each.name not in _UNFINISHED for each in directory.iterdir())
+    ):
         raise DirectoryInvalid(f"{directory} is not empty")
-    make_private_directory(directory)
-    write_private(started, text)
 
 
 def _make_keys(directory: Path, randomness: Randomness, write: FormatKey) -> None:

@@ -1,6 +1,9 @@
 """Private files that are there whole or not at all, also after a crash."""
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +32,26 @@ def rename_durably(path: Path, to: Path) -> None:
     """Give a file its name, so that a crash afterwards does not take it back."""
     path.replace(to)
     flush(to.parent)
+
+
+@contextmanager
+def alone(path: Path, busy: Exception) -> Iterator[None]:
+    """Hold the lock file at `path`, or raise `busy` while another process does; its death frees it."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever had it removes the file at the end: what was opened before may be none any more.
+            if not os.path.samestat(os.fstat(handle), path.stat()):
+                raise busy
+        except (BlockingIOError, FileNotFoundError) as error:
+            raise busy from error
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+    finally:
+        os.close(handle)
 
 
 def flush(path: Path) -> None:

@@ -8,13 +8,14 @@ import getpass
 import stat
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
-from node.app.files import write_private
+from node.app.files import alone, write_private
 from node.app.sealed_seeds import COST, SALT_BYTES, AskPassphrase, Opener, PassphraseWrong, SealedSeed, Sealer
 from node.app.sealed_seeds import is_sealed as is_sealed_text
 from node.app.system import SeedKeyring
@@ -30,6 +31,7 @@ NEXT_LOG: Final = "next_log"
 FRESH: Final = "after_next_log"
 """The seed of the key after that one, for as long as the preparation of a rotation is interrupted."""
 
+LOCK_NAME: Final = "keys.lock"
 PROMPT: Final = "Passphrase of the keys: "
 PASSPHRASE_BYTES_MAX: Final = 1_024
 NONCE_BYTES: Final = 24
@@ -126,18 +128,33 @@ def seal_keys(directory: Path, *, passphrase: AskPassphrase, new: AskPassphrase,
     written before all of them are open. Raises as `read_keyring` does.
     """
     openers = (Opener(passphrase), Opener(new))
-    keys = {path: _opened(path, openers) for path in _paths(directory)}
-    seal = make_sealer(new, randomness=randomness)
-    for path, key in keys.items():
-        write_private(path, seal(key))
+    with keys_alone(directory):
+        keys = {path: _opened(path, openers) for path in _paths(directory)}
+        seal = make_sealer(new, randomness=randomness)
+        for path, key in keys.items():
+            write_private(path, seal(key))
 
 
 def unseal_keys(directory: Path, *, passphrase: AskPassphrase) -> None:
     """Write every key file as it is without a passphrase. Raises as `read_keyring` does."""
     opener = Opener(passphrase)
-    keys = {path: read_key(path, opener) for path in _paths(directory) if is_sealed_text(_read(path))}
-    for path, key in keys.items():
-        write_private(path, plain(key))
+    with keys_alone(directory):
+        keys = {path: read_key(path, opener) for path in _paths(directory) if is_sealed_text(_read(path))}
+        for path, key in keys.items():
+            write_private(path, plain(key))
+
+
+@contextmanager
+def keys_alone(directory: Path) -> Iterator[None]:
+    """Keep every other command from changing these key files, or raise `KeyFileInvalid` while one does.
+
+    Two at once would each write what the other has just replaced, and a key that a log relies on would be gone.
+    """
+    folder = directory / KEYS
+    if not folder.is_dir():
+        raise KeyFileInvalid(f"{folder} is no directory of keys")
+    with alone(folder / LOCK_NAME, KeyFileInvalid(f"another command is changing the keys in {folder}")):
+        yield
 
 
 def make_sealer(passphrase: AskPassphrase, *, randomness: Randomness) -> FormatKey:

@@ -11,6 +11,7 @@ from node.app.key_files import (
     FRESH,
     NEXT_LOG,
     is_sealed,
+    keys_alone,
     later_paths,
     make_sealer,
     plain,
@@ -35,7 +36,8 @@ def prepare_rotation(
     """
     number = len(record.log_keys) + 1
     opener = Opener(passphrase)
-    _make_room(directory, record, number=number, passphrase=passphrase, randomness=randomness)
+    with keys_alone(directory):
+        _make_room(directory, record, number=number, passphrase=passphrase, randomness=randomness)
     paths = [seed_path(directory, Role.LOG), *later_paths(directory)]
     before, after = (read_key(path, opener) for path in paths[number - 1 : number + 1])
     return sign_rotation(

@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from node.app import directory
 from node.app.directory import FIRST_ROLES, Created, DirectoryInvalid, create_node_directory
 from node.app.genesis import DatabaseTaken
 from node.app.key_files import KeyFileInvalid, public_key, read_keyring
@@ -161,3 +162,29 @@ def test_a_key_file_that_cannot_be_used_is_said(tmp_path: Path, change: Callable
     change(created.directory / "keys" / "log.seed")
     with pytest.raises(KeyFileInvalid, match=said):
         read_keyring(created.directory)
+
+
+def test_two_at_once_make_one_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_keys, second = directory._make_keys, tmp_path / "aurora"
+
+    def meanwhile(*arguments: object) -> None:
+        with pytest.raises(DirectoryInvalid, match="another init is at work"):
+            create(second)
+        make_keys(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(directory, "_make_keys", meanwhile)
+    works(create(second))
+    assert not (second / "init.lock").exists()
+
+
+def test_a_relative_database_is_found_from_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    created = create(tmp_path / "aurora", database_url="sqlite:///beside.sqlite")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    works(created)
+
+
+def test_the_store_lies_in_its_directory_whatever_that_is_called(tmp_path: Path) -> None:
+    works(create(tmp_path / "a?b"))
+    assert [path.name for path in tmp_path.iterdir()] == ["a?b"]

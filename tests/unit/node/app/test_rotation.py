@@ -12,6 +12,7 @@ from node.app.directory import Created, create_node_directory
 from node.app.key_files import (
     FRESH,
     NEXT_LOG,
+    KeyFileInvalid,
     ask_passphrase,
     public_key,
     read_keyring,
@@ -237,3 +238,22 @@ def test_an_agent_signs_with_both_keys(created: Created, tmp_path: Path) -> None
         open_account(opened, "ann")
         note = opened.node.log.newest().note
     assert opens(note, public_key(vault, Role.LOG)) == opens(note, PublicKey.parse(signed.statement.key))
+
+
+def test_two_preparations_at_once_lose_no_key(created: Created, monkeypatch: pytest.MonkeyPatch) -> None:
+    committed, room = key_files.public_in(seed_path(created.directory, NEXT_LOG)), rotation._make_room
+
+    def meanwhile(*arguments: object, **named: object) -> None:
+        with pytest.raises(KeyFileInvalid, match="another command"):
+            prepare(created)
+        with pytest.raises(KeyFileInvalid, match="another command"):
+            seal_keys(created.directory, passphrase=never, new=never, randomness=SystemRandomness())
+        room(*arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(rotation, "_make_room", meanwhile)
+    prepare(created)
+    assert {each.role: each.public for each in stored_keys(created.directory)}["log_1"] == committed
+
+
+def never() -> bytes:
+    raise AssertionError("nobody is asked")
