@@ -49,11 +49,11 @@ def write_state(path: Path, note: bytes) -> None:
     beside = path.with_suffix(".new")
     try:
         handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(handle, data)
+        # A bare write may take a part alone, and say so only by its count.
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
             os.fsync(handle)
-        finally:
-            os.close(handle)
         beside.replace(path)
     except OSError as error:
         raise StateFileInvalid(f"{path} cannot be written: {error}") from error

@@ -33,6 +33,7 @@ from node.app.agent_wire import (
 from node.app.genesis import own_keys
 from node.app.system import NextKeyElsewhere, SeedKeyring
 from node.ports import SignerRefused, SignerUnavailable
+from node.workers.keep_state import StateFileInvalid, read_state, write_state
 from protocol.checkpoint import Checkpoint, sign_checkpoint
 from protocol.keys import Role
 from protocol.merkle import Hash
@@ -150,6 +151,29 @@ class TestSocket:
             killed.bind(str(path))
         with serving(tmp_path) as path, closing(AgentKeyring(path)) as keyring:
             assert keyring.key(Role.LOG).public == AURORA.signing_keys[Role.LOG].public
+
+    def test_an_agent_that_cannot_keep_what_is_durable_signs_on_and_keeps_it_later(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        failed, kept, full = threading.Event(), threading.Event(), threading.Event()
+        full.set()
+
+        def write(path: Path, note: bytes) -> None:
+            if full.is_set():
+                failed.set()
+                raise StateFileInvalid("no space left on device")
+            write_state(path, note)
+            kept.set()
+
+        monkeypatch.setattr("node.app.agent.KEEP_SECONDS", 0.01)
+        monkeypatch.setattr("node.app.agent.write_state", write)
+        with serving(tmp_path) as path, closing(AgentKeyring(path)) as keyring:
+            keyring.committed(note_of(5))
+            assert failed.wait(20)
+            assert keyring.key(Role.LOG).sign(ask(6).message)
+            full.clear()
+            assert kept.wait(20)
+        assert read_state(tmp_path / "keys" / "agent.json") == note_of(5)
 
     def test_nothing_else_is_removed(self, tmp_path: Path) -> None:
         (tmp_path / "keys").mkdir()

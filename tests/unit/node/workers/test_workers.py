@@ -1,6 +1,7 @@
 """Workers: each a step that may be called at any time, again and again."""
 
 import json
+import resource
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -202,3 +203,17 @@ def test_stopping_wakes_what_waits() -> None:
     assert waiting.wait(10)
     runner.stop(wake=woken.set)
     assert not [thread for thread in threading.enumerate() if thread.name == "test"]
+
+
+def test_a_state_file_that_does_not_fit_leaves_the_one_before(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    write_state(path, b"before")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # As on a full disk, a part of it can be written.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, limits[1]))
+    try:
+        with pytest.raises(StateFileInvalid):
+            write_state(path, b"a longer note, of which the beginning fits")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert read_state(path) == b"before"
