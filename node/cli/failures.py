@@ -77,11 +77,11 @@ _REFUSALS: Final = frozenset({"database_taken", "directory_invalid"})
 def fail(error: TallystickError, *, as_json: bool) -> int:
     """Say on standard error, in one line, what failed and what to do; return the exit status."""
     if as_json and isinstance(error, RequestRefused):
-        sys.stderr.write(msgspec.json.encode(error.problem).decode() + "\n")
+        _say(msgspec.json.encode(error.problem).decode() + "\n")
     else:
         advice = ADVICE.get(error.code)
         detail = " ".join(str(error).split())
-        sys.stderr.write(f"tallystick: {error.code}: {detail}{f' -- {advice}' if advice else ''}\n")
+        _say(f"tallystick: {error.code}: {detail}{f' -- {advice}' if advice else ''}\n")
     refused = isinstance(error, RequestRefused | Refusal | ProtocolError) or error.code in _REFUSALS
     return REFUSED if refused else COULD_NOT
 
@@ -90,8 +90,19 @@ def fail_unforeseen(error: Exception, *, debug: str) -> int:
     """Say on standard error that something happened which no rule foresees; return the exit status."""
     code = "system_error" if isinstance(error, OSError) else "internal"
     detail = " ".join(f"{type(error).__name__}: {error}".split())
-    sys.stderr.write(f"tallystick: {code}: {detail} -- set {debug}=1 to see where\n")
+    _say(f"tallystick: {code}: {detail} -- set {debug}=1 to see where\n")
     return COULD_NOT
+
+
+def _say(line: str) -> None:
+    """Write a line to standard error; where there is no room for it, the exit status still says what happened."""
+    try:
+        sys.stderr.write(line)
+        sys.stderr.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:
+        pass
 
 
 def retry_with(error: NodeUnreachable, request_id: str) -> NodeUnreachable:

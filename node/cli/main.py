@@ -11,7 +11,7 @@ import typer
 from node.app.memory import settle
 from node.cli.commands import COMMANDS, find
 from node.cli.failures import fail, fail_unforeseen
-from node.cli.unread import unread_outputs, while_read
+from node.cli.unread import give_outputs, unread_outputs, while_read
 from protocol.errors import TallystickError
 
 DEBUG: Final = "TALLYSTICK_DEBUG"
@@ -86,6 +86,7 @@ def _called(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Run the command line of this process."""
+    give_outputs()
     settle()
     sys.exit(run(sys.argv[1:]))
 

@@ -14,6 +14,13 @@ _OUTPUTS: Final = (1, 2)
 """The descriptors of standard output and standard error."""
 
 
+def give_outputs() -> None:
+    """Give a process that was started with a closed output one that leads nowhere: what it does is not undone by it."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
+
+
 def while_read(act: Callable[[], int]) -> int:
     """Return what `act` returns; or 141, without a word, where nobody reads any more what it prints."""
     try:

@@ -65,3 +65,13 @@ def test_another_pipe_that_breaks_is_told(monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setattr(main, "find", lambda _name: explain)
     assert main.run(["explain"]) == COULD_NOT
     assert "system_error: BrokenPipeError: a helper has gone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["explain", "busy"], ["fsck", "nowhere"]])
+@pytest.mark.parametrize("output", ["closed", "full"])
+def test_a_status_does_not_depend_on_who_can_be_told(words: list[str], output: str) -> None:
+    told = subprocess.run([*COMMAND, *words], capture_output=True, check=False, timeout=SECONDS_MAX)
+    redirect = {"closed": "2>&- >&-", "full": "2>/dev/full >/dev/null"}[output]
+    line = f'exec "$@" {redirect}'
+    done = subprocess.run(["/bin/sh", "-c", line, "sh", *COMMAND, *words], check=False, timeout=SECONDS_MAX)
+    assert done.returncode == told.returncode
