@@ -85,7 +85,7 @@ def backup_directory(directory: Path, out: Path, *, with_keys: bool, told: Told)
         if (directory / STATE_NAME).exists():
             shutil.copy2(directory / STATE_NAME, part / STATE_NAME)
         if with_keys:
-            shutil.copytree(directory / KEYS, part / KEYS)
+            _copy_keys(directory / KEYS, part / KEYS)
         manifest = _describe(part)
         write_private(part / MANIFEST_NAME, msgspec.json.encode(manifest).decode() + "\n")
         _sync(part)
@@ -130,7 +130,7 @@ def restore_directory(
         )
         write_private(part / FILE_NAME, format_config(config))
         if kept.is_dir():
-            shutil.copytree(kept, part / KEYS)
+            _copy_keys(kept, part / KEYS)
             (part / KEYS).chmod(0o700)
         elif not config.agent:
             raise BackupInvalid(f"the backup has no keys: say where they are (--keys {KEYS})")
@@ -144,6 +144,18 @@ def restore_directory(
     except OSError as error:
         raise BackupInvalid(f"{directory} cannot be written: {error}") from error
     return Backup(place=directory, manifest=manifest)
+
+
+def _copy_keys(source: Path, target: Path) -> None:
+    """Copy a directory of keys, without what comes and goes where an agent is at work: its socket, unfinished files."""
+
+    def passing(folder: str, names: list[str]) -> list[str]:
+        found = ((name, Path(folder, name)) for name in names)
+        return [
+            name for name, path in found if name.endswith((".new", ".lock")) or not (path.is_file() or path.is_dir())
+        ]
+
+    shutil.copytree(source, target, ignore=passing)
 
 
 def _put_store(place: Path, part: Path, *, url: str | None, told: Told) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from node.app.files import alone, make_private_directory, rename_durably, write_private
 from node.app.genesis import begin_ledger
-from node.app.key_files import KEYS, NEXT_LOG, FormatKey, make_sealer, plain, read_keyring, seed_path
+from node.app.key_files import KEYS, NEXT_LOG, FormatKey, is_sealed, make_sealer, plain, read_keyring, seed_path
 from node.app.sealed_seeds import AskPassphrase
 from node.app.system import SystemClock, SystemRandomness
 from node.config import FILE_NAME, NodeConfig, format_config, make_config
@@ -107,6 +107,8 @@ def _make(
     now = format_time(clock.now())
     if not (directory / STARTED_NAME).exists():
         write_private(directory / STARTED_NAME, format_config(config))
+    if passphrase is not None:
+        _check_sealed(directory)
     _make_keys(directory, randomness, plain if passphrase is None else make_sealer(passphrase, randomness=randomness))
     tokens = _make_tokens(directory, randomness, now)
     keyring = read_keyring(directory, passphrase)
@@ -157,6 +159,16 @@ def _check_free(directory: Path, config: NodeConfig) -> None:
         not directory.is_dir() or any(each.name not in _UNFINISHED for each in directory.iterdir())
     ):
         raise DirectoryInvalid(f"{directory} is not empty")
+
+
+def _check_sealed(directory: Path) -> None:
+    """Raise `DirectoryInvalid` where an interrupted making has left keys in clear, which genesis may name already."""
+    paths = (seed_path(directory, role) for role in (*Role, NEXT_LOG))
+    if any(path.exists() and not is_sealed(path) for path in paths):
+        raise DirectoryInvalid(
+            f"an init without a passphrase was interrupted in {directory}: repeat it without one and then encrypt "
+            "(tallystick keys encrypt), or remove the directory"
+        )
 
 
 def _make_keys(directory: Path, randomness: Randomness, write: FormatKey) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,6 +103,18 @@ def test_a_restored_node_goes_on_where_the_backup_was_made(created: Created, tmp
     assert newest(tmp_path / "again") == before
     issue(tmp_path / "again", "two")
     assert newest(tmp_path / "again")[0] == before[0] + 1
+
+
+def test_keys_are_backed_up_while_an_agent_is_at_work_beside_them(created: Created, tmp_path: Path) -> None:
+    keys = created.directory / "keys"
+    (keys / "agent.new").symlink_to("gone")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(str(keys / "a"))
+        backup_directory(created.directory, tmp_path / "backup", with_keys=True, told=silent)
+    restore_directory(tmp_path / "backup", tmp_path / "again", keys=None, state=None, url=None, told=silent)
+    assert {path.name for path in (tmp_path / "again" / "keys").iterdir()} == {
+        path.name for path in keys.glob("*.seed")
+    }
 
 
 def test_a_restored_node_with_the_lost_nodes_state_file_knows_that_it_is_behind(

@@ -12,6 +12,7 @@ from node.app.directory import FIRST_ROLES, Created, DirectoryInvalid, create_no
 from node.app.genesis import DatabaseTaken
 from node.app.key_files import KeyFileInvalid, public_key, read_keyring
 from node.app.open import open_node
+from node.app.sealed_seeds import AskPassphrase
 from node.config import ConfigInvalid, load_config
 from node.store.database import Database
 from node.store.writer import StoreWriter
@@ -24,7 +25,13 @@ STEPS: Final = 12
 """Renames and commits of one making: `init.toml`, five keys, three tokens, genesis, the state file, `node.toml`."""
 
 
-def create(directory: Path, *, ledger: str = "aurora.example/main.1", database_url: str = "") -> Created:
+def create(
+    directory: Path,
+    *,
+    ledger: str = "aurora.example/main.1",
+    database_url: str = "",
+    passphrase: AskPassphrase | None = None,
+) -> Created:
     return create_node_directory(
         directory,
         ledger=ledger,
@@ -33,6 +40,7 @@ def create(directory: Path, *, ledger: str = "aurora.example/main.1", database_u
         url="http://127.0.0.1:8420",
         currencies=("USD",),
         settings={"database_url": database_url},
+        passphrase=passphrase,
     )
 
 
@@ -188,3 +196,18 @@ def test_a_relative_database_is_found_from_everywhere(tmp_path: Path, monkeypatc
 def test_the_store_lies_in_its_directory_whatever_that_is_called(tmp_path: Path) -> None:
     works(create(tmp_path / "a?b"))
     assert [path.name for path in tmp_path.iterdir()] == ["a?b"]
+
+
+def test_keys_in_clear_are_not_taken_for_sealed_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = directory._make_tokens
+
+    def interrupted(*_arguments: object) -> None:
+        raise Interrupted
+
+    monkeypatch.setattr(directory, "_make_tokens", interrupted)
+    with pytest.raises(Interrupted):
+        create(tmp_path / "aurora")
+    monkeypatch.setattr(directory, "_make_tokens", made)
+    with pytest.raises(DirectoryInvalid, match="without a passphrase"):
+        create(tmp_path / "aurora", passphrase=lambda: b"one")
+    works(create(tmp_path / "aurora"))
