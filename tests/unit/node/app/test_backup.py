@@ -200,7 +200,8 @@ def test_the_keys_must_be_those_of_the_ledger(created: Created, tmp_path: Path) 
 
 def test_a_ledger_moves_and_no_node_starts_on_what_it_left(created: Created, tmp_path: Path, another: str) -> None:
     issue(created.directory, "one")
-    before, left = newest(created.directory), database_url(created.directory, load_config(created.directory))
+    before = newest(created.directory)
+    left = str(database_url(created.directory, load_config(created.directory)))
     told: list[tuple[str, int]] = []
     moved = move_store(created.directory, another, told=lambda *each: told.append(each))
     assert ("entries", 3) in told
