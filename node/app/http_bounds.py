@@ -1,5 +1,9 @@
 """What callers may keep a node waiting with: slow requests, heads without end, answers left lying, and connections.
 
+What has come of bodies that are not whole yet is bounded over all of them, for nobody need say who he is to send one.
+Where it becomes too much, the one that has been coming for longest is given up: whoever sends steadily is hardly ever
+that one, while a bound that refused the next would let a few who send nothing any more keep everybody out.
+
 uvicorn waits for ever for the rest of a request, keeps whatever comes of its head, and makes something of each request
 that is sent ahead, however many there are. All connections together are looked at once a second, so that a request
 costs no timer; what is sent ahead is read piece by piece, and no further while requests wait for their turn.
@@ -33,6 +37,9 @@ HEAD_BYTES_MAX: Final = 65_536
 PIECE_BYTES: Final = 4_096
 """How much is read at once of what a caller sends: so many bytes hold some two hundred requests at most."""
 
+ARRIVING_BYTES_MAX: Final = 134_217_728
+"""How much may have come of all bodies together that are not whole yet: two of the longest, or 32 full parcels."""
+
 CONNECTIONS_MAX: Final = 16_384
 FILES_KEPT: Final = 256
 """How many of the files that the process may open are no callers', but the store's, partners' and helpers'."""
@@ -51,6 +58,33 @@ class _Flow(FlowControl):
         """Take more, if that is allowed."""
         if not self.is_held:
             super().resume_reading()
+
+
+class _Arriving:
+    """How much has come of each body that is not whole yet, in the order in which they began; of one process."""
+
+    def __init__(self) -> None:
+        self._bytes: dict[BoundedProtocol, int] = {}
+        self._total = 0
+
+    def add(self, connection: "BoundedProtocol", size: int) -> None:
+        """Count a piece of a connection's body."""
+        self._bytes[connection] = self._bytes.get(connection, 0) + size
+        self._total += size
+
+    def forget(self, connection: "BoundedProtocol") -> None:
+        """Count a connection's body no more: it is whole, or given up."""
+        self._total -= self._bytes.pop(connection, 0)
+
+    def relieve(self) -> None:
+        """Give up the longest-lasting, until no more has come than may."""
+        while self._total > ARRIVING_BYTES_MAX:
+            oldest = next(iter(self._bytes))
+            self.forget(oldest)
+            oldest.give_up()
+
+
+_ARRIVING: Final = _Arriving()
 
 
 class BoundedProtocol(OneProtocol):
@@ -82,6 +116,7 @@ class BoundedProtocol(OneProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End; nobody waits for what was not read."""
         self._unread.clear()
+        _ARRIVING.forget(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -120,6 +155,7 @@ class BoundedProtocol(OneProtocol):
         """Read a piece, unless the head of a request has no end."""
         self._head_bytes += len(data)
         super().data_received(data)
+        _ARRIVING.relieve()
         if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
             self._stop(NodeCode.HEAD_TOO_LARGE, f"the head of a request has at most {HEAD_BYTES_MAX} bytes")
 
@@ -127,11 +163,13 @@ class BoundedProtocol(OneProtocol):
         """Take a piece of a body."""
         self._head_bytes = 0
         self._body_bytes += len(body)
+        _ARRIVING.add(self, len(body))
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Take the end of a request."""
         self._head_bytes = 0
+        _ARRIVING.forget(self)
         super().on_message_complete()
 
     def is_late(self, seconds_max: int) -> bool:
@@ -152,6 +190,11 @@ class BoundedProtocol(OneProtocol):
             seconds, rate = REQUEST_SECONDS_MAX, BODY_BYTES_PER_SECOND
             within = f"within {seconds} seconds, and one more for each {rate} bytes of its body"
             self._stop(NodeCode.REQUEST_TIMEOUT, f"a request arrives {within}")
+
+    def give_up(self) -> None:
+        """Take no more of the body that is coming."""
+        _LOG.info("body_given_up")
+        self._stop(NodeCode.BUSY, "too much is being sent at once")
 
     def _is_awaited(self) -> bool:
         """Return whether it is for the caller to go on: to ask, to finish what it asks, or to take the answer."""
