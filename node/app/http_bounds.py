@@ -65,20 +65,20 @@ class _Arriving:
 
     def __init__(self) -> None:
         self._bytes: dict[BoundedProtocol, int] = {}
-        self._total = 0
+        self.total = 0
 
     def add(self, connection: "BoundedProtocol", size: int) -> None:
         """Count a piece of a connection's body."""
         self._bytes[connection] = self._bytes.get(connection, 0) + size
-        self._total += size
+        self.total += size
 
     def forget(self, connection: "BoundedProtocol") -> None:
         """Count a connection's body no more: it is whole, or given up."""
-        self._total -= self._bytes.pop(connection, 0)
+        self.total -= self._bytes.pop(connection, 0)
 
     def relieve(self) -> None:
         """Give up the longest-lasting, until no more has come than may."""
-        while self._total > ARRIVING_BYTES_MAX:
+        while self.total > ARRIVING_BYTES_MAX:
             oldest = next(iter(self._bytes))
             self.forget(oldest)
             oldest.give_up()
@@ -133,7 +133,7 @@ class BoundedProtocol(OneProtocol):
         if self._unread and not self.pipeline:
             # An answer may be given while its request is being read.
             self.loop.call_soon(self._read_on)
-        else:
+        elif self.flow.is_held or self.pipeline:
             self._hold()
 
     def _read_on(self) -> None:
@@ -155,7 +155,8 @@ class BoundedProtocol(OneProtocol):
         """Read a piece, unless the head of a request has no end."""
         self._head_bytes += len(data)
         super().data_received(data)
-        _ARRIVING.relieve()
+        if _ARRIVING.total > ARRIVING_BYTES_MAX:
+            _ARRIVING.relieve()
         if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
             self._stop(NodeCode.HEAD_TOO_LARGE, f"the head of a request has at most {HEAD_BYTES_MAX} bytes")
 

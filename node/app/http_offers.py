@@ -13,39 +13,43 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
+class _SaidAgain:
+    """What a parser tells a connection, but for the head of a request that has begun already."""
+
+    is_over = False
+
+    def __init__(self, connection: "OneProtocol") -> None:
+        self._connection = connection
+        self.on_body = connection.on_body
+        self.on_message_complete = connection.on_message_complete
+
+    def on_message_begin(self) -> None:
+        if self.is_over:
+            self._connection.on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        if self.is_over:
+            self._connection.on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.is_over:
+            self._connection.on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if self.is_over:
+            self._connection.on_headers_complete()
+
+
 class OneProtocol(HttpToolsProtocol):
     """One connection, on which nothing but HTTP/1.1 is spoken."""
 
     _piece = b""
     """What is being read."""
 
-    _is_said_again = False
-    """Whether that is the head of a request that has begun already."""
-
     def data_received(self, data: bytes) -> None:
         """Go on with what has come."""
         self._piece = data
         super().data_received(data)
-
-    def on_message_begin(self) -> None:
-        """Begin a request."""
-        if not self._is_said_again:
-            super().on_message_begin()
-
-    def on_url(self, url: bytes) -> None:
-        """Take a part of its target."""
-        if not self._is_said_again:
-            super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take one of its headers."""
-        if not self._is_said_again:
-            super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        """Take the end of its head."""
-        if not self._is_said_again:
-            super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Take its end, unless that is only where another protocol would begin."""
@@ -58,13 +62,11 @@ class OneProtocol(HttpToolsProtocol):
         assert isinstance(offer, HttpParserUpgrade), "uvicorn calls this while it handles one"
         rest = self._piece[offer.args[0] :]
         framing = [b"%b: %b\r\n" % each for each in self.headers if each[0] in _FRAMING]
-        self.parser = HttpRequestParser(self)
+        again = _SaidAgain(self)
+        self.parser = HttpRequestParser(again)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self._is_said_again = True
-        try:
-            self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(framing))
-        finally:
-            self._is_said_again = False
+        self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(framing))
+        again.is_over = True
         if rest:
             # Not by way of those above: they have taken it already.
             OneProtocol.data_received(self, rest)
