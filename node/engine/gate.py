@@ -43,6 +43,7 @@ class Gate:
         self._witnesses: frozenset[str] = frozenset()
         self._reason: str | None = None
         self._seen: Checkpoint | None = None
+        self._restorations = 0
 
     @property
     def is_open(self) -> bool:
@@ -89,12 +90,20 @@ class Gate:
         """Return the largest checkpoint of this ledger that anybody has shown to be missing, or None."""
         return self._seen
 
-    def found_behind(self, reason: str, seen: Checkpoint | None = None) -> None:
+    @property
+    def restorations(self) -> int:
+        """Return how often the store was `restored`: to be read before the store is looked at, for `found_behind`."""
+        return self._restorations
+
+    def found_behind(self, reason: str, seen: Checkpoint | None = None, *, restorations: int | None = None) -> None:
         """Close until `restored`: the store lacks what `reason` shows; the first reason stays.
 
-        `seen` is the checkpoint that shows it, if one does.
+        `seen` is the checkpoint that shows it, if one does. What was found in a store that has been restored since
+        changes nothing: `restorations` is how often it had been when it was looked at, where that may be long ago.
         """
         with self._lock:
+            if restorations is not None and restorations != self._restorations:
+                return
             self._reason = self._reason or reason
             if seen is not None and (self._seen is None or _place_of(seen) > _place_of(self._seen)):
                 self._seen = seen
@@ -103,6 +112,7 @@ class Gate:
         """Take note that the store lacks nothing any longer, or that a successor says what it lacks."""
         with self._lock:
             self._reason = self._seen = None
+            self._restorations += 1
 
     def check(self, command: AnyCommand) -> None:
         """Raise `Refusal` with `store_behind` or `start_unanswered` unless `command` may be decided now."""

@@ -321,6 +321,8 @@ class Cosigning:
 
         It is asked about `log`, or where none is named about the one that is written now.
         """
+        gate = self._context.writer.gate
+        restorations = gate.restorations
         name = log or log_name(self._context.ledger, self._publication.newest().generation)
         credential = log_pass(self._context, Ledger(cosigner.verifier.name))
         note = self._witnesses.latest(cosigner.url, monitor_path(name), credential=credential)
@@ -336,7 +338,7 @@ class Cosigning:
         lacks = lack(seen, newest, root_at=lambda size: root_at(size, self._tiles(newest.generation, size).read))
         if lacks is not None:
             _LOG.error("store_behind", witness=cosigner.verifier.name, lacks=lacks)
-            self._context.writer.gate.found_behind(f"the witness {cosigner.verifier.name} {lacks}", seen)
+            gate.found_behind(f"the witness {cosigner.verifier.name} {lacks}", seen, restorations=restorations)
 
     def _proof(self, old_size: int, checkpoint: SignedCheckpoint) -> tuple[Hash, ...]:
         if old_size == 0:

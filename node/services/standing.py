@@ -38,14 +38,21 @@ class Standing:
         """Take in the checkpoint of ours that a partner holds, or raise a `ProtocolError` when it is not ours."""
         if note is None or (note == peer.shown_note and peer.lacks is None):
             return
+        restorations = self._gate.restorations
         checkpoint = open_of(note.encode(), ledger=self._ledger, key=self._key)
         if peer.shown is None or place_of(checkpoint) > place_of(peer.shown):
             peer.shown = checkpoint
-        peer.lacks = self._lack(peer.shown) or (None if checkpoint == peer.shown else self._lack(checkpoint))
-        peer.shown_note = note
+        lacks = self._lack(peer.shown) or (None if checkpoint == peer.shown else self._lack(checkpoint))
+        with peer.lock:
+            # A successor that has begun meanwhile has said what it lacks: its next envelope is compared with that.
+            if self._gate.restorations == restorations:
+                peer.lacks, peer.shown_note = lacks, note
 
     def judge(self, peer: Peer) -> None:
-        """Shut the gate if the partner has shown that the store is behind; see `Peer` for what does not show it."""
+        """Shut the gate if the partner has shown that the store is behind; see `Peer` for what does not show it.
+
+        The caller holds the peer's lock, without which no successor begins between the look at the store and the gate.
+        """
         if peer.lacks is not None:
             self._shut(peer, peer.lacks, peer.shown)
         peer.late = peer.beyond = False

@@ -6,6 +6,7 @@ holds; nothing else moves until all have given them back, or the operator has go
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -267,13 +268,17 @@ class SuccessionService:
 
     def _succeeded(self, done: "Future[Sealed]", peers: Sequence[Peer]) -> None:
         if done.exception() is None:
-            for peer in peers:
-                self._gate.answered(peer.ledger)
-                # The words that it has shown to be lost are those that are now asked for.
-                peer.excused, peer.told, peer.lacks = True, False, None
-            # Witnesses are asked about the log before no more: the next one begins.
-            self._gate.close_for_witnesses(())
-            self._gate.restored()
+            with ExitStack() as judged:
+                # Whoever has looked at the store before the commit shuts the gate now, or not at all.
+                for peer in peers:
+                    judged.enter_context(peer.lock)
+                for peer in peers:
+                    self._gate.answered(peer.ledger)
+                    # The words that it has shown to be lost are those that are now asked for.
+                    peer.excused, peer.told, peer.lacks = True, False, None
+                # Witnesses are asked about the log before no more: the next one begins.
+                self._gate.close_for_witnesses(())
+                self._gate.restored()
             self._exchange.wake()
 
 

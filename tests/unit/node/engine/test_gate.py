@@ -85,6 +85,15 @@ class TestBehind:
             gate.found_behind("later", seen)
         assert (gate.behind, gate.seen) == ("first", checkpoint(3, generation=2))
 
+    def test_what_was_found_before_it_was_restored_is_void(self, gate: Gate) -> None:
+        looked = gate.restorations
+        gate.found_behind("first", checkpoint(7))
+        gate.restored()
+        gate.found_behind("late", checkpoint(8), restorations=looked)
+        assert (gate.is_open, gate.seen) == (True, None)
+        gate.found_behind("anew", checkpoint(9), restorations=gate.restorations)
+        assert (gate.behind, gate.seen) == ("anew", checkpoint(9))
+
     def test_a_store_that_is_whole_again_is_written(self, gate: Gate) -> None:
         gate.found_behind("first", checkpoint(7))
         gate.restored()

@@ -114,6 +114,25 @@ def test_a_witness_that_has_cosigned_more_shows_an_older_copy(scene: Scene) -> N
     assert scene.write() == "store_behind"
 
 
+def test_what_a_witness_shows_of_the_log_that_ends_meanwhile_closes_nothing(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latest = Played.latest
+
+    def latest_as_a_successor_begins(
+        self: Played, url: str, path: str, *, credential: str | None = None
+    ) -> bytes | None:
+        monkeypatch.setattr(Played, "latest", latest)
+        scene.gate.restored()
+        return latest(self, url, path, credential=credential)
+
+    monkeypatch.setattr(Played, "latest", latest_as_a_successor_begins)
+    scene.witnesses[0].act = lambda _: WitnessAnswer(status=409, body=format_size(9))
+    scene.witnesses[0].shown[AURORA.ledger] = scene.log().note(9)
+    scene.step()
+    assert scene.gate.behind is None
+
+
 def test_a_witness_whose_monitor_is_away_is_asked_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Played, "monitors_are_up", False)
     scene.step()

@@ -1,5 +1,6 @@
 """Old copies of stores put back: found out, refused to sign, and gone on from as successors."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,14 @@ def check_succeeded(node: LocalNode, size: int) -> None:
     assert (newest.generation, newest.size) == (2, node.engine.size)
 
 
+def opens(node: LocalNode, *, seconds: float) -> bool:
+    """Return whether the node's gate opens within so long."""
+    end = time.monotonic() + seconds
+    while not node.writer.gate.is_open and time.monotonic() < end:
+        time.sleep(0.01)
+    return node.writer.gate.is_open
+
+
 def check_day(two: Alliance, name: str) -> None:
     """Hold that both nodes go on as if nothing had happened."""
     source, destination = two.pair
@@ -121,6 +130,32 @@ def test_a_successor_has_its_words_back_also_where_the_commit_of_an_epoch_failed
     check_succeeded(source, size)
     check_pair(source, destination, there)
     check_pair(destination, source, back)
+
+
+@pytest.mark.parametrize("look", ["record", "latest_checkpoint"])
+def test_who_looked_at_the_store_before_the_successor_began_does_not_shut_its_gate_again(
+    two: Alliance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: str
+) -> None:
+    source, destination = two.pair
+    with put_back(tmp_path, two, source):
+        exchange_points(source, destination, two, "gap")
+    check_closed(source)
+    size, reads = source.engine.size, getattr(source.reader, look)
+
+    def read_and_succeed(*place: object) -> object:
+        read = reads(*place)
+        monkeypatch.setattr(source.reader, look, reads)
+        succeed(source)
+        # What follows on the writer's thread may have to wait until this look has had its consequence.
+        opens(source, seconds=0.3)
+        return read
+
+    monkeypatch.setattr(source.reader, look, read_and_succeed)
+    source.answer(destination.exchange.reply(source.ledger))
+    assert record_of(source).predecessor is not None
+    assert opens(source, seconds=20)
+    two.talk(HEALING_SECONDS)
+    check_succeeded(source, size)
 
 
 def test_two_old_copies_at_once_have_what_either_of_them_knows(two: Alliance, tmp_path: Path) -> None:
