@@ -164,7 +164,7 @@ statement_mismatch | a close or a statement is not what this ledger computes | c
 steps_above_maximum | more steps than the agreement allows at once | convert less at a time
 steps_below_minimum | fewer steps than the agreement allows | convert more at a time
 stopped | the node is stopping | repeat the request as it was, once it runs again
-store_behind | the store is an old copy: it has forgotten what this ledger has signed | bring the tail from a replica, or let a successor go on (succession.md)
+store_behind | the store is an old copy: it has forgotten what this ledger has signed | bring the tail from a replica, or let a successor go on; suspend a partner that claims it and shows nothing (succession.md §8)
 store_busy | another process holds the store | stop the other process, or wait until it lets go
 store_corrupt | the store contradicts itself | stop; tallystick fsck says where; restore a backup, or let a successor go on
 store_failed | the store does not answer | repeat the request as it was; an operator looks at the database

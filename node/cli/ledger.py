@@ -72,9 +72,9 @@ def standing(*, as_json: JsonOption = False, node: NodeOption, token_file: Token
 
 
 def _row(row: PartnerStanding) -> tuple[str | int | None, ...]:
-    back = None
-    if row.recovering:
-        back = row.stuck or ("waits for points" if row.waits else f"{row.back or 0:,} are back")
+    back = row.stuck
+    if row.recovering and back is None:
+        back = "waits for points" if row.waits else f"{row.back or 0:,} are back"
     return row.partner, "yes" if row.answered else "no", row.seen, row.generation, row.words, back
 
 

@@ -3,10 +3,13 @@
 A store that was put back from an old copy does not know what it has promised, and a checkpoint that it signed would be
 a second history. So the gate of a node that serves is closed from its start until its partners and its witnesses have
 answered, and it stays closed when one of them, or the state file, shows that the store is behind (specs/channel.md §7).
+
+A partner's claim that shows no checkpoint closes it too, since whoever has our channel key may have spoken in our name.
+An operator who knows the store to be whole keeps that partner out, by suspending it (specs/succession.md §8).
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from protocol.checkpoint import Checkpoint
@@ -18,6 +21,7 @@ from protocol.ledger.commands import (
     CreateLedger,
     EndRecovery,
     OverrideStart,
+    SuspendPartner,
     WaiveRecovery,
 )
 
@@ -27,6 +31,11 @@ _SUCCESSION: Final = (CreateLedger, BeginRecovery, WaiveRecovery, EndRecovery)
 _BEHIND: Final = (
     "this store is an older copy of its ledger ({reason}): nothing is written until an operator brings the missing "
     "entries back (tallystick recover) or opens a successor (tallystick succeed)"
+)
+_CLAIMED: Final = (
+    "{reason}, and shows no checkpoint of ours for them: nothing is written until an operator brings the missing "
+    "entries back (tallystick recover) or, knowing that this store is whole, keeps that partner out "
+    "(tallystick partner suspend)"
 )
 _UNANSWERED: Final = (
     "this node has started, and {names} has not answered yet: an operator may go on without (tallystick start)"
@@ -42,18 +51,19 @@ class Gate:
         self._waiting: frozenset[Ledger] = frozenset()
         self._witnesses: frozenset[str] = frozenset()
         self._reason: str | None = None
+        self._claims: dict[Ledger, str] = {}
         self._seen: Checkpoint | None = None
         self._restorations = 0
 
     @property
     def is_open(self) -> bool:
         """Return whether entries may be written."""
-        return self._reason is None and not self._waiting and not self._witnesses
+        return self.behind is None and not self._waiting and not self._witnesses
 
     @property
     def behind(self) -> str | None:
-        """Return what shows that the store is behind, or None while nothing does."""
-        return self._reason
+        """Return what shows that the store is behind, or is claimed to, or None while nothing does."""
+        return self._reason or min(self._claims.values(), default=None)
 
     @property
     def waiting(self) -> frozenset[Ledger]:
@@ -108,25 +118,44 @@ class Gate:
             if seen is not None and (self._seen is None or _place_of(seen) > _place_of(self._seen)):
                 self._seen = seen
 
+    def claimed_behind(self, partner: Ledger, reason: str) -> None:
+        """Close until `restored`, or until the partner is `kept_out`: it claims what it cannot show."""
+        with self._lock:
+            self._claims = {**self._claims, partner: reason}
+
+    def kept_out(self, partner: Ledger) -> None:
+        """Take no note any longer of what this partner claims: nothing of its stream is applied."""
+        with self._lock:
+            self._claims = {ledger: claim for ledger, claim in self._claims.items() if ledger != partner}
+
     def restored(self) -> None:
         """Take note that the store lacks nothing any longer, or that a successor says what it lacks."""
         with self._lock:
             self._reason = self._seen = None
+            self._claims = {}
             self._restorations += 1
 
     def check(self, command: AnyCommand) -> None:
         """Raise `Refusal` with `store_behind` or `start_unanswered` unless `command` may be decided now."""
         if self.is_open:
             return
-        if self._reason is not None:
-            if not isinstance(command, _SUCCESSION):
-                raise Refusal(Code.STORE_BEHIND, _BEHIND.format(reason=self._reason))
+        if self.behind is not None and isinstance(command, _SUCCESSION):
             return
+        if self._reason is not None:
+            raise Refusal(Code.STORE_BEHIND, _BEHIND.format(reason=self._reason))
+        claims = self._claims
+        if claims and not _decides_about(claims, command):
+            raise Refusal(Code.STORE_BEHIND, _CLAIMED.format(reason=min(claims.values())))
         left: set[str] = {*self._waiting, *self._witnesses}
         if isinstance(command, OverrideStart):
             left -= {*command.partners, *command.witnesses}
         if left:
             raise Refusal(Code.START_UNANSWERED, _UNANSWERED.format(names=", ".join(sorted(left))))
+
+
+def _decides_about(claims: Collection[Ledger], command: AnyCommand) -> bool:
+    """Return whether an operator decides about what is claimed, or about who has not answered beside it."""
+    return isinstance(command, OverrideStart) or (isinstance(command, SuspendPartner) and command.partner in claims)
 
 
 def _place_of(checkpoint: Checkpoint) -> tuple[int, int]:

@@ -28,7 +28,8 @@ ExceptionKind: TypeAlias = Literal[
 ]
 
 TO_DO_OF: Final[dict[ExceptionKind, str]] = {
-    "store_behind": "bring the missing entries back (tallystick recover), or open a successor (tallystick succeed)",
+    "store_behind": "bring the missing entries back (tallystick recover), open a successor (tallystick succeed), or "
+    "keep a partner out that only claims it (tallystick partner suspend)",
     "start_unanswered": "ask the partner whether its node runs, or go on without its answer (tallystick start)",
     "witness_silent": "ask whoever runs the witness, or go on without its answer (tallystick start --witness)",
     "unwatched": "name a witness (witnesses in node.toml): nobody outside could tell that the store is an older copy",

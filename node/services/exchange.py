@@ -115,6 +115,14 @@ class Exchange:
         """Return the partner's channel, opening its epoch at first use, or raise `PeerUnknown`."""
         return self._streams.peer(ledger)
 
+    def keep_out(self, ledger: Ledger) -> None:
+        """Let nobody wait any longer because of what a partner claims that has just been suspended."""
+        for peer in (each for each in self._streams.peers() if each.ledger == ledger):
+            # Whoever judges it at this moment has looked at it as it was before.
+            with peer.lock:
+                self._gate.kept_out(ledger)
+        self.wake()
+
     def reopen(self, peer: Peer, epoch: int) -> None:
         """Leave a partner's present epoch for `epoch`."""
         self._streams.reopen(peer, epoch)

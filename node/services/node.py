@@ -118,7 +118,7 @@ class Node:
         self.exchange_files = ExchangeFilesService(context, self.exchange)
         self._hold(context, answering, ports)
         self.partners = PartnersService(context, url=url, contact_of=self._contact)
-        self.suspension, self.rotation = SuspensionService(context), RotationService(context)
+        self.suspension, self.rotation = SuspensionService(context, self.exchange), RotationService(context)
         self.agreements = AgreementsService(context)
         self.approvals = ApprovalsService(
             answering, agreements=self.agreements, conversions=self.conversions, program=self.program

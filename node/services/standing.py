@@ -16,7 +16,7 @@ from protocol.checkpoint import Checkpoint
 from protocol.identifiers import Ledger, generation_of
 from protocol.keys import PublicKey
 from protocol.ledger.names import recovery_ended_id, recovery_id
-from protocol.ledger.state import LEDGER, ONLY, LedgerRecord
+from protocol.ledger.state import LEDGER, ONLY, PARTNERS, LedgerRecord
 from protocol.merkle import HASH_BYTES, Hash, fold
 from protocol.tiles import TileId, TileReader
 
@@ -59,13 +59,28 @@ class Standing:
         behind = peer.outgoing.behind
         peer.excused = self._excuses(peer) if behind else self._goes_on(peer)
         peer.expected = behind and (peer.expected or (peer.excused and peer.outgoing.answered))
-        if not peer.excused and not peer.beyond:
+        if peer.excused or peer.beyond:
+            return
+        if peer.lacks is not None:
             self._shut(peer, _WORDS)
+        else:
+            self._claimed(peer)
 
     def _shut(self, peer: Peer, reason: str, seen: Checkpoint | None = None) -> None:
         if self._gate.behind is None:
             _LOG.error("store_behind", partner=peer.ledger, reason=reason)
         self._gate.found_behind(f"{peer.ledger} {reason}", seen)
+
+    def _claimed(self, peer: Peer) -> None:
+        """Shut the gate by the word of a partner that shows no checkpoint for it, unless an operator keeps it out."""
+        record = self._reader.record(PARTNERS, peer.ledger)
+        assert record is not None, "a partner that is spoken with"
+        if record.suspended_seq is not None or record.ended_seq is not None:
+            self._gate.kept_out(peer.ledger)
+            return
+        if self._gate.behind is None:
+            _LOG.error("store_behind", partner=peer.ledger, reason=_WORDS)
+        self._gate.claimed_behind(peer.ledger, f"{peer.ledger} {_WORDS}")
 
     def _goes_on(self, peer: Peer) -> bool:
         """Return whether we go on with a partner that has shown no word which we do not know.

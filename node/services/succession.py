@@ -68,7 +68,8 @@ class PartnerStanding:
     `answered`: it has answered since the start. `seen` is the size of our log that it has shown, in `generation`;
     `words` how many words of ours it has applied. While `recovering`, `back` of these are here; it `waits` for points
     that other partners' words may bring, or is `stuck` at one that no rule lets stand again: the code says why. So is
-    one that was gone when we went on as a successor, and holds more of the log before than our genesis says there was.
+    one that was gone when we went on as a successor, and holds more of the log before than our genesis says there was;
+    and one that claims words which the store does not have, and that was suspended: it is kept out (`store_behind`).
     """
 
     partner: str
@@ -225,8 +226,15 @@ class SuccessionService:
                 recovering=recovering,
                 back=row.back_next if recovering and row else None,
                 waits=recovering and peer.waits_since is not None,
-                stuck=Code.SUCCESSION_INVALID.value if peer.beyond else peer.stuck if recovering else None,
+                stuck=self._stuck(peer, recovering=recovering),
             )
+
+    def _stuck(self, peer: Peer, *, recovering: bool) -> str | None:
+        if peer.beyond:
+            return Code.SUCCESSION_INVALID.value
+        if recovering:
+            return peer.stuck
+        return Code.STORE_BEHIND.value if not peer.excused and self._gate.behind is None else None
 
     def _check_answered(self, peers: Sequence[Peer], without: Sequence[Ledger]) -> None:
         unknown = set(without) - {peer.ledger for peer in peers}

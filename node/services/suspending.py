@@ -1,6 +1,7 @@
 """Suspending a partner, from where its stream stands, and taking it back (specs/partners.md §4)."""
 
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import msgspec
@@ -8,6 +9,7 @@ import msgspec
 from node.engine.work import Answer, Desk
 from node.services.answers import EntryAnswer, Pending
 from node.services.context import Context
+from node.services.exchange import Exchange
 from node.store.reader import StoreReader
 from node.store.rows import ChannelState
 from protocol.identifiers import Digest, Id, Ledger
@@ -48,11 +50,16 @@ class Suspend:
 class SuspensionService:
     """What an operator does who does not trust a partner's keys any more, or does again."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, exchange: Exchange) -> None:
         self._context = context
+        self._exchange = exchange
 
     def suspend(self, request: SuspensionRequest) -> Pending[EntryAnswer]:
-        """Begin nothing new with a partner; what has begun ends by the rules."""
+        """Begin nothing new with a partner; what has begun ends by the rules.
+
+        One that claims to have applied words that this store does not have, and shows no checkpoint for them, is kept
+        out from then on: nothing of its stream is applied, and nobody else waits for it (specs/succession.md §8).
+        """
         command = SuspendPartner(
             id=request.id,
             request=self._digest("suspend", request),
@@ -62,6 +69,7 @@ class SuspensionService:
             next_seq=0,
         )
         done = self._context.writer.submit(Suspend(self._context.reader, command))
+        done.add_done_callback(lambda future: self._suspended(future, request.partner))
         return Pending(done, self._context.render_first)
 
     def resume(self, request: SuspensionRequest) -> Pending[EntryAnswer]:
@@ -73,6 +81,11 @@ class SuspensionService:
             reason=request.reason,
         )
         return self._context.execute(command)
+
+    def _suspended(self, done: "Future[list[Answer]]", partner: Ledger) -> None:
+        """Open the gate if it was closed by this partner's claim alone; on the writer's thread, once it is durable."""
+        if done.exception() is None:
+            self._exchange.keep_out(partner)
 
     def _digest(self, kind: str, request: SuspensionRequest) -> Digest:
         fields = {"id": request.id, "partner": request.partner, "reason": request.reason}

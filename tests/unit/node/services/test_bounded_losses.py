@@ -65,7 +65,6 @@ from tests.support.nodes import (
 from tests.support.operator import operator_of
 from tests.support.puppet import Puppet
 from tests.support.settling import context_of
-from tests.support.succeeding import give
 from tests.unit.node.services.words import asked, gained, taken_in
 
 VALUE: Final = 5_000_000
@@ -343,19 +342,3 @@ class TestCase24:
         assert owner.writer.gate.behind == f"{node.ledger} has applied words that the store does not have"
         two.talk(30)
         assert owner.engine.size == size
-
-    def test_a_claim_of_words_that_were_never_said_stops_the_node_until_its_maker_is_kept_out(
-        self, node: LocalNode
-    ) -> None:
-        liar = Puppet(AURORA, node)
-        liar.hear(node.answer(liar.parcel()))
-        stated = liar.acknowledgement()
-        assert stated is not None
-        fence = msgspec.structs.replace(stated.fence, bodies=1)
-        claim = msgspec.structs.replace(stated, bodies=1, fence=fence)
-        node.answer(liar.parcel(acknowledgement=claim))
-        # The word of whoever holds the channel key is enough: a store that has forgotten could not tell it from a lie.
-        assert node.writer.gate.behind == f"{AURORA.ledger} has applied words that the store does not have"
-        node.restart()
-        assert node.writer.gate.is_open
-        give(node, 1)

@@ -45,7 +45,7 @@ def request(node: LocalNode, name: str, reason: str = "key_stolen") -> Suspensio
 
 
 def suspended(node: LocalNode, name: str = "suspend") -> PartnerSuspended:
-    SuspensionService(context_of(node)).suspend(request(node, name)).result(20)
+    SuspensionService(context_of(node), node.exchange).suspend(request(node, name)).result(20)
     entry = node.entries()[-1]
     assert isinstance(entry, PartnerSuspended)
     return entry
@@ -124,7 +124,7 @@ def test_a_partner_is_taken_back_and_both_convert_as_before(two: Alliance) -> No
     two.talk()
     assert owner.outgoing(returned).state is SourceState.RELEASED
     assert owner.outgoing(returned).reason == "partner_suspended"
-    SuspensionService(context_of(node)).resume(request(node, "resume", "keys_checked")).result(20)
+    SuspensionService(context_of(node), node.exchange).resume(request(node, "resume", "keys_checked")).result(20)
     assert isinstance(node.entries()[-1], PartnerResumed)
     after = [convert(owner, node, name="there", amount=400), convert(node, owner, name="back", amount=250)]
     two.talk()
