@@ -15,6 +15,7 @@ from node.store.rows import ChannelState
 from protocol.identifiers import Digest, Id, Ledger
 from protocol.ledger import rules
 from protocol.ledger.commands import ResumePartner, SuspendPartner
+from protocol.ledger.state import PARTNERS
 from protocol.ledger.view import Need, Overlay
 
 
@@ -84,7 +85,11 @@ class SuspensionService:
 
     def _suspended(self, done: "Future[list[Answer]]", partner: Ledger) -> None:
         """Open the gate if it was closed by this partner's claim alone; on the writer's thread, once it is durable."""
-        if done.exception() is None:
+        if done.exception() is not None:
+            return
+        record = self._context.reader.record(PARTNERS, partner)
+        # A request that is repeated may be of a suspension that is over.
+        if record is not None and record.suspended_seq is not None:
             self._exchange.keep_out(partner)
 
     def _digest(self, kind: str, request: SuspensionRequest) -> Digest:

@@ -1,5 +1,6 @@
 """Old copies of stores put back, and what an operator does about them, at the nodes of one process."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,14 @@ def succeed(node: LocalNode, *, without: Sequence[LocalNode] = ()) -> EntryAnswe
         id=uuid(f"succeed {node.ledger}"), without=tuple(each.ledger for each in without), reason="partner_gone"
     )
     return service_of(node).succeed(request).result(20)
+
+
+def opens(node: LocalNode, *, seconds: float) -> bool:
+    """Return whether the node's gate opens within so long."""
+    end = time.monotonic() + seconds
+    while not node.writer.gate.is_open and time.monotonic() < end:
+        time.sleep(0.01)
+    return node.writer.gate.is_open
 
 
 def record_of(node: LocalNode) -> LedgerRecord:

@@ -36,6 +36,21 @@ def test_nothing_new_begins_with_a_suspended_partner(api: Api) -> None:
     api.done("/v1/conversions", {**order, "id": request_id("order")})
 
 
+def test_a_node_that_is_stopped_by_a_claim_takes_the_suspension_of_its_maker_alone(api: Api) -> None:
+    api.node.exchange.peer(BLUEBIRD.ledger)
+    api.node.gate.claimed_behind(BLUEBIRD.ledger, "bluebird has applied words that the store does not have")
+    issue = {"id": request_id("issue"), "type": "issue", "account": ANN, "amount": 1}
+    told = refused(api, "/v1/transactions", issue, status=503, code="store_behind")
+    assert "tallystick partner suspend" in str(told["detail"])
+    assert api.get("/v1/ledger/standing").json()["condition"] == "behind"
+    (listed,) = (each for each in api.get("/v1/exceptions").json()["exceptions"] if each["kind"] == "store_behind")
+    assert "tallystick partner suspend" in listed["to_do"]
+    api.done(SUSPENSIONS, ask("suspend a liar", "claims_untrue"))
+    api.done("/v1/transactions", issue)
+    api.done(RESUMPTIONS, ask("resume after it", "keys_checked"))
+    assert api.get("/v1/ledger/standing").json()["condition"] == "open"
+
+
 def test_strangers_and_sentences_are_refused(api: Api) -> None:
     for path in (SUSPENSIONS, RESUMPTIONS):
         stranger = {**ask("stranger"), "partner": COPPER.ledger}

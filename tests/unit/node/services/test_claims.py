@@ -13,7 +13,7 @@ from tests.support.documents import AURORA, uuid
 from tests.support.nodes import Alliance, LocalNode, convert
 from tests.support.puppet import Puppet
 from tests.support.settling import context_of
-from tests.support.succeeding import copy_of, give, replace, service_of, succeed
+from tests.support.succeeding import copy_of, give, opens, replace, service_of, succeed
 from tests.unit.node.services.words import asked, gained
 
 CLAIM = f"{AURORA.ledger} has applied words that the store does not have"
@@ -63,7 +63,7 @@ def test_a_claim_of_words_that_were_never_said_stops_the_node_until_its_maker_is
     assert (node.writer.gate.behind, stuck(node)) == (CLAIM, None)
     assert code_of_writing(node, "refused") == Code.STORE_BEHIND
     suspend(node)
-    assert node.writer.gate.is_open
+    assert opens(node, seconds=5)
     assert (code_of_writing(node, "after"), stuck(node)) == (None, Code.STORE_BEHIND)
     conversion = convert(third, node, amount=400)
     three.talk()
@@ -74,6 +74,7 @@ def test_nothing_of_the_stream_of_one_that_is_kept_out_is_applied(node: LocalNod
     liar = Puppet(AURORA, node)
     claim(liar)
     suspend(node)
+    assert opens(node, seconds=5)
     assert liar.say(asked(node)) == []
     node.restart()
     # It claims the same again, and its suspension is on record.
@@ -88,16 +89,22 @@ def test_one_that_is_taken_back_and_claims_it_still_stops_the_node_again(node: L
     liar = Puppet(AURORA, node)
     claim(liar)
     suspend(node)
+    assert opens(node, seconds=5)
     resume(node)
-    assert node.writer.gate.is_open
     claim(liar)
     assert node.writer.gate.behind == CLAIM
+    # The request of before, come again, suspends nobody.
+    suspend(node)
+    assert not opens(node, seconds=0.2)
+    suspend(node, "anew")
+    assert opens(node, seconds=5)
 
 
 def test_the_suspension_of_another_partner_opens_nothing(node: LocalNode) -> None:
     claim(Puppet(AURORA, node))
     node.writer.gate.claimed_behind(node.ledger, "somebody else claims it too")
     suspend(node)
+    assert not opens(node, seconds=0.2)
     assert node.writer.gate.behind == "somebody else claims it too"
     with pytest.raises(Refusal) as refused:
         suspend(node, "again")
@@ -137,4 +144,4 @@ def test_an_operator_may_go_on_without_one_that_is_silent_beside_a_claim(three: 
     gate.check(OverrideStart(id=uuid("start"), partners=(third.ledger,), reason="partner_gone"))
     gate.answered(third.ledger)
     suspend(node, "now")
-    assert gate.is_open
+    assert opens(node, seconds=5)

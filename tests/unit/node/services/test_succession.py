@@ -1,6 +1,5 @@
 """Old copies of stores put back: found out, refused to sign, and gone on from as successors."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from tests.support.succeeding import (
     adjustment_of,
     check_pair,
     copy_of,
+    opens,
     put_back,
     record_of,
     replace,
@@ -64,14 +64,6 @@ def check_succeeded(node: LocalNode, size: int) -> None:
     newest = node.reader.latest_checkpoint()
     assert newest is not None
     assert (newest.generation, newest.size) == (2, node.engine.size)
-
-
-def opens(node: LocalNode, *, seconds: float) -> bool:
-    """Return whether the node's gate opens within so long."""
-    end = time.monotonic() + seconds
-    while not node.writer.gate.is_open and time.monotonic() < end:
-        time.sleep(0.01)
-    return node.writer.gate.is_open
 
 
 def check_day(two: Alliance, name: str) -> None:
