@@ -15,10 +15,12 @@ from protocol.ledger import rules
 from protocol.ledger.commands import OrderConversion
 from protocol.ledger.moment import Moment
 from protocol.ledger.partners import active_partner
+from protocol.ledger.programs import terms_of
 from protocol.ledger.promotions import Offer, best_offer
 from protocol.ledger.state import HEAD, ONLY, Head, Lot, Table
 from protocol.ledger.terms import agreement_for_order, check_in_force
 from protocol.ledger.view import Overlay
+from protocol.program import day_of
 
 _ACCEPT_SECONDS: Final = 60
 
@@ -123,7 +125,8 @@ class QuotesService:
         )
         view = self._loaded(command)
         head = view.get(HEAD, ONLY) or Head()
-        moment = Moment(time=max(now, later(head.time, microseconds=1)), today=now[:10])
+        time = max(now, later(head.time, microseconds=1))
+        moment = Moment(time=time, today=day_of(terms_of(view), time))
         draft = rules.decide(view, command, moment)
         rules.apply(view, seal(stamp(draft, seq=head.size, prev=head.leaf, time=moment.time, nonce="0" * 32)))
 
