@@ -13,7 +13,7 @@ from node.engine.work import Work
 from node.services.answers import Document, EntryAnswer, Pending
 from node.services.context import Context
 from node.services.proposing import EnterWork, KeepWork
-from node.services.rate_checks import RateReport, refuse_loops, report_of, still_counting
+from node.services.rate_checks import RateReport, loops_in_grace, refuse_loops, report_of, still_counting
 from node.services.refusals import NodeCode, NodeRefusal
 from node.services.render import document_in, document_of
 from node.services.requests import EndRequest, ProposalRequest, digest_request
@@ -35,6 +35,7 @@ from protocol.keys import Role
 from protocol.ledger.commands import EndAgreement, EnterAgreement
 from protocol.ledger.names import agreement_id, ended_id
 from protocol.ledger.state import AGREEMENTS, PARTNERS, AgreementRecord, PartnerRecord
+from protocol.rates import RateFinding
 
 PROPOSALS_PER_PARTNER_MAX: Final = 64
 PROPOSALS_PATH: Final = "/peer/v1/proposals"
@@ -179,7 +180,8 @@ class AgreementsService:
         given = proposal is not None or digest is not None
         document = self._document(proposal, digest) if given else None
         agreement = None if document is None else decode_signed_agreement(document).agreement
-        return report_of(self._counting(agreement), agreement, at=at)
+        grace = () if agreement is None or at is not None else self._in_grace(agreement)
+        return report_of(self._counting(agreement), agreement, at=at, grace=grace)
 
     def show(self, digest: Digest) -> AgreementView:
         """Return one agreement, or raise `agreement_unknown`."""
@@ -228,8 +230,12 @@ class AgreementsService:
         records = [record for _, record in self._context.reader.agreements()]
         return still_counting(records, proposal, now=self._context.now)
 
+    def _in_grace(self, proposal: Agreement) -> tuple[RateFinding, ...]:
+        records = [record for _, record in self._context.reader.agreements()]
+        return loops_in_grace(records, proposal, now=self._context.now)
+
     def _refuse_loops(self, agreement: Agreement) -> None:
-        refuse_loops(self._counting(agreement), agreement)
+        refuse_loops(self._counting(agreement), agreement, grace=self._in_grace(agreement))
 
     def _is_ours(self, signed: SignedAgreement) -> bool:
         return self._context.ledger in [item.ledger for item in signed.signatures]
