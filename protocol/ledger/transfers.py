@@ -36,7 +36,7 @@ from protocol.ledger.state import ACCOUNTS, BALANCES, HOLDS, HoldRecord, Piece
 from protocol.ledger.view import Need, Overlay, View, need, need_book
 from protocol.points import check_amount
 from protocol.program import TRANSFER_IN, TRANSFER_OUT, TransferTerms
-from protocol.program_entries import TransferAccepted, TransferDeclined, TransferOffered
+from protocol.program_entries import TransferAccepted, TransferDeclined, TransferOffered, TransferOrder
 
 FEES: Final = Account("fees")
 HOUR_SECONDS: Final = 3_600
@@ -136,10 +136,17 @@ def _check_offer(view: View, entry: TransferOffered, terms: TransferTerms) -> No
     times = _times(view, terms, entry.account, entry.recipient, at=entry.time)
     if (entry.fee, entry.accept_from, entry.accept_by) != (terms.fee(entry.amount), *times):
         raise Refusal(Code.TRANSFER_MISMATCH, "fee and times are not those of the program's terms")
-    review = view.get(REVIEWS, entry.id)
-    seen = review is not None and review.state is ReviewState.APPROVED
-    if terms.review_above is not None and entry.amount > terms.review_above and not seen:
+    if terms.review_above is not None and entry.amount > terms.review_above and not _was_seen(view, entry):
         raise Refusal(Code.REVIEW_REQUIRED, f"somebody looks first at a transfer of more than {terms.review_above}")
+
+
+def _was_seen(view: View, entry: TransferOffered) -> bool:
+    """Return whether a person has approved this very transfer."""
+    review = view.get(REVIEWS, entry.id)
+    if review is None or review.state is not ReviewState.APPROVED:
+        return False
+    order = TransferOrder(recipient=entry.recipient, amount=entry.amount)
+    return (review.account, review.order) == (entry.account, order)
 
 
 def needs_transfer(view: Overlay, command: AcceptTransfer | DeclineTransfer) -> Iterator[Need]:

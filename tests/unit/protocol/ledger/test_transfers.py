@@ -11,8 +11,8 @@ from protocol.ledger.program_state import LIMIT_USE, TRANSFERS, TransferRecord, 
 from protocol.ledger.state import BALANCES
 from protocol.ledger.transfers import hold_of
 from protocol.program import ExpiryRule, KindPolicy, ProgramTerms, TransferTerms
-from protocol.program_entries import TransferAccepted, TransferOffered, TransferOrder
-from tests.support.documents import AURORA, TODAY, uuid
+from protocol.program_entries import ConversionOrder, TransferAccepted, TransferOffered, TransferOrder
+from tests.support.documents import AURORA, BLUEBIRD, TODAY, uuid
 from tests.support.governing import (
     accept,
     ask_review,
@@ -290,3 +290,19 @@ def test_review_required_when_a_transfer_is_large(ledger: MemoryLedger, ann: Acc
     close_review(ledger, approved=True, name="large")
     offer(ledger, ann, bob, 101, name="large")
     assert rows_of(replay(ledger)) == rows_of(ledger.state)
+
+
+def test_review_required_of_this_very_transfer(ledger: MemoryLedger, ann: Account, bob: Account) -> None:
+    govern(ledger, ProgramTerms(transfers=TransferTerms(review_above=100)))
+    eve = open_holder(ledger, "eve", points=500)
+    looked_at = (
+        ("another amount", ann, TransferOrder(recipient=bob, amount=101)),
+        ("another recipient", ann, TransferOrder(recipient=eve, amount=200)),
+        ("another sender", eve, TransferOrder(recipient=bob, amount=200)),
+        ("a conversion", ann, ConversionOrder(destination=BLUEBIRD.ledger, amount=200, agreement=None)),
+    )
+    for name, account, order in looked_at:
+        ask_review(ledger, account, 101, order, name=name, screen="amount")
+        close_review(ledger, approved=True, name=name)
+        with refused(Code.REVIEW_REQUIRED, ledger):
+            offer(ledger, ann, bob, 200, name=name)
