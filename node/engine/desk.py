@@ -32,7 +32,7 @@ from protocol.ledger.names import recovery_id
 from protocol.ledger.programs import terms_of
 from protocol.ledger.state import HEAD, IDS, LEDGER, ONLY, Head, Table
 from protocol.ledger.succession import place_of
-from protocol.ledger.view import Overlay, View
+from protocol.ledger.view import NotLoaded, Overlay, View
 from protocol.messages import receiver_of, said_at
 from protocol.program import day_of
 from protocol.recovery_entries import RecoveryBegun, RecoveryEnded, RecoveryWaived
@@ -143,6 +143,18 @@ class CommitDesk:
         return Answer(sealed, repeated=False)
 
     def _judge(self, command: AnyCommand, moment: Moment, savepoint: int) -> Sealed:
+        """Decide and apply `command`, loading first what only earlier commands of this commit have made it read."""
+        while True:
+            try:
+                return self._judge_loaded(command, moment, savepoint)
+            except NotLoaded:
+                self._overlay.rollback(savepoint)
+                missing = self._overlay.missing(rules.needs(self._overlay, command))
+                if not missing:
+                    raise
+                self._store.load(missing, self._overlay)
+
+    def _judge_loaded(self, command: AnyCommand, moment: Moment, savepoint: int) -> Sealed:
         try:
             return self._apply(rules.decide(self._overlay, command, moment), moment)
         except Refusal as refusal:

@@ -53,6 +53,18 @@ def test_items_of_a_batch_see_those_before_them(api: Api) -> None:
     assert [each["answer"]["kind"] for each in results] == ["points_issued", "points_redeemed"]
 
 
+def test_a_batch_takes_back_what_it_has_issued_itself(api: Api) -> None:
+    before = api.read(f"/v1/accounts/{BOB}")["posted"]
+    issued = item("issued wrongly", account=BOB, amount=7)
+    undone = {"id": request_id("batch undone"), "type": "reverse", "reverses": issued["id"], "amount": 5}
+    answer = api.done("/v1/transactions/batch", {"atomic": True, "items": [issued, undone]})
+    results = answer["results"]
+    assert isinstance(results, list)
+    assert [each["answer"]["kind"] for each in results] == ["points_issued", "points_reversed"]
+    assert isinstance(before, int)
+    assert api.read(f"/v1/accounts/{BOB}")["posted"] == before + 2
+
+
 def test_an_atomic_batch_is_all_or_nothing(api: Api) -> None:
     items = [item("first"), item("poor one", type="redeem", account=BOB, amount=10**9), item("last")]
     before = api.rows()

@@ -15,11 +15,15 @@ from protocol.encoding import ZERO_DIGEST
 from protocol.entries import unseal
 from protocol.errors import Code, Refusal
 from protocol.keys import Role
-from protocol.ledger.commands import CaptureHold, PlaceHold
+from protocol.ledger.commands import CaptureHold, IssuePoints, PlaceHold
+from protocol.ledger.lot_commands import ReversePoints
+from protocol.ledger.program_commands import MergeAccount, SetProgram
+from protocol.ledger.program_state import LIMIT_USE
 from protocol.ledger.state import ACCOUNTS
 from protocol.ledger.view import Need, Overlay
 from protocol.merkle import leaf_hash
 from protocol.note import Verifier
+from protocol.program import Limit, ProgramTerms
 from tests.support import rfc6962
 from tests.support.documents import AURORA, uuid
 from tests.support.ledger import genesis_of, holder
@@ -235,3 +239,26 @@ def test_an_id_that_another_commit_has_used_is_found(bench: Bench) -> None:
     (first,) = bench.do(issuing(1))
     (again,) = bench.do(issuing(1))
     assert (again.sealed, again.repeated) == (first.sealed, True)
+
+
+def test_a_command_reads_what_those_before_it_in_its_commit_have_made_it_read(bench: Bench) -> None:
+    bench.do(opening("survivor"), issuing("early", amount=5))
+    terms = ProgramTerms(limits=(Limit(activity="earn", scope="account", per="day", measure="points", most=100),))
+    merged, survivor = holder("ann"), holder("survivor")
+    bench.do(
+        issuing("issued", amount=40),
+        ReversePoints(id=uuid("taken back"), reverses=uuid("issue issued"), amount=30),
+        SetProgram(id=uuid("terms"), terms=terms, reason="opening"),
+        issuing("limited", amount=60),
+        MergeAccount(id=uuid("merge"), account=merged, survivor=survivor, reason="joined_twice"),
+    )
+    (refusal,) = bench.commit(work(IssuePoints(id=uuid("more"), account=survivor, amount=101)))
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == Code.LIMIT_REACHED
+    use = bench.reader.record(LIMIT_USE, (merged, "earn"))
+    assert use is not None
+    assert use.day_points == 60, "what was there before the terms is not counted"
+    record = bench.reader.record(ACCOUNTS, survivor)
+    assert record is not None
+    assert record.posted == 75
+    check_log(bench)
