@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from node.services.accounts import AccountsService, ExpiryView, LotView
+from node.services.accounts import AccountsService, AccountView, ExpiryView, LotView
 from node.services.context import Context
 from node.services.member_day import MemberService
 from node.services.member_lines import MemberLine, change_of
@@ -63,9 +63,9 @@ class MemberStatements:
 
         Raises `account_unknown`, and `request_invalid` for more than `MOVEMENTS_MAX` movements.
         """
-        view = self._accounts.show(account)
+        view, newest = self._standing(account)
         closing, changes = view.posted, list[Sealed]()
-        for sealed in self._entries(account):
+        for sealed in self._entries(account, newest):
             of = day_of(speech.terms, sealed.entry.time)[: len(month)]
             if of < month:
                 break
@@ -88,9 +88,21 @@ class MemberStatements:
             expiring=_expiring(view.lots, today=day_of(speech.terms, self._context.now)),
         )
 
-    def _entries(self, account: Account) -> Iterator[Sealed]:
-        """Yield the account's entries, newest first."""
-        before: int | None = None
+    def _standing(self, account: Account) -> tuple[AccountView, int]:
+        """Return an account as it stands, and its newest entry's number: both of one moment."""
+        newest = self._newest(account)
+        while True:
+            view, seen = self._accounts.show(account), newest
+            newest = self._newest(account)
+            if newest == seen:
+                return view, newest
+
+    def _newest(self, account: Account) -> int:
+        return next((unseal(data).entry.seq for data in self._context.reader.history(account, None, 1)), -1)
+
+    def _entries(self, account: Account, newest: int) -> Iterator[Sealed]:
+        """Yield the account's entries up to the number `newest`, newest first."""
+        before = newest + 1
         while found := self._context.reader.history(account, before, _PAGE_ENTRIES):
             for data in found:
                 sealed = unseal(data)

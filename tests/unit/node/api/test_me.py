@@ -5,16 +5,18 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import httpx
 import pytest
 
 from node.api.my_events import EventStream
+from node.services.accounts import AccountsService, AccountView
 from node.services.callers import CallersService
 from node.services.credentials import Caller, CallerRole
 from node.services.member_events import STREAMS_MAX
-from node.services.requests import OrderRequest
+from node.services.requests import IssueRequest, OrderRequest
 from protocol.identifiers import Account
 from tests.support.api import ANN, BOB, POINTS, Api, agree, api_of, link_ann, meet, open_accounts, request_id
 from tests.support.documents import BLUEBIRD, uuid
@@ -144,6 +146,24 @@ def test_a_statement_adds_up(api: Api, ann: Call) -> None:
     earlier = ann("GET", "/statements/2001-01").json()
     assert (earlier["opening"], earlier["closing"]) == (0, 0)
     assert "Nothing moved in this month." in ann("GET", "/statements/2001-01?format=html").text
+
+
+def test_a_statement_is_of_one_moment(api: Api, ann: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    month = api.node.program.today[:7]
+    before = ann("GET", f"/statements/{month}").json()
+    show, meanwhile = AccountsService.show, iter(("first", "second"))
+
+    def show_and_earn(self: AccountsService, account: Account) -> AccountView:
+        view = show(self, account)
+        for name in islice(meanwhile, 1):
+            earned = IssueRequest(id=request_id(f"meanwhile {name}"), account=account, amount=5)
+            api.node.points.transact(earned).result()
+        return view
+
+    monkeypatch.setattr(AccountsService, "show", show_and_earn)
+    shown = ann("GET", f"/statements/{month}").json()
+    assert (shown["opening"], shown["closing"]) == (before["opening"], before["closing"] + 10)
+    assert shown["closing"] == shown["movements"][-1]["balance"]
 
 
 def test_a_statement_tells_what_expires_soon(api: Api, ann: Call) -> None:
