@@ -50,7 +50,9 @@ def test_rates_that_multiply_with_those_they_replace_are_refused_unless_forced(a
     forced = api.done(PROPOSALS, {**body, "force": True})
     report = api.done("/v1/agreements/check", {"digest": forced["digest"]})
     assert report["multiplies"] is True
-    (loop,) = report["findings"]  # type: ignore[misc]
+    findings = report["findings"]
+    assert isinstance(findings, list)
+    (loop,) = findings
     assert (loop["kind"], loop["ratio"], loop["by_proposal"]) == ("loop", "9/4", True)
     assert loop["path"] == [AURORA.ledger, BLUEBIRD.ledger, AURORA.ledger]
     assert [rate["agreement"] for rate in loop["rates"]] == [first, forced["digest"]]
