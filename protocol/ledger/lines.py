@@ -142,14 +142,16 @@ def _captured(view: View, entry: ConversionCaptured) -> None:
 
 
 def enter(view: View, partner: Ledger, dec_seq: int, line: LineRecord) -> None:
-    """Enter a line of ours, or refuse a number that was used before.
+    """Enter a line of ours, or refuse a number that was used before, or a window whose statement both have signed.
 
     Lines are summed in the order of their numbers; one that comes too early waits for those before it.
     """
     if view.get(LINES, (partner, OUT, dec_seq)) is not None:
         raise Refusal(Code.DECISION_MISMATCH, f"{partner} has used the decision number {dec_seq} before")
-    view.put(LINES, (partner, OUT, dec_seq), line)
     settled = settlement(view, partner)
+    if line.window <= settled.agreed:
+        raise Refusal(Code.WINDOW_AGREED, f"{partner} has signed window {line.window} without the line {dec_seq}")
+    view.put(LINES, (partner, OUT, dec_seq), line)
     if dec_seq != settled.summed + 1:
         _wait(view, partner, line.window, 1)
         compare(view, partner, line.window)

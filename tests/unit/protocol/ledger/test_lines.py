@@ -12,7 +12,7 @@ from protocol.settlement.lines import totals_of
 from protocol.settlement.states import WindowState
 from protocol.statement import Line
 from tests.support.ledger import Pair, convert, order, pair_of, receive, refused, replay, rows_of
-from tests.support.windows import agree, close, close_both, line_record, state, take, window
+from tests.support.windows import agree, close, close_both, line_record, money, state, take, window
 
 
 def credited(pair: Pair, count: int, *, first: int = 1) -> list[Body]:
@@ -86,6 +86,24 @@ def test_a_line_that_comes_after_the_closes_clears_the_mismatch_of_every_window_
     assert window(one, other, 2).received is not None
 
 
+def test_window_agreed_of_a_credit_in_a_window_whose_statement_both_have_signed() -> None:
+    pair = pair_of()
+    one, other = pair.source, pair.destination
+    convert(one, other, pair.sender, 400, name="a")
+    close_both(one, other, 1)
+    agree(one, other, 1)
+    (credit,) = credited(pair, 1, first=2)
+    assert isinstance(credit, Fulfil)
+    owed, before = money(one, "payable", other), rows_of(one.state)
+    with refused(Code.WINDOW_AGREED, one):
+        receive(one, msgspec.structs.replace(credit, window=1))
+    assert (money(one, "payable", other), rows_of(one.state)) == (owed, before)
+    receive(one, credit)
+    close_both(one, other, 2)
+    agree(one, other, 2)
+    assert money(one, "payable", other) == 0
+
+
 @pytest.mark.parametrize("first", ["close", "claim"])
 def test_a_credit_beyond_the_partners_own_close_is_a_mismatch_that_nothing_clears(first: str) -> None:
     pair = pair_of()
@@ -128,18 +146,6 @@ def test_a_line_of_a_window_that_is_not_known_yet_waits_for_it() -> None:
     totals = pair.source.state.get(WINDOW_TOTALS, (pair.destination.name, OUT, 7))
     assert totals is not None
     assert totals.count == 1
-
-
-def test_a_line_that_comes_after_the_statement_changes_nothing_that_is_signed() -> None:
-    pair = pair_of()
-    one, other = pair.source, pair.destination
-    convert(one, other, pair.sender, 400, name="a")
-    close_both(one, other, 1)
-    agree(one, other, 1)
-    (body,) = credited(pair, 1)
-    assert isinstance(body, Fulfil)
-    receive(one, msgspec.structs.replace(body, window=1))
-    assert state(one, other, 1) == WindowState.AGREED
 
 
 def test_a_line_is_stated_as_its_row_has_it_and_read_back() -> None:
