@@ -34,7 +34,7 @@ from protocol.identifiers import Digest, generation_of
 from protocol.ledger import rules, settling
 from protocol.ledger.commands import AnyCommand
 from protocol.ledger.names import cancel_id, decision_id
-from protocol.ledger.state import HEAD, IDS, INCOMING, LEDGER, ONLY, PARTNERS
+from protocol.ledger.state import HEAD, IDS, INCOMING, LEDGER, ONLY, PARTNERS, WINDOWS
 from protocol.ledger.view import Need, NotLoaded, Overlay, need
 from protocol.merkle import paths_of
 from protocol.messages import (
@@ -46,8 +46,10 @@ from protocol.messages import (
     Error,
     Fulfil,
     Hello,
+    PaymentAdvice,
     Prepare,
     Query,
+    Receipt,
     Reject,
     Returned,
     ReturnedAgreement,
@@ -309,6 +311,13 @@ class IntakeWork(Foremost):
         desk.stage(Requeue(digest))
         self._taken.again[digest] = data
 
+    def _say_receipt_again(self, desk: Desk, payment: PaymentAdvice) -> None:
+        """Answer a payment of a window that we have confirmed: our receipt met one that the payer had taken back."""
+        window = desk.find(WINDOWS, (self._peer.ledger, payment.window))
+        confirmed = None if window is None or window.confirmed_seq is None else desk.entry(window.confirmed_seq)
+        if confirmed is not None and isinstance(body_of(confirmed, ledger=self._ledger), Receipt):
+            self._say_again(desk, confirmed)
+
     def _asked(self, desk: Desk, body: Fulfil | Reject) -> tuple[Digest, ...]:
         cancelled = desk.find(IDS, cancel_id(body.id))
         wish = body_of(desk.entry(cancelled.seq), ledger=self._ledger) if cancelled else None
@@ -328,6 +337,8 @@ class IntakeWork(Foremost):
             "body_refused", kind=kind_of(body), partner=self._peer.ledger, body=digest, code=refusal.code,
             detail=refusal.detail,
         )  # fmt: skip
+        if isinstance(body, PaymentAdvice) and refusal.code == Code.WINDOW_CONFIRMED.value:
+            self._say_receipt_again(desk, body)
         if not isinstance(body, Prepare | Cancel | Query):
             return
         modified = refusal.code == Code.ID_REUSED.value

@@ -239,18 +239,18 @@ def apply_confirm(view: View, entry: PaymentConfirmed) -> None:
     check_partner(view, entry)
     record, agreed = agreed_window(view, entry.partner, entry.window, WindowEvent.CONFIRM)
     check_payer(agreed.signed.statement, entry.partner)
-    check_paid(entry, record, agreed)
+    if entry.payment != record.payment:
+        raise Refusal(Code.PAYMENT_MISMATCH, "it confirms another payment than the one on its way")
+    check_settled(entry, agreed)
     check_postings(entry.postings, arrived_postings(entry.partner, agreed.signed.statement))
     move_structural(view, entry.postings)
     confirmed(view, entry.partner, entry.window, state=after(record, WindowEvent.CONFIRM), seq=entry.seq)
 
 
-def check_paid(
-    entry: PaymentConfirmed | ReceiptReceived | Receipt, record: WindowRecord, agreed: StatementRecord
-) -> None:
-    """Refuse to confirm another payment than the one on its way."""
-    if (entry.payment, entry.statement) != (record.payment, agreed.digest):
-        raise Refusal(Code.PAYMENT_MISMATCH, "it confirms another payment than the one on its way")
+def check_settled(entry: PaymentConfirmed | ReceiptReceived | Receipt, agreed: StatementRecord) -> None:
+    """Refuse a word that the money of another statement has arrived."""
+    if entry.statement != agreed.digest:
+        raise Refusal(Code.PAYMENT_MISMATCH, "it is about the money of another statement")
 
 
 def decide_receipt(_view: View, command: ReceiveReceipt, moment: Moment) -> ReceiptReceived:
@@ -272,13 +272,17 @@ def decide_receipt(_view: View, command: ReceiveReceipt, moment: Moment) -> Rece
 
 
 def apply_receipt(view: View, entry: ReceiptReceived) -> None:
-    """Note that the payee has the money: the window is done."""
+    """Note that the payee has the money: the window is done.
+
+    Whichever payment it came by: one that this ledger has taken back was confirmed before the payee heard of the next.
+    """
     check_partner(view, entry)
     own = ledger_record(view).ledger
     check_cited(entry, entry.receipt, body_digest(encode_body(receipt_received(entry, ledger=own))))
     record, agreed = agreed_window(view, entry.partner, entry.window, WindowEvent.CONFIRM)
     check_payer(agreed.signed.statement, own)
-    check_paid(entry, record, agreed)
+    check_settled(entry, agreed)
+    view.put(WINDOWS, (entry.partner, entry.window), msgspec.structs.replace(record, payment=entry.payment))
     confirmed(view, entry.partner, entry.window, state=after(record, WindowEvent.CONFIRM), seq=entry.seq)
 
 

@@ -5,6 +5,7 @@ the partner's may come first now; what follows from both is the same (specs/succ
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 
@@ -17,14 +18,22 @@ from protocol.ledger.payments import (
     agreed_window,
     arrived_postings,
     check_amount,
-    check_paid,
     check_payer,
+    check_settled,
     confirmed,
     needs_payment_of,
     sent_postings,
 )
 from protocol.ledger.postings import ledger_record, move_structural
-from protocol.ledger.state import AGREEMENTS, COUNTERS, WINDOWS, CloseRecord, DecisionCounter
+from protocol.ledger.state import (
+    AGREEMENTS,
+    COUNTERS,
+    STATEMENTS,
+    WINDOWS,
+    CloseRecord,
+    DecisionCounter,
+    StatementRecord,
+)
 from protocol.ledger.statements import agreed_postings, check_stated, enter_agreed, needs_agreed
 from protocol.ledger.terms import agreement_record
 from protocol.ledger.view import Need, Overlay, View, need
@@ -33,6 +42,8 @@ from protocol.messages import Close, Dispute, PaymentAdvice, Receipt, StatementS
 from protocol.recovery_entries import Recovered
 from protocol.settlement.states import WindowEvent, WindowState
 from protocol.window_entries import LinesDisputed, StatementAgreed, StatementProposed
+
+_PAID: Final = frozenset((WindowState.PAID, WindowState.CONFIRMED))
 
 
 def needs_of_window(view: Overlay, command: Recover, body: WindowBody) -> Iterator[Need]:
@@ -65,14 +76,15 @@ def window_postings(view: View, entry: Recovered) -> tuple[Posting, ...]:
             return entered_postings(view, partner, entry.entered) if entry.entered else ()
         case StatementSigned() if _is_agreed(body):
             return agreed_postings(view, partner, body.signed.statement)
-        case PaymentAdvice() if window_record(view, partner, body.window).state is not WindowState.PAID:
+        case PaymentAdvice() if window_record(view, partner, body.window).state not in _PAID:
             _, agreed = agreed_window(view, partner, body.window, WindowEvent.PAY)
             return sent_postings(partner, agreed.signed.statement)
         case Receipt():
             _, agreed = agreed_window(view, partner, body.window, WindowEvent.CONFIRM)
             return arrived_postings(partner, agreed.signed.statement)
         case _:
-            # A payment that takes the place of one moves nothing: the money of that one came back in the gap.
+            # A payment that takes the place of one, also of one that is confirmed by now, moves nothing: the money of
+            # that one came back in the gap.
             return ()
 
 
@@ -167,23 +179,33 @@ def _agree(view: View, entry: Recovered, body: StatementSigned) -> None:
 
 
 def recover_payment(view: View, entry: Recovered, payment: PaymentAdvice) -> None:
-    """Let our payment be on its way again; one before it must have come back."""
+    """Let our payment be on its way again; one before it came back, also where the payee had confirmed it."""
     key = (entry.partner, payment.window)
     record = window_record(view, *key)
+    if record.state is WindowState.CONFIRMED:
+        agreed = view.get(STATEMENTS, key)
+        assert agreed is not None, "a confirmed window has its statement"
+        _check_payment(view, payment, agreed)
+        return
     if record.state is WindowState.PAID:
         view.put(WINDOWS, key, msgspec.structs.replace(record, state=after(record, WindowEvent.RETURN)))
     record, agreed = agreed_window(view, *key, WindowEvent.PAY)
-    check_payer(agreed.signed.statement, ledger_record(view).ledger)
-    check_amount(payment, agreed)
+    _check_payment(view, payment, agreed)
     move_structural(view, entry.postings)
     view.put(WINDOWS, key, msgspec.structs.replace(record, state=after(record, WindowEvent.PAY), payment=entry.digest))
+
+
+def _check_payment(view: View, payment: PaymentAdvice, agreed: StatementRecord) -> None:
+    check_payer(agreed.signed.statement, ledger_record(view).ledger)
+    check_amount(payment, agreed)
 
 
 def recover_receipt(view: View, entry: Recovered, receipt: Receipt) -> None:
     """Let the payment that we confirmed be confirmed again."""
     record, agreed = agreed_window(view, entry.partner, receipt.window, WindowEvent.CONFIRM)
     check_payer(agreed.signed.statement, entry.partner)
-    check_paid(receipt, record, agreed)
+    check_settled(receipt, agreed)
     move_structural(view, entry.postings)
+    view.put(WINDOWS, (entry.partner, receipt.window), msgspec.structs.replace(record, payment=receipt.payment))
     state = after(record, WindowEvent.CONFIRM)
     confirmed(view, entry.partner, receipt.window, state=state, seq=entry.seq)

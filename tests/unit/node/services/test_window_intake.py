@@ -82,7 +82,8 @@ def test_a_close_is_taken_in_and_answered_in_one_commit(two: Alliance) -> None:
         assert node.replay()["windows"]
 
 
-def test_a_window_is_settled_between_two_nodes(two: Alliance) -> None:
+def agree(two: Alliance) -> tuple[LocalNode, LocalNode]:
+    """Return payer and payee, who have agreed on the statement of a window."""
     source, destination = two.pair
     convert(source, destination)
     two.talk()
@@ -105,6 +106,11 @@ def test_a_window_is_settled_between_two_nodes(two: Alliance) -> None:
     )
     destination.do(agreeing)
     two.talk()
+    return source, destination
+
+
+def test_a_window_is_settled_between_two_nodes(two: Alliance) -> None:
+    source, destination = agree(two)
     assert states(source, destination) == [WindowState.AGREED] * 2
     source.do(commands.MakePayment(id=uuid("pay"), partner=destination.ledger, window=1, reference="RF18"))
     two.talk()
@@ -116,3 +122,21 @@ def test_a_window_is_settled_between_two_nodes(two: Alliance) -> None:
     for node in (source, destination):
         node.restart()
         assert node.replay()["statements"]
+
+
+def test_a_receipt_that_crossed_a_return_is_said_again_when_the_payment_is_made_again(two: Alliance) -> None:
+    source, destination = agree(two)
+    source.do(commands.MakePayment(id=uuid("pay"), partner=destination.ledger, window=1, reference="RF18"))
+    two.talk()
+    source.do(commands.ReturnPayment(id=uuid("return"), partner=destination.ledger, window=1))
+    destination.do(commands.ConfirmPayment(id=uuid("confirm"), partner=source.ledger, window=1))
+    two.talk()
+    assert states(source, destination) == [WindowState.AGREED, WindowState.CONFIRMED]
+    source.do(commands.MakePayment(id=uuid("again"), partner=destination.ledger, window=1, reference="RF19"))
+    two.talk()
+    assert states(source, destination) == [WindowState.CONFIRMED] * 2
+    assert window(source, destination).payment == window(destination, source).payment
+    for node, partner in ((source, destination), (destination, source)):
+        assert node.reader.pending_outbox(partner.ledger) == []
+        node.restart()
+        assert node.replay()["windows"]

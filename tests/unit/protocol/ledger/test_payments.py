@@ -149,13 +149,35 @@ def test_payment_mismatch_where_another_payment_is_confirmed(fields: dict[str, o
     payer, payee, _ = due()
     pay(payer, payee, 1)
     receipt = confirmed(payer, payee)
-    with refused(Code.PAYMENT_MISMATCH, payer):
-        take(payer, msgspec.structs.replace(receipt, **fields))
+    if "statement" in fields:
+        with refused(Code.PAYMENT_MISMATCH, payer):
+            take(payer, msgspec.structs.replace(receipt, **fields))
     entry = msgspec.structs.replace(last(payee, PaymentConfirmed), **fields)
     other_payer, fresh, _ = due()
     pay(other_payer, fresh, 1)
     with refused(Code.PAYMENT_MISMATCH, fresh):
         fresh.judge(entry)
+
+
+def test_a_receipt_that_crossed_a_return_ends_the_window_once_the_payment_is_made_again() -> None:
+    payer, payee, _ = due()
+    before = money(payer, "due", payee)
+    pay(payer, payee, 1)
+    first = window(payee, payer, 1).payment
+    payer.execute(commands.ReturnPayment(id=uuid("return"), partner=payee.name, window=1))
+    receipt = confirmed(payer, payee)
+    with refused(Code.WINDOW_NOT_PAID, payer):
+        take(payer, receipt)
+    again = make(payer, payee, name="again")
+    with refused(Code.WINDOW_CONFIRMED, payee):
+        take(payee, again)
+    take(payer, receipt)
+    assert state(payer, payee, 1) == WindowState.CONFIRMED
+    assert window(payer, payee, 1).payment == window(payee, payer, 1).payment == first
+    assert money(payer, "due", payee) == before - money(payer, "paid", payee)
+    exposure = payer.state.get(EXPOSURE, (payee.name, OUT))
+    assert exposure is not None
+    assert exposure.open_value == 0
 
 
 def test_payment_mismatch_where_another_payment_came_back() -> None:

@@ -5,13 +5,13 @@ import pytest
 
 from protocol.entries import body_of, seal
 from protocol.errors import Code, Refusal
-from protocol.ledger import rules
+from protocol.ledger import commands, rules
 from protocol.ledger.state import IN, OUT
 from protocol.messages import Close, StatementSigned
 from protocol.recovery_entries import Recovered
 from protocol.settlement.states import WindowState
 from protocol.statement import DisputeReason, SignedStatement
-from tests.support.documents import NOW, digest, digest_of_body
+from tests.support.documents import NOW, digest, digest_of_body, uuid
 from tests.support.ledger import MemoryLedger, Pair, convert, pair_of, refused
 from tests.support.recovering import check, entry_of, opened, size_of, with_body
 from tests.support.settled import both_ways, doubt, rejected_and_credited
@@ -24,6 +24,7 @@ from tests.support.windows import (
     dispute,
     disputed,
     line_record,
+    money,
     pay,
     propose,
     send_back,
@@ -248,4 +249,52 @@ def test_a_second_payment_tells_that_the_first_one_came_back() -> None:
     assert isinstance(entry, Recovered)
     assert entry.postings == ()
     assert window(ledger, payee, 1) == window(payer, payee, 1)
+    check(ledger)
+
+
+def crossed() -> tuple[MemoryLedger, MemoryLedger, dict[str, Word], int, int]:
+    """Return payer and payee, where the payee confirms what the payer has taken back and paid again.
+
+    With their words by name, and how many entries each had before the first payment.
+    """
+    pair = closed_pair()
+    one, other = pair.source, pair.destination
+    name = agree(one, other, 1).payer
+    payer, payee = (one, other) if name == one.name else (other, one)
+    sizes = size_of(payer), size_of(payee)
+    words = {"first": word_of(payer, pay(payer, payee, 1).entry.seq)}
+    send_back(payer, payee, 1)
+    command = commands.ConfirmPayment(id=uuid("confirm"), partner=payer.name, window=1)
+    words["receipt"] = word_of(payee, payee.execute(command).entry.seq)
+    command_again = commands.MakePayment(id=uuid("again"), partner=payee.name, window=1, reference="RF18")
+    words["again"] = word_of(payer, payer.execute(command_again).entry.seq)
+    take(payer, words["receipt"].body)
+    return payer, payee, words, *sizes
+
+
+def test_a_payment_that_the_payee_had_confirmed_before_it_heard_of_it_moves_nothing() -> None:
+    payer, payee, words, size, _ = crossed()
+    ledger = opened(payer, size, payee)
+    recover(ledger, payee, words["first"])
+    take(ledger, words["receipt"].body)
+    for field in ({"minor_units": "1"}, {"statement": digest("x")}):
+        with refused(Code.PAYMENT_MISMATCH, ledger):
+            recover(ledger, payee, with_body(words["again"], **field))
+    recover(ledger, payee, words["again"])
+    assert entry_of(ledger).postings == ()
+    assert window(ledger, payee, 1).payment == window(payer, payee, 1).payment
+    for account in ("due", "paid"):
+        assert money(ledger, account, payee) == money(payer, account, payee)
+    check(ledger)
+
+
+def test_our_receipt_stands_again_where_the_next_payment_is_said_first() -> None:
+    payer, payee, words, _, size = crossed()
+    ledger = opened(payee, size, payer)
+    take(ledger, words["first"].body)
+    take(ledger, words["again"].body)
+    recover(ledger, payer, words["receipt"])
+    assert state(ledger, payer, 1) is WindowState.CONFIRMED
+    assert window(ledger, payer, 1).payment == window(payee, payer, 1).payment
+    assert money(ledger, "paid", payer) == money(payee, "paid", payer)
     check(ledger)
