@@ -10,6 +10,7 @@ from protocol.entries import AnyEntry, Entry, Posting, Predecessor
 from protocol.ledger import names
 from protocol.messages import EntryBody
 from protocol.point_entries import ExpiredLot
+from protocol.program_entries import ConversionOrder, TransferOrder
 from protocol.recovery_entries import SeenCheckpoint
 from tests.support.departing import departed
 from tests.support.history import examples, history, succession, tag_of
@@ -19,6 +20,12 @@ from tests.support.schemas import schema, written
 
 KINDS: dict[str, type[msgspec.Struct]] = {str(kind.__struct_config__.tag): kind for kind in get_args(AnyEntry)}
 HEAD = schema(Entry)
+PARTS: dict[str, type[msgspec.Struct]] = {
+    "Predecessor": Predecessor,
+    "SeenCheckpoint": SeenCheckpoint,
+    "Posting": Posting,
+    "ExpiredLot": ExpiredLot,
+}
 MEANT = {
     "protocol.identifiers.Id": "entry id",
     "protocol.identifiers.Id or null": "entry id or null",
@@ -61,17 +68,18 @@ def test_a_kind_has_the_fields_of_its_table(kind: str) -> None:
     assert list(fields(kind).items()) == list(expected.items())
 
 
-@pytest.mark.parametrize(
-    ("heading", "struct"),
-    [
-        ("Predecessor", Predecessor),
-        ("SeenCheckpoint", SeenCheckpoint),
-        ("Posting", Posting),
-        ("ExpiredLot", ExpiredLot),
-    ],
-)
+@pytest.mark.parametrize(("heading", "struct"), PARTS.items())
 def test_a_part_has_the_fields_of_its_table(heading: str, struct: type[msgspec.Struct]) -> None:
     assert list(fields(heading).items()) == list(in_code(struct).items())
+
+
+@pytest.mark.parametrize("order", [TransferOrder, ConversionOrder])
+def test_an_order_under_review_has_the_fields_of_its_table(order: type[msgspec.Struct]) -> None:
+    rows = table("entries", order.__name__)
+    assert code(rows[0]["rule"]) == order.__struct_config__.tag
+    found = fields(order.__name__)
+    assert found.pop(str(order.__struct_config__.tag_field)) == "the kind"
+    assert list(found.items()) == list(in_code(order).items())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -124,6 +132,11 @@ def test_ids_are_those_of_the_table() -> None:
                 assert sealed.entry.id.startswith(f"{prefixes[kind]}/")
             else:
                 assert prefixes.get(kind, "expired") in {"expired", "lapsed"}
+
+
+def test_every_table_of_fields_is_compared() -> None:
+    listed = {heading for heading, found in tables("entries").items() if found and found[0] and "field" in found[0][0]}
+    assert listed == {*KINDS, "2. Head", *PARTS, TransferOrder.__name__, ConversionOrder.__name__}
 
 
 def test_every_kind_has_an_example() -> None:
