@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from node.cli.unread import while_read
-from scripts.published import documents, messages, notes
+from scripts.published import documents, messages, notes, settlement
 from scripts.published.files import Case, VectorFile, render
 from scripts.published.judges import outcomes
 
@@ -25,6 +25,8 @@ FILES: Final[Mapping[str, Callable[[], VectorFile]]] = {
     "receipts.json": notes.receipts,
     "envelopes.json": messages.envelopes,
     "evidence.json": messages.evidence,
+    "statements.json": settlement.statements,
+    "bodies.json": settlement.bodies,
 }
 
 

@@ -15,6 +15,7 @@ from protocol.merkle import leaf_hash
 from protocol.messages import body_digest, decode_body, kind_of
 from protocol.note import Verifier, parse_vkey
 from protocol.proof import open_receipt
+from protocol.statement import decode_statement, statement_digest
 from protocol.witness import take_cosignatures
 from scripts.published.files import Case, Given, Shown, VectorFile
 from scripts.published.witness import answers
@@ -103,6 +104,25 @@ def evidence(data: bytes, given: Given) -> Properties:
     }
 
 
+def statement(data: bytes, _given: Given) -> Properties:
+    """Read a statement that is consistent in itself."""
+    found = decode_statement(data)
+    return {
+        "digest": statement_digest(found),
+        "window": found.window,
+        "owed": [str(bill.owed(found.window)) for bill in found.directions],
+        "net": found.net,
+        "payer": found.payer,
+        "amount": str(found.amount),
+        "carry": found.carry,
+    }
+
+
+def body(data: bytes, _given: Given) -> Properties:
+    """Read a body."""
+    return {"digest": body_digest(data), "kind": kind_of(decode_body(data))}
+
+
 JUDGES: Final[Mapping[str, Judge]] = {
     "encoding": encoding,
     "entry": entry,
@@ -111,6 +131,8 @@ JUDGES: Final[Mapping[str, Judge]] = {
     "receipt": receipt,
     "envelope": envelope,
     "evidence": evidence,
+    "statement": statement,
+    "body": body,
 }
 
 
