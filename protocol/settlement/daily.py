@@ -135,14 +135,26 @@ def decode_daily(data: bytes) -> DailyFile:
         lines = tuple(_line(row) for row in rest if row[0] == _LINE)
     except (ValueError, IndexError) as error:
         raise ReconciliationInvalid("these are not the lines of a daily file") from error
+    if not all(cell.isprintable() for row in rows for cell in row):
+        raise ReconciliationInvalid("a cell holds what is no text, and would be shown to an operator")
     if (kind, version, tuple(columns)) != (_HEADER, VERSION, (_LINE, *COLUMNS)):
         raise ReconciliationInvalid("this is no daily file of this version")
     file = DailyFile(network=Network(network), sender=Ledger(sender), partner=Ledger(partner), day=day, lines=lines)
+    _check_lines(file)
     if [",".join(row) for row in rows] != encode_daily(file).decode().splitlines():
         raise ReconciliationInvalid(
             "the file was cut off or changed: its sums or its trailer are not those of its lines"
         )
     return file
+
+
+def _check_lines(file: DailyFile) -> None:
+    """Refuse lines that a comparison would pass over: of others' conversions, or two of one conversion."""
+    sides = {file.sender, file.partner}
+    if any({line.source, line.destination} != sides for line in file.lines):
+        raise ReconciliationInvalid("a line is of a conversion between others")
+    if len({(line.source, line.conversion) for line in file.lines}) != len(file.lines):
+        raise ReconciliationInvalid("a conversion has two lines")
 
 
 def _line(row: list[str]) -> DailyLine:

@@ -113,6 +113,28 @@ def test_reconciliation_invalid_for_a_line_of_other_values(old: str, new: str) -
         decode_daily(encode_daily(file(line("a"))).decode().replace(old, new).encode())
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (line("a"), line("a")),
+        (line("a"), line("a", value=1, dec_seq=2)),
+        (line("a"), returned("a")),
+        (line("a"), line("b", source=COPPER.ledger)),
+        (line("a"), line("b", destination=COPPER.ledger)),
+        (line("a"), line("b", source=BLUEBIRD.ledger)),
+    ],
+)
+def test_reconciliation_invalid_for_lines_that_a_comparison_would_pass_over(lines: tuple[DailyLine, ...]) -> None:
+    with pytest.raises(ReconciliationInvalid):
+        decode_daily(encode_daily(file(*lines)))
+
+
+@pytest.mark.parametrize("reason", ["\x1b[2Jboth sides have the same", "\x9b2J", "\u202ecap_reached"])
+def test_reconciliation_invalid_for_what_a_terminal_would_obey(reason: str) -> None:
+    with pytest.raises(ReconciliationInvalid):
+        decode_daily(encode_daily(file(line("a", reason=reason))))
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_file_or_no_file(data: bytes) -> None:
     with suppress(ReconciliationInvalid):
