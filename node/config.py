@@ -166,9 +166,14 @@ def make_config(values: Mapping[str, object]) -> NodeConfig:
     return _build({}, values, source="the given values")
 
 
+def is_shared(config: NodeConfig) -> bool:
+    """Return whether the store is on a database server, and no file."""
+    return bool(config.database_url) and not config.database_url.startswith("sqlite")
+
+
 def shared_database(config: NodeConfig) -> str:
     """Return the URL of a database that several processes can share, or raise `ConfigInvalid` where it is a file."""
-    if not config.database_url or config.database_url.startswith("sqlite"):
+    if not is_shared(config):
         raise ConfigInvalid("several processes need a store on PostgreSQL: tallystick copy-store")
     return config.database_url
 

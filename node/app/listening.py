@@ -82,6 +82,8 @@ class Listener:
         self._server = _Server(_settings(config, app, tls))
         self._on_stop = on_stop
         self.port: int = self._sockets[0].getsockname()[1]
+        self.told = False
+        """Whether a signal has asked for the end."""
 
     @property
     def url(self) -> str:
@@ -117,7 +119,11 @@ class Listener:
     def _handle_signals(self) -> None:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
-                asyncio.get_running_loop().add_signal_handler(number, self.stop)
+                asyncio.get_running_loop().add_signal_handler(number, self._tell)
+
+    def _tell(self) -> None:
+        self.told = True
+        self.stop()
 
 
 def _settings(config: NodeConfig, app: ASGIApp, tls: ssl.SSLContext | None) -> uvicorn.Config:

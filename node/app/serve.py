@@ -1,6 +1,12 @@
-"""Serving a node as one process: open it, speak with partners, answer requests, stop when told, lose nothing."""
+"""Serving a node as one process: open it, speak with partners, answer requests, stop when told, lose nothing.
 
+A server of a database may end the writer's connection, and with it its lock: then nothing is committed on it any more.
+The node is closed and opened again, as a start after a crash would.
+"""
+
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +21,12 @@ from node.app.memory import settle
 from node.app.open import OpenedNode, PortOverrides, open_node
 from node.app.tls import check_certificate
 from node.app.turns import shorten_turns
+from node.app.watching import watched
+from node.store.errors import StoreCorrupt, StoreFailed
 from node.telemetry import configure_logging
+
+AGAIN_SECONDS: Final = 1.0
+"""How long it waits before it is opened once more, where the server cannot be reached."""
 
 _LOG: Final = structlog.get_logger()
 
@@ -28,6 +39,11 @@ class NodeServer:
         tls = server_tls(opened.directory, opened.config)
         self._listener = Listener(opened.config, app or app_of(opened), tls=tls, on_stop=lambda: wake_all(opened))
         self.port = self._listener.port
+
+    @property
+    def told(self) -> bool:
+        """Return whether a signal has asked for the end."""
+        return self._listener.told
 
     @property
     def url(self) -> str:
@@ -54,15 +70,56 @@ def serve(
     """Serve the node in `directory` until SIGTERM or SIGINT; call `on_ready` with its URL once it answers.
 
     `settings` override its configuration, `ports` the world around it. Raises what `open_node` raises, and
-    `AddressUnavailable`. The store's lock is taken before anything else is done, and given back last.
+    `AddressUnavailable`. The store's lock is taken before anything else is done, and given back last. A node that has
+    answered and whose database server is away for a while is opened again once it is back.
     """
-    with open_node(directory, settings=settings, ports=ports) as opened:
-        configure_logging(level=opened.config.log_level, form=opened.config.log_format)
-        _look_at_certificates(opened)
-        server = NodeServer(opened)
-        settle()
-        shorten_turns()
-        server.run(on_ready)
+    served = _Served(directory, settings=settings, ports=ports, on_ready=on_ready)
+    again = True
+    while again:
+        try:
+            again = served.once()
+        except StoreFailed as failure:
+            if isinstance(failure, StoreCorrupt) or not served.has_answered:
+                raise
+            _LOG.warning("cannot_open", reason=str(failure))
+            time.sleep(AGAIN_SECONDS)
+
+
+class _Served:
+    """A node in a directory, opened as often as it takes."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        settings: Mapping[str, object] | None,
+        ports: PortOverrides | None,
+        on_ready: Callable[[str], None] | None,
+    ) -> None:
+        self._directory, self._settings = directory, settings
+        self._ports, self._on_ready = ports or PortOverrides(), on_ready
+        self.has_answered = False
+
+    def once(self) -> bool:
+        """Serve until there is to be an end; return whether that is because the writer's connection is lost."""
+        with open_node(self._directory, settings=self._settings, ports=self._ports) as opened:
+            configure_logging(level=opened.config.log_level, form=opened.config.log_format)
+            _look_at_certificates(opened)
+            if not opened.config.agent:
+                # Whoever has typed the passphrase may have gone.
+                self._ports = replace(self._ports, keyring=opened.ports.keyring)
+            server = NodeServer(opened)
+            if not self.has_answered:
+                settle()
+                shorten_turns()
+            with watched(opened, server.stop) as lost:
+                server.run(self._ready)
+            return lost.is_set() and not server.told
+
+    def _ready(self, url: str) -> None:
+        self.has_answered = True
+        if self._on_ready is not None:
+            self._on_ready(url)
 
 
 def app_of(opened: OpenedNode) -> ASGIApp:

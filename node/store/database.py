@@ -46,7 +46,8 @@ _PRAGMAS: Final = (
     "trusted_schema = OFF",
     f"wal_autocheckpoint = {WAL_PAGES}",
 )
-_POSTGRES_OPTIONS: Final = "-c synchronous_commit=on"
+# A writer that has nothing to write for an hour is at work all the same.
+_POSTGRES_OPTIONS: Final = "-c synchronous_commit=on -c idle_session_timeout=0"
 
 StoreUrl: TypeAlias = str | URL
 """Where a database is: as an operator writes it, or as `file_url` has it for a path that no text can name."""

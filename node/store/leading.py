@@ -31,6 +31,9 @@ _LEADER: Final = words("""
     SELECT l.url, (extract(epoch FROM clock_timestamp()) * 1000)::bigint - l.beat_at
     FROM leaders l JOIN writer_terms t ON t.name = l.name AND t.term = l.term WHERE l.name = :name
 """)
+_LASTS: Final = words(f"""
+    SELECT EXISTS (SELECT 1 FROM writer_terms WHERE name = :name AND term = :term) AND EXISTS (SELECT 1 {_HOLDERS})
+""")  # noqa: S608 - as above
 _DEPOSE: Final = words(f"SELECT count(pg_terminate_backend(k.pid)) {_HOLDERS}")
 
 
@@ -54,6 +57,12 @@ class Leading:
         values = {"name": ONLY, "term": term, "url": url, "space": ADVISORY_SPACE}
         with self._database.connection() as connection:
             return connection.execute(_BEAT, values).rowcount == 1
+
+    def lasts(self, term: int) -> bool:
+        """Return whether the writer's `term` lasts and its lock is held: where not, its connection is lost."""
+        with self._database.connection() as connection:
+            values = {"name": ONLY, "term": term, "space": ADVISORY_SPACE}
+            return bool(connection.execute(_LASTS, values).scalar_one())
 
     def leader(self) -> Leader | None:
         """Return who writes, or None where the last writer has said nothing of itself."""

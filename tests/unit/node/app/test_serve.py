@@ -13,6 +13,7 @@ from typing import Final
 
 import httpx
 import pytest
+from sqlalchemy import NullPool, create_engine, text
 
 from node.app.directory import Created, create_node_directory
 from node.app.listening import AddressUnavailable
@@ -20,6 +21,8 @@ from node.app.open import open_node
 from node.app.serve import NodeServer, serve
 from node.app.turns import TURN_SECONDS
 from node.services.credentials import CallerRole
+from scripts.alliance.process import find_free_ports
+from tests.support.crashing_node import poll
 from tests.support.documents import uuid
 
 PROGRAM: Final = """
@@ -43,8 +46,8 @@ def created(tmp_path: Path) -> Created:
 
 
 @contextmanager
-def process_of(created: Created) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
-    command = [sys.executable, "-c", PROGRAM, str(created.directory)]
+def process_of(created: Created, program: str = PROGRAM) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
+    command = [sys.executable, "-c", program, str(created.directory)]
     with (
         (created.directory.parent / "log").open("w") as log,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process,
@@ -110,6 +113,47 @@ def test_a_second_process_is_kept_out(created: Created) -> None:
         second = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS_MAX)
         assert second.returncode != 0
         assert "StoreBusy" in second.stderr
+
+
+def test_a_node_whose_connections_a_server_ends_writes_again_by_itself(tmp_path: Path, postgres_url: str) -> None:
+    (port,) = find_free_ports(1)
+    created = create_node_directory(
+        tmp_path / "aurora",
+        ledger="aurora.example/main.1",
+        points="AUR",
+        points_name="Aurora Miles",
+        url="",
+        settings={"database_url": postgres_url, "port": port},
+    )
+    with process_of(created, PROGRAM.replace('"port": 0', "")) as (process, client):
+        assert opened(client, "ann")
+        end_sessions(postgres_url)
+        assert not opened(client, "bob"), "its writer's connection is lost"
+        poll(lambda: opened(client, "bob") or None, "the node to write again")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(SECONDS_MAX) == 0
+    with open_node(created.directory) as node:
+        shown = node.node.accounts.page(after=None, limit=9).accounts
+    assert {each.account for each in shown} == {f"member/{uuid('ann')}", f"member/{uuid('bob')}"}
+
+
+def opened(client: httpx.Client, name: str) -> bool:
+    try:
+        return client.post("/v1/accounts", json={"id": uuid(name), "kind": "member"}).is_success
+    except httpx.TransportError:
+        return False
+
+
+def end_sessions(url: str) -> None:
+    """End all sessions of a database, as a server that is started again does."""
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
 
 
 def test_an_address_that_is_taken_is_said(created: Created) -> None:

@@ -107,6 +107,18 @@ def test_a_lost_connection_stays_lost(database: Database, postgres_url: str) -> 
         assert store.reader().settings() == {"a": "b"}
 
 
+def test_a_writer_that_has_nothing_to_write_keeps_its_connection(postgres_url: str) -> None:
+    engine = create_engine(postgres_url, poolclass=NullPool)
+    with engine.begin() as connection:
+        name = connection.scalar(text("SELECT current_database()"))
+        connection.execute(text(f"ALTER DATABASE {name} SET idle_session_timeout = '200ms'"))
+    with Database.open(postgres_url) as store:
+        store.migrate()
+        with store.writer() as writer:
+            time.sleep(0.5)
+            writer.commit(WRITE)
+
+
 def test_a_link_to_the_file_of_a_writer_is_the_same_store(tmp_path: Path) -> None:
     with Database.open(f"sqlite:///{tmp_path / 'store'}") as database:
         database.migrate()
