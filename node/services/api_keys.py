@@ -178,8 +178,6 @@ class CredentialsService:
         """End all keys of a credential at once, or raise `credential_unknown` or `credential_last`."""
         if not self.find(credential_id):
             raise _none(credential_id)
-        if not self._others_administer(credential_id):
-            raise NodeRefusal(NodeCode.CREDENTIAL_LAST, "nobody could issue a credential any more")
         future = self._context.writer.submit(_RevokeWork(self._context, credential_id))
         return Pending(future, lambda _: self._after_revoking(credential_id))
 
@@ -200,11 +198,6 @@ class CredentialsService:
             raise Refusal(Code.PARTNER_UNKNOWN, f"there is no partner {request.partner}")
         if request.expires_at is not None and request.expires_at <= self._context.now:
             raise _invalid("the credential would have ended already")
-
-    def _others_administer(self, credential_id: str) -> bool:
-        now, role = self._context.now, CallerRole.ADMINISTRATOR.value
-        holding = [row for row in self._context.reader.all_credentials() if row.role == role and row.holds(now)]
-        return not holding or any(row.prefix != credential_id for row in holding)
 
     def _after_revoking(self, credential_id: str) -> KeyList:
         self._forgotten(credential_id, None)
@@ -274,12 +267,24 @@ class _RevokeWork:
         return iter(())
 
     def run(self, desk: Desk) -> None:
-        """End them."""
+        """End them, or raise `credential_last`."""
         name, now = self._credential_id, self._context.now
+        if not self._others_administer(desk):
+            raise NodeRefusal(NodeCode.CREDENTIAL_LAST, "nobody could issue a credential any more")
         keys = [row.id for row in self._context.reader.credentials(name)]
         keys += [write.id for write in desk.staged() if isinstance(write, PutCredential) and write.prefix == name]
         for key in keys:
             desk.stage(RevokeCredential(key, now))
+
+    def _others_administer(self, desk: Desk) -> bool:
+        """Return whether an administrator would be left, counting what this commit has done to them so far."""
+        now, role = self._context.now, CallerRole.ADMINISTRATOR.value
+        revoked = {write.id for write in desk.staged() if isinstance(write, RevokeCredential)}
+        rows = self._context.reader.all_credentials()
+        holding = {row.prefix for row in rows if row.role == role and row.holds(now) and row.id not in revoked}
+        made = (write for write in desk.staged() if isinstance(write, PutCredential) and write.id not in revoked)
+        holding |= {write.prefix for write in made if write.role == role}
+        return not holding or bool(holding - {self._credential_id})
 
 
 def _view(row: Credential, now: str) -> KeyView:

@@ -1,12 +1,16 @@
 """API keys over HTTP: issued, listed, rotated with overlap, revoked, ended by themselves, and counted."""
 
+import threading
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
+from node.engine.work import Desk
 from node.services.api_keys import CredentialsService
+from node.services.refusals import NodeCode, NodeRefusal
 from node.store.rows_access import Credential
+from protocol.ledger.view import Need, Overlay
 from tests.support.api import Api, Json, api_of, meet
 from tests.support.documents import BLUEBIRD
 
@@ -170,13 +174,48 @@ def test_a_key_that_is_made_while_its_credential_is_revoked_ends_with_it(
     node: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = issued(node)
-    others = CredentialsService._others_administer
-
-    def rotated_before(service: CredentialsService, credential_id: str) -> bool:
-        service.rotate(credential_id, overlap_hours=1, by="00000000").result()
-        return others(service, credential_id)
+    find = CredentialsService.find
 
     with monkeypatch.context() as patched:
-        patched.setattr(CredentialsService, "_others_administer", rotated_before)
+
+        def found_then_rotated(service: CredentialsService, credential_id: str) -> list[Credential]:
+            rows = find(service, credential_id)
+            patched.setattr(CredentialsService, "find", find)
+            service.rotate(credential_id, overlap_hours=1, by="00000000").result()
+            return rows
+
+        patched.setattr(CredentialsService, "find", found_then_rotated)
         assert node.post(f"{KEYS}/{made['id']}/revoke", {}).status_code == 200
     assert [row["state"] for row in listed(node, made["id"])] == ["revoked", "revoked"]
+
+
+class Waits:
+    """A work that holds the writer up, so that what is asked meanwhile goes into one commit."""
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+
+    def needs(self, _view: Overlay) -> Iterator[Need]:
+        return iter(())
+
+    def run(self, _desk: Desk) -> None:
+        assert self.over.wait(60)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_administrators_that_revoke_each_other_leave_one(node: Api, *, at_once: bool) -> None:
+    own = node.token().split("_")[2]
+    others = [str(issued(node, "administrator")["id"]) for _ in range(2)]
+    service, waits = node.node.credentials, Waits()
+    held = service._context.writer.submit(waits)
+    if not at_once:
+        waits.over.set()
+    asked = [service.revoke(each) for each in (*others, own)]
+    waits.over.set()
+    held.result()
+    for each in asked[:-1]:
+        each.result()
+    with pytest.raises(NodeRefusal) as refused:
+        asked[-1].result()
+    assert refused.value.code == NodeCode.CREDENTIAL_LAST
+    assert [row["state"] for row in listed(node, own)] == ["active"]
