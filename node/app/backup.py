@@ -8,7 +8,8 @@ keys are in it only where that is asked for: who has them can sign as the brand.
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from node.app.directory import DATABASE_NAME, STATE_NAME, database_url
-from node.app.files import flush, make_private_directory, rename_durably, write_private
+from node.app.files import alone, flush, make_private_directory, rename_durably, write_private
 from node.app.key_files import KEYS
 from node.app.open import check_directory, keyring_of
 from node.app.system import SystemClock
@@ -70,12 +71,7 @@ def backup_directory(directory: Path, out: Path, *, with_keys: bool, told: Told)
     Raises `BackupInvalid` where `out` exists or cannot be written, and what the store raises; then there is no `out`.
     """
     config = load_config(directory)
-    if out.exists():
-        raise BackupInvalid(f"{out} exists already")
-    part = out.with_name(out.name + _PART)
-    try:
-        shutil.rmtree(part, ignore_errors=True)
-        make_private_directory(part)
+    with _unfinished(out) as part:
         os.close(os.open(part / DATABASE_NAME, os.O_CREAT | os.O_WRONLY, 0o600))
         with Database.open(database_url(directory, config)) as database:
             _check_current(database, directory)
@@ -88,10 +84,6 @@ def backup_directory(directory: Path, out: Path, *, with_keys: bool, told: Told)
             _copy_keys(directory / KEYS, part / KEYS)
         manifest = _describe(part)
         write_private(part / MANIFEST_NAME, msgspec.json.encode(manifest).decode() + "\n")
-        _sync(part)
-        rename_durably(part, out)
-    except OSError as error:
-        raise BackupInvalid(f"{out} cannot be written: {error}") from error
     return Backup(place=out, manifest=manifest)
 
 
@@ -118,13 +110,8 @@ def restore_directory(
     Raises `BackupInvalid`, what the store raises, and `KeysMismatch` where the keys are not the ledger's.
     """
     manifest = read_backup(place)
-    if directory.exists():
-        raise BackupInvalid(f"{directory} exists already")
     kept = keys or place / KEYS
-    part = directory.with_name(directory.name + _PART)
-    try:
-        shutil.rmtree(part, ignore_errors=True)
-        make_private_directory(part)
+    with _unfinished(directory) as part:
         config = make_config(
             {**load_config(place).model_dump(exclude={"database_url"}), "database_url": whole_url(url or "")}
         )
@@ -139,11 +126,30 @@ def restore_directory(
         with Database.open(database_url(part, config)) as database:
             database.migrate()
             check_directory(directory, config, reader=database.reader(), keyring=keyring_of(part, config))
-        _sync(part)
-        rename_durably(part, directory)
-    except OSError as error:
-        raise BackupInvalid(f"{directory} cannot be written: {error}") from error
     return Backup(place=directory, manifest=manifest)
+
+
+@contextmanager
+def _unfinished(out: Path) -> Iterator[Path]:
+    """Lend an empty directory, to this process alone, that becomes the new directory `out` once all went well.
+
+    Raises `BackupInvalid` where `out` exists, where another process is making it, or where it cannot be written.
+    """
+    part = out.with_name(out.name + _PART)
+    busy = BackupInvalid(f"another process is making {out}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with alone(out.with_name(f"{part.name}.lock"), busy):
+            if out.exists():
+                raise BackupInvalid(f"{out} exists already")
+            # What is there was left by a process that did not end well.
+            shutil.rmtree(part, ignore_errors=True)
+            make_private_directory(part)
+            yield part
+            _sync(part)
+            rename_durably(part, out)
+    except OSError as error:
+        raise BackupInvalid(f"{out} cannot be written: {error}") from error
 
 
 def _copy_keys(source: Path, target: Path) -> None:

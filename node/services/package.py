@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 from node.peers.log_source import PackageSource
 from node.services.log_files import LogFiles
@@ -113,7 +114,8 @@ def write_package(source: Source, path: Path) -> Checkpoint:
     """
     note = _required(source, CHECKPOINT_PATH)
     checkpoint = _stated(source, note)
-    unfinished = path.with_name(f"{path.name}.part")
+    # A name of its own: another process may be writing the same package.
+    unfinished = path.with_name(f"{path.name}.{uuid4().hex[:8]}.part")
     try:
         with unfinished.open("wb") as file:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:

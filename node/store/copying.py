@@ -18,7 +18,7 @@ from node.store.columns import METADATA
 from node.store.database import Database, file_url
 from node.store.dump import Dump
 from node.store.reader import StoreReader
-from protocol.errors import TallystickError
+from protocol.errors import CouldNotCheck, TallystickError
 
 BATCH_ROWS: Final = 2_000
 MOVED_SETTING: Final = "moved_to"
@@ -73,10 +73,12 @@ def copy_once(source: Database, target: Database, told: Told) -> None:
 def move(source: Database, target: Database, *, name: str, told: Told) -> None:
     """Copy `source` into `target`, then mark it as moved to `name`; raise `StoreBusy` while a node writes to either.
 
-    What was interrupted after the copy is finished by a second call.
+    What was interrupted after the copy is finished by a second call. Raises `CouldNotCheck` where `source` is empty.
     """
     source.migrate()
     with source.locked() as session:
+        if _newest(source) is None:
+            raise CouldNotCheck(f"the database {source.name} holds no ledger")
         copy_once(source, target, told)
         with session.transaction():
             session.upsert(schema.SETTINGS, [(MOVED_SETTING, name)])

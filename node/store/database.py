@@ -128,7 +128,8 @@ class Database:
         if self._engine.dialect.name != "sqlite":
             return False
         with self.connection() as connection:
-            connection.exec_driver_sql("VACUUM INTO ?", (str(path),))
+            # As bytes, since a path need not be text.
+            connection.exec_driver_sql("VACUUM INTO CAST(? AS TEXT)", (os.fsencode(path),))
         return True
 
     def is_current(self) -> bool:

@@ -1,6 +1,7 @@
 """Backups, what is restored from them, and stores that move: the same ledger to the last row, or nothing at all."""
 
 import json
+import os
 import shutil
 import socket
 import threading
@@ -13,14 +14,15 @@ from node.app.backup import BackupInvalid, backup_directory, read_backup, restor
 from node.app.directory import Created, create_node_directory, database_url
 from node.app.moving import move_store
 from node.app.open import KeysMismatch, open_node
-from node.config import load_config
+from node.config import format_config, load_config, make_config
 from node.services.fsck import fsck
 from node.services.requests import IssueRequest, OpenAccountRequest
-from node.store.copying import StoreMoved, StoreTaken
+from node.store.copying import StoreMoved, StoreTaken, Told, back_up
 from node.store.database import Database
 from node.store.errors import StoreBusy
 from node.workers.keep_state import KeepState
 from protocol.audit.findings import Verdict
+from protocol.errors import CouldNotCheck
 from protocol.identifiers import Account
 from tests.support.documents import uuid
 from tests.support.postgres import PostgresServer
@@ -260,3 +262,51 @@ def test_the_manifest_says_what_the_backup_holds(created: Created, tmp_path: Pat
     assert 'database_url = ""' in (tmp_path / "backup" / "node.toml").read_text()
     for path in (tmp_path / "backup").rglob("*"):
         assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_two_backups_to_one_name_do_not_spoil_each_other(
+    created: Created, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issue(created.directory, "one")
+    out, refused = tmp_path / "backup", []
+
+    def back_up_twice(source: Database, path: Path, told: Told) -> None:
+        back_up(source, path, told)
+        with pytest.raises(BackupInvalid, match="another process") as raised:
+            backup_directory(created.directory, out, with_keys=False, told=silent)
+        refused.append(raised.value)
+
+    monkeypatch.setattr("node.app.backup.back_up", back_up_twice)
+    made = backup_directory(created.directory, out, with_keys=True, told=silent)
+    assert len(refused) == 1
+    assert read_backup(out) == made.manifest
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("backup")] == ["backup"]
+
+
+def test_what_an_interrupted_backup_has_left_is_not_in_the_way(created: Created, tmp_path: Path) -> None:
+    (tmp_path / "deep" / "backup.part").mkdir(parents=True)
+    (tmp_path / "deep" / "backup.part" / "ledger.sqlite").write_bytes(b"half")
+    (tmp_path / "deep" / "backup.part.lock").touch()
+    made = backup_directory(created.directory, tmp_path / "deep" / "backup", with_keys=True, told=silent)
+    assert read_backup(tmp_path / "deep" / "backup") == made.manifest
+
+
+def test_a_backup_goes_to_a_path_that_is_no_text(created: Created, tmp_path: Path) -> None:
+    issue(created.directory, "one")
+    out = tmp_path / os.fsdecode(b"caf\xe9 '?%")
+    made = backup_directory(created.directory, out, with_keys=True, told=silent)
+    assert read_backup(out) == made.manifest
+    restore_directory(out, tmp_path / "again", keys=None, state=None, url=None, told=silent)
+    assert newest(tmp_path / "again") == newest(created.directory)
+
+
+def test_a_store_without_a_ledger_is_not_moved(created: Created, tmp_path: Path) -> None:
+    text = format_config(make_config({**load_config(created.directory).model_dump(), "database_url": ""}))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "node.toml").write_text(text)
+    for _ in range(2):
+        with pytest.raises(CouldNotCheck, match="holds no ledger"):
+            move_store(tmp_path / "empty", f"sqlite:///{tmp_path / 'to.sqlite'}", told=silent)
+    assert (tmp_path / "empty" / "node.toml").read_text() == text
+    with Database.open(f"sqlite:///{tmp_path / 'empty' / 'ledger.sqlite'}") as database:
+        assert database.reader().settings() == {}

@@ -77,6 +77,23 @@ def test_the_same_log_makes_the_same_file(database: Database, tmp_path: Path) ->
         ]
 
 
+def test_two_exports_to_one_name_do_not_spoil_each_other(database: Database, tmp_path: Path) -> None:
+    class Interrupted(StoreSource):
+        meanwhile = True
+
+        def fetch(self, path: str) -> bytes | None:
+            data = super().fetch(path)
+            if self.meanwhile and path.startswith("tile/"):
+                self.meanwhile = False
+                export(database.reader(), tmp_path / "log.zip")
+            return data
+
+    export(database.reader(), tmp_path / "alone.zip")
+    write_package(Interrupted(database.reader()), tmp_path / "log.zip")
+    assert (tmp_path / "log.zip").read_bytes() == (tmp_path / "alone.zip").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["alone.zip", "log.zip"]
+
+
 def test_a_package_holds_no_keys_and_nothing_erasable(database: Database, tmp_path: Path) -> None:
     export(database.reader(), tmp_path / "one.zip")
     with zipfile.ZipFile(tmp_path / "one.zip") as archive:
