@@ -7,6 +7,8 @@ from typing import Final
 
 import httpx
 
+from node.peers.deadlines import bounded
+
 LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=20.0)
 """No bound on idle connections: the pool looks for idle ones to close whenever any thread asks it for one, and with a
 bound it may close one that it has just given to another thread, whose request then fails. There are as many as there
@@ -22,10 +24,19 @@ class Connections:
     """A client for several threads, made at first use and closed once."""
 
     def __init__(
-        self, timeout: httpx.Timeout, headers: Mapping[str, str] | None = None, *, tls: ssl.SSLContext | None = None
+        self,
+        timeout: httpx.Timeout,
+        headers: Mapping[str, str] | None = None,
+        *,
+        seconds_max: float,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Prepare; every request waits as long as `timeout` says and carries `headers`, over `tls` if that is given."""
+        """Prepare; every request waits as long as `timeout` says, takes `seconds_max` at most and carries `headers`.
+
+        It goes over `tls` if that is given.
+        """
         self._tls = tls
+        self._seconds_max = seconds_max
         self._timeout = timeout
         self._headers = dict(headers or {})
         self._lock = threading.Lock()
@@ -36,13 +47,14 @@ class Connections:
         """Return the client."""
         with self._lock:
             if self._client is None:
-                self._client = httpx.Client(
+                client = httpx.Client(
                     timeout=self._timeout,
                     limits=LIMITS,
                     headers=self._headers,
                     follow_redirects=False,
                     verify=verify_with(self._tls),
                 )
+                self._client = bounded(client, seconds=self._seconds_max)
             return self._client
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ from typing import Final, TypeAlias
 import httpx
 
 from node.peers.connections import LIMITS
+from node.peers.deadlines import bounded
 from node.ports import HookFailed
 
 URL_CHARACTERS_MAX: Final = 1_024
@@ -169,9 +170,10 @@ class HttpHooks:
             if origin not in self._clients:
                 if len(self._clients) >= CLIENTS_MAX:
                     self._clients.pop(next(iter(self._clients)))
-                self._clients[origin] = httpx.Client(
+                client = httpx.Client(
                     timeout=self._timeout, limits=LIMITS, headers=_HEADERS, follow_redirects=False, trust_env=False
                 )
+                self._clients[origin] = bounded(client, seconds=2 * ANSWER_SECONDS)
             return self._clients[origin]
 
 

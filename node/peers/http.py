@@ -26,7 +26,8 @@ class HttpTransport:
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         """Open a pool of connections, made at first use."""
-        self._connections = Connections(httpx.Timeout(_PAUSE_SECONDS, connect=_CONNECT_SECONDS), _HEADERS, tls=tls)
+        timeout = httpx.Timeout(_PAUSE_SECONDS, connect=_CONNECT_SECONDS)
+        self._connections = Connections(timeout, _HEADERS, seconds_max=_PAUSE_SECONDS + ANSWER_SECONDS, tls=tls)
 
     def exchange(self, url: str, parcel: bytes) -> bytes:
         """Send `parcel` to the partner at `url` and return the parcel it answers, or raise `TransportFailed`."""

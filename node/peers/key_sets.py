@@ -7,6 +7,7 @@ from typing import Final
 import httpx
 
 from node.peers.bounded import read_bounded
+from node.peers.deadlines import bounded
 from node.ports import TransportFailed
 
 KEY_SET_BYTES_MAX: Final = 65_536
@@ -27,7 +28,10 @@ class HttpKeySet:
         timeout = httpx.Timeout(_SECONDS, connect=_CONNECT_SECONDS)
         headers = {"accept": "application/json", "accept-encoding": "identity"}
         try:
-            with httpx.stream("GET", self._url, headers=headers, timeout=timeout, follow_redirects=False) as response:
+            with (
+                bounded(httpx.Client(timeout=timeout), seconds=2 * _SECONDS) as client,
+                client.stream("GET", self._url, headers=headers) as response,
+            ):
                 if response.status_code != httpx.codes.OK:
                     raise TransportFailed(f"the issuer answered {response.status_code}")
                 return _checked(response.iter_raw())

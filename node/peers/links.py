@@ -7,6 +7,7 @@ import httpx
 
 from node.peers.bounded import read_bounded
 from node.peers.connections import verify_with
+from node.peers.deadlines import bounded
 from node.ports import LinkReply, TransportFailed
 
 LINKS_PATH: Final = "/peer/v1/links"
@@ -27,15 +28,10 @@ class HttpLinks:
         """Return what the partner at `url` answers, or raise `TransportFailed`."""
         address = url.rstrip("/") + LINKS_PATH
         try:
-            with httpx.stream(
-                "POST",
-                address,
-                content=request,
-                headers=_HEADERS,
-                timeout=_TIMEOUT,
-                follow_redirects=False,
-                verify=self._verify,
-            ) as response:
+            with (
+                bounded(httpx.Client(timeout=_TIMEOUT, verify=self._verify), seconds=2 * ANSWER_SECONDS) as client,
+                client.stream("POST", address, content=request, headers=_HEADERS) as response,
+            ):
                 body = read_bounded(
                     response.iter_raw(), ANSWER_BYTES_MAX, seconds_max=ANSWER_SECONDS, what="the partner's answer"
                 )

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 import httpx
 
 from node.peers.bounded import read_bounded
+from node.peers.deadlines import bounded
 from node.peers.package_source import FILE_BYTES_MAX, ClosedSource, Opening, PackageSource
 from node.ports import TransportFailed
 from protocol.errors import CouldNotCheck
@@ -61,6 +62,8 @@ class HttpSource(ClosedSource):
         headers = {"accept-encoding": _PLAIN} | ({"authorization": f"Bearer {token}"} if token else {})
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
         self._client = httpx.Client(headers=headers, timeout=timeout, follow_redirects=False, transport=transport)
+        if transport is None:
+            bounded(self._client, seconds=ANSWER_SECONDS + FILE_SECONDS)
 
     @property
     def label(self) -> str:

@@ -25,7 +25,8 @@ class HttpLogs:
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         """Prepare; connections are made at first use and kept for a while."""
-        self._connections = Connections(httpx.Timeout(_SECONDS), {"accept-encoding": "identity"}, tls=tls)
+        headers = {"accept-encoding": "identity"}
+        self._connections = Connections(httpx.Timeout(_SECONDS), headers, seconds_max=2 * _SECONDS, tls=tls)
 
     def fetch(self, url: str, path: str, *, credential: str | None = None) -> bytes | None:
         """Return the file at `path` of the log of the node at `url`, or None where it has none.

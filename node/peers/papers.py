@@ -7,6 +7,7 @@ import httpx
 
 from node.peers.bounded import read_beginning
 from node.peers.connections import verify_with
+from node.peers.deadlines import bounded
 from node.ports import TransportFailed
 
 _SHOWN_BYTES_MAX: Final = 200
@@ -25,15 +26,11 @@ class HttpPapers:
         """Return once whoever listens at `url` has taken `document`, or raise `TransportFailed`."""
         headers = {"content-type": "application/json", "accept-encoding": "identity"}
         try:
-            with httpx.stream(
-                "POST",
-                url,
-                content=document,
-                headers=headers,
-                timeout=self._timeout_seconds,
-                follow_redirects=False,
-                verify=self._verify,
-            ) as response:
+            client = httpx.Client(timeout=self._timeout_seconds, verify=self._verify)
+            with (
+                bounded(client, seconds=2 * self._timeout_seconds),
+                client.stream("POST", url, content=document, headers=headers) as response,
+            ):
                 if response.is_success:
                     return
                 said = read_beginning(response.iter_raw(), _SHOWN_BYTES_MAX, seconds_max=self._timeout_seconds)

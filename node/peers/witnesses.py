@@ -24,7 +24,8 @@ class HttpWitnesses:
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         """Prepare; connections are made at first use and kept, as the standard asks of a log."""
-        self._connections = Connections(httpx.Timeout(_SECONDS, connect=_CONNECT_SECONDS), _HEADERS, tls=tls)
+        timeout = httpx.Timeout(_SECONDS, connect=_CONNECT_SECONDS)
+        self._connections = Connections(timeout, _HEADERS, seconds_max=2 * _SECONDS, tls=tls)
 
     def add_checkpoint(self, url: str, request: bytes) -> WitnessAnswer:
         """Return what the witness under `url`, its submission prefix, answers, or raise `TransportFailed`."""
