@@ -49,6 +49,19 @@ _PRAGMAS: Final = (
 # A writer that has nothing to write for an hour is at work all the same.
 _POSTGRES_OPTIONS: Final = "-c synchronous_commit=on -c idle_session_timeout=0"
 
+# Either side of a connection learns within 15 seconds that the other one is out of reach; the system's own time is two
+# hours, during which the server would keep the lock of a writer whose machine is gone. A URL may say otherwise.
+_POSTGRES_SESSION: Final = (
+    "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2 -c tcp_user_timeout=15000"
+)
+_POSTGRES_CONNECTION: Final = {
+    "connect_timeout": 10,
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 15_000,
+}
+
 StoreUrl: TypeAlias = str | URL
 """Where a database is: as an operator writes it, or as `file_url` has it for a path that no text can name."""
 
@@ -186,7 +199,11 @@ def _engine(url: URL, *, alone: bool = False) -> Engine:
         arguments: dict[str, object] = {"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000}
     else:
         given = url.query.get("options", "")
-        arguments = {"options": f"{given} {_POSTGRES_OPTIONS}".strip(), "application_name": "tallystick"}
+        arguments = {name: value for name, value in _POSTGRES_CONNECTION.items() if name not in url.query}
+        arguments |= {
+            "options": f"{_POSTGRES_SESSION} {given} {_POSTGRES_OPTIONS}",
+            "application_name": "tallystick",
+        }
     if alone:
         engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool, connect_args=arguments)
     else:

@@ -1,8 +1,10 @@
 """How databases are reached: durable, private, one place whatever the working directory."""
 
 from pathlib import Path
+from typing import cast
 from urllib.parse import quote
 
+import psycopg
 import pytest
 
 from node.store.database import Database, file_url, whole_url
@@ -32,6 +34,18 @@ def test_commits_to_a_server_are_flushed_whatever_its_settings(postgres_url: str
             for name, value in {"synchronous_commit": "on", "work_mem": "8MB"}.items():
                 cursor.execute(f"SHOW {name}")
                 assert cursor.fetchall() == [(value,)]
+
+
+def test_both_sides_of_a_connection_learn_soon_that_the_other_is_out_of_reach(postgres_url: str) -> None:
+    # The test's server has no TCP, where alone these settings count: what each side is told is looked at.
+    url = f"{postgres_url}&keepalives_idle=9&options={quote('-c tcp_user_timeout=4000')}"
+    with Database.open(url) as database, database.connection() as connection:
+        info = cast("psycopg.Connection", connection.connection.driver_connection).info
+        told = info.get_parameters()
+        assert (told["keepalives_idle"], told["keepalives_count"], told["tcp_user_timeout"]) == ("9", "2", "15000")
+        settings = dict(word.split("=") for word in info.options.split() if "=" in word)
+    assert settings["tcp_keepalives_idle"] == "5"
+    assert settings["tcp_user_timeout"] == "4000", "the URL's comes last"
 
 
 def test_a_relative_place_is_one_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
