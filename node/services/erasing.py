@@ -87,8 +87,9 @@ class ErasingService:
     def erase(self, request: EraseRequest) -> EntryAnswer:
         """Forget the person behind an account, or raise why that cannot be now; nothing is erased then.
 
-        Raises `account_unknown`, `account_busy` while points are on hold, and `account_not_empty` for points that are
-        not to be given up. The same request again is answered the same.
+        Raises `account_unknown`, `account_busy` while points are on hold, `account_importing` until the import that
+        opened the account is finished, and `account_not_empty` for points that are not to be given up.
+        The same request again is answered the same.
         """
         self._check(request)
         for digests in self._metadata_of(request.account):

@@ -10,7 +10,7 @@ from protocol.errors import Code, Refusal
 from protocol.identifiers import Account
 from protocol.ledger.member_commands import EraseAccount
 from protocol.ledger.moment import Moment, occurred
-from protocol.ledger.postings import check_postings, ledger_record, move_structural
+from protocol.ledger.postings import check_imported, check_postings, ledger_record, move_structural
 from protocol.ledger.state import ACCOUNTS, BALANCES, AccountRecord, AccountStatus
 from protocol.ledger.view import Need, Overlay, View, need, need_book
 from protocol.member_entries import AccountErased
@@ -43,6 +43,8 @@ def _known(view: View, account: Account) -> AccountRecord:
     record = view.get(ACCOUNTS, account)
     if record is None:
         raise Refusal(Code.ACCOUNT_UNKNOWN, f"there is no account {account}")
+    # A later row of the file would give points to an account that is closed.
+    check_imported(view, account, record)
     return record
 
 

@@ -60,9 +60,15 @@ def standing_account(view: View, account: Account) -> AccountRecord:
         raise Refusal(Code.ACCOUNT_UNKNOWN, f"there is no account {account}")
     if record.status is not _OPEN and record.status is not _FROZEN:
         raise Refusal(Code.ACCOUNT_CLOSED, f"the account {account} is {record.status}")
+    if record.imported_seq is not None:
+        check_imported(view, account, record)
+    return record
+
+
+def check_imported(view: View, account: Account, record: AccountRecord) -> None:
+    """Refuse an account that an import which is not finished has opened."""
     if record.imported_seq is not None and record.imported_seq == ledger_record(view).importing_seq:
         raise Refusal(Code.ACCOUNT_IMPORTING, f"the account {account} is in a file that is not imported yet")
-    return record
 
 
 def check_postings(found: Sequence[Posting], expected: Sequence[Posting]) -> None:

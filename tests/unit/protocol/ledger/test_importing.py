@@ -10,10 +10,11 @@ from protocol.import_entries import BalanceImported
 from protocol.ledger import commands, names
 from protocol.ledger.import_commands import BeginImport, FinishImport
 from protocol.ledger.import_state import IMPORTS
-from protocol.ledger.state import ACCOUNTS, BALANCES, LEDGER, ONLY
+from protocol.ledger.state import ACCOUNTS, BALANCES, LEDGER, ONLY, AccountStatus
 from protocol.limits import INTEGER_MAX
 from tests.support.departing import DAY, FILE, Row, balance, begin_import, finish_import, import_rows
 from tests.support.documents import digest, uuid
+from tests.support.leaving import erase
 from tests.support.ledger import MemoryLedger, holder, issue, new_ledger, open_holder, refused, replay, rows_of
 
 ROWS: tuple[Row, ...] = (("ann", 700, "2026-12-31"), ("ann", 50, None), ("eve", 0, None))
@@ -52,6 +53,8 @@ def test_account_importing_until_the_file_is_in(ledger: MemoryLedger) -> None:
         ledger.execute(commands.TransferPoints(id=uuid("t"), source=friend, destination=ANN, amount=1))
     with refused(Code.ACCOUNT_IMPORTING, ledger):
         ledger.execute(commands.CloseAccount(id=uuid("c"), account=EVE))
+    with refused(Code.ACCOUNT_IMPORTING, ledger):
+        erase(ledger, ANN)
     issue(ledger, friend, 5)
     finish_import(ledger)
     ledger.execute(commands.RedeemPoints(id=uuid("r"), account=ANN, amount=1))
@@ -67,6 +70,18 @@ def test_a_broken_off_import_goes_on_and_comes_to_the_same(ledger: MemoryLedger)
     assert finish_import(ledger) == finished
     assert import_rows(ledger, ROWS)[0] == first[0]
     assert ledger.account(ANN).posted == 750
+
+
+def test_no_row_comes_in_for_a_person_who_was_forgotten_meanwhile(ledger: MemoryLedger) -> None:
+    begin_import(ledger, ROWS)
+    import_rows(ledger, ROWS[:1])
+    with refused(Code.ACCOUNT_IMPORTING, ledger):
+        erase(ledger, ANN)
+    import_rows(ledger, ROWS)
+    finish_import(ledger)
+    erase(ledger, ANN)
+    record = ledger.account(ANN)
+    assert (record.status, record.posted, ledger.lots(ANN)) == (AccountStatus.CLOSED, 0, [])
 
 
 def test_import_open_while_another_is_not_finished(ledger: MemoryLedger) -> None:
