@@ -24,6 +24,7 @@ from protocol.ledger.commands import AnyCommand, EraseAccount
 from protocol.ledger.state import ACCOUNTS
 from protocol.ledger.view import Need, Overlay
 from protocol.member_entries import LinkRevoked, UnlinkReason
+from protocol.program_entries import ReviewOpened
 
 PAGE_ENTRIES: Final = 256
 """How much of a history is read, and its metadata erased, at a time."""
@@ -134,7 +135,9 @@ class ErasingService:
 
 
 def _metadata_in(entries: list[bytes]) -> Iterator[Digest]:
+    """Yield the digests of rows that lie beside entries: metadata, and what screens saw."""
     for data in entries:
-        digest = getattr(unseal(data).entry, "metadata", None)
+        entry = unseal(data).entry
+        digest = entry.digest if isinstance(entry, ReviewOpened) else getattr(entry, "metadata", None)
         if digest is not None:
             yield digest

@@ -1,0 +1,28 @@
+"""What a screen saw of a member is forgotten with the member."""
+
+from pathlib import Path
+
+from tests.support.api import ANN, BOB, api_of, open_accounts, request_id
+
+CLIENT = {"address": "203.0.113.7", "device": "ann's telephone", "agent": "Aurora/7"}
+
+
+def test_what_a_screen_saw_is_erased_with_the_member(tmp_path: Path) -> None:
+    with api_of(tmp_path / "aurora") as api:
+        open_accounts(api)
+        terms = {"transfers": {"review_above": 50}}
+        body = {"id": request_id("terms"), "terms": terms, "reason": "opening"}
+        assert api.call("PUT", "/v1/program", body=body).is_success
+        offer = {"id": request_id("large"), "account": ANN, "to": BOB, "amount": 100, "client": CLIENT}
+        assert api.post("/v1/transfers", offer).status_code == 202
+        review = f"/v1/reviews/{request_id('large')}"
+        seen = api.read(review)["seen"]
+        assert isinstance(seen, dict)
+        assert seen.items() >= CLIENT.items()
+        api.done(f"{review}/reject", {"id": request_id("reject"), "reason": "not_her"})
+        erase = {"id": request_id("erase"), "forfeit": True}
+        assert api.done(f"/v1/accounts/{ANN}/erase", erase) == api.done(f"/v1/accounts/{ANN}/erase", erase)
+        assert api.read(review)["seen"] is None
+        rows = str(api.rows())
+    for told in CLIENT.values():
+        assert told not in rows
