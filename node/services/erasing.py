@@ -16,12 +16,13 @@ from node.services.links import revoke_command
 from node.services.requests import EraseRequest, RevokeLinkRequest, digest_request
 from node.store.rows import EraseMetadata, Write
 from node.store.rows_members import DropConsent, DropRequest, ErasePerson
+from protocol.approval_entries import Action, Adjustment, ConversionForcing
 from protocol.entries import unseal
 from protocol.errors import Code, Refusal, TallystickError
-from protocol.identifiers import Account, Digest
+from protocol.identifiers import Account, Digest, Id
 from protocol.ledger import rules
 from protocol.ledger.commands import AnyCommand, EraseAccount
-from protocol.ledger.state import ACCOUNTS
+from protocol.ledger.state import ACCOUNTS, OUTGOING
 from protocol.ledger.view import Need, Overlay
 from protocol.member_entries import LinkRevoked, UnlinkReason
 from protocol.program_entries import ReviewOpened
@@ -112,6 +113,25 @@ class ErasingService:
         while found := self._context.reader.history(account, before, PAGE_ENTRIES):
             yield list(_metadata_in(found))
             before = unseal(found[-1]).entry.seq
+        yield from self._metadata_of_proposals(account)
+
+    def _metadata_of_proposals(self, account: Account) -> Iterator[list[Digest]]:
+        """Yield the digests beside proposals about an account: they are in no holder's history."""
+        reader = self._context.reader
+        before: int | None = None
+        while found := reader.actions(before=before, limit=PAGE_ENTRIES):
+            about = [record for _, record in found if self._is_about(record.action, account)]
+            proposed = (reader.entry(record.proposed_seq) for record in about)
+            yield list(_metadata_in([data for data in proposed if data is not None]))
+            before = found[-1][1].proposed_seq
+
+    def _is_about(self, action: Action, account: Account) -> bool:
+        if isinstance(action, Adjustment):
+            return action.account == account
+        if not isinstance(action, ConversionForcing):
+            return False
+        ordered = self._context.reader.record(OUTGOING, Id(action.conversion))
+        return ordered is not None and ordered.account == account
 
     def _committed(self, committed: Committed) -> None:
         """Forget what a partner has asked to have forgotten; runs on the writer's thread."""

@@ -1,4 +1,4 @@
-"""What a screen saw of a member is forgotten with the member."""
+"""What a screen saw of a member, and what was said with a proposal about it, is forgotten with the member."""
 
 from pathlib import Path
 
@@ -26,3 +26,16 @@ def test_what_a_screen_saw_is_erased_with_the_member(tmp_path: Path) -> None:
         rows = str(api.rows())
     for told in CLIENT.values():
         assert told not in rows
+
+
+def test_what_was_said_with_a_proposal_is_erased_with_the_member(tmp_path: Path) -> None:
+    with api_of(tmp_path / "aurora") as api:
+        open_accounts(api)
+        for name, account in (("hers", ANN), ("his", BOB)):
+            action = {"type": "adjustment", "entry": request_id(f"act {name}"), "account": account, "amount": 5}
+            said = {"action": {**action, "reason": "goodwill"}, "metadata": {"note": f"is {name}"}}
+            api.done("/v1/approvals", {"id": request_id(name), **said})
+        api.done(f"/v1/accounts/{ANN}/erase", {"id": request_id("erase"), "forfeit": True})
+        rows = str(api.rows())
+    assert "is hers" not in rows
+    assert "is his" in rows
