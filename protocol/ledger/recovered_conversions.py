@@ -22,9 +22,10 @@ from protocol.ledger.lifecycle import needs_survivor, peek_survivor, survivor_of
 from protocol.ledger.limiting import needs_use
 from protocol.ledger.lines import add_decided
 from protocol.ledger.links import count_use, end_link
-from protocol.ledger.lots import spendable_lots
+from protocol.ledger.lots import needs_clock, restart_clock, spendable_lots
 from protocol.ledger.outgoing import transition
 from protocol.ledger.postings import ADJUSTMENT, credit_holder, ledger_record, move_structural, structural_keys
+from protocol.ledger.programs import terms_of
 from protocol.ledger.promotions import named_terms
 from protocol.ledger.refunds import captured_original, credited_original, refund_terms
 from protocol.ledger.state import (
@@ -54,6 +55,7 @@ from protocol.ledger.terms import agreement_record, check_amounts
 from protocol.ledger.transactions import OWN
 from protocol.ledger.view import Need, Overlay, View, need, need_book
 from protocol.messages import Cancel, End, Fulfil, Prepare, Reject, Unlink, body_digest, encode_body
+from protocol.program import day_of
 from protocol.recovery_entries import Recovered
 
 _STANDING: Final = {AccountStatus.OPEN, AccountStatus.FROZEN}
@@ -103,6 +105,7 @@ def needs_fulfil(view: Overlay, prepare: Prepare) -> Iterator[Need]:
         yield need(ACCOUNTS, link.account)
         yield from needs_survivor(view, link.account)
         account = peek_survivor(view, link.account)
+        yield from needs_clock(view, account)
         yield from needs_use(view, use_in(account, prepare))
         yield need(MEMBER_USE, (account, partner, IN))
 
@@ -229,6 +232,7 @@ def _hold(view: View, entry: Recovered, prepare: Prepare, account: Account) -> N
         conversion=True,
         even_frozen=True,
     )
+    restart_clock(view, account, on=day_of(terms_of(view), prepare.created_at))
 
 
 def recover_unlink(view: View, entry: Recovered, unlink: Unlink) -> None:
@@ -307,6 +311,7 @@ def _credit(view: View, entry: Recovered, fulfil: Fulfil, account: Account) -> N
         expires_on=fulfil.expires_on,
         amount=fulfil.destination_points,
     )
+    restart_clock(view, account, on=day_of(terms_of(view), fulfil.decided_at))
     credit_holder(view, account, (piece,))
 
 

@@ -4,9 +4,9 @@ import pytest
 
 from protocol.ledger.program_state import LIMIT_USE, RESERVATIONS, LimitUse
 from protocol.ledger.state import AccountStatus
-from protocol.program import Limit, ProgramTerms
+from protocol.program import ExpiryRule, Limit, ProgramTerms, ZoneOffset
 from tests.support.governing import freeze, govern, limited, merge, unfreeze
-from tests.support.ledger import Pair, open_holder, order, pair_of, receive, rows_of
+from tests.support.ledger import Pair, issue, open_holder, order, pair_of, receive, rows_of
 from tests.support.recovering import check, credited, decided, opened, size_of, words_of
 from tests.support.succession import recover, recovered
 
@@ -79,3 +79,40 @@ def test_a_credit_for_a_merged_account_is_its_survivors() -> None:
     ledger = recovered(pair.destination, size, pair.source)
     assert ledger.account(survivor).posted == 250
     assert ledger.account(pair.receiver).posted == 0
+
+
+ROLLING = ProgramTerms(
+    time_zone="Pacific/Auckland",
+    offsets=(ZoneOffset(starts_at="2026-01-01T00:00:00.000000Z", seconds=46_800),),
+    expiry=ExpiryRule(kind="rolling", months=1),
+)
+"""Points that last a month from the last activity on, where the day begins thirteen hours before that of UTC."""
+
+
+def test_a_conversion_of_the_gap_was_an_activity_of_both_accounts() -> None:
+    pair = pair_of()
+    for ledger, account in ((pair.source, pair.sender), (pair.destination, pair.receiver)):
+        govern(ledger, ROLLING)
+        issue(ledger, account, 30)
+        assert ledger.account(account).active_on == "2026-03-02"
+    sizes = size_of(pair.source), size_of(pair.destination)
+    for ledger in (pair.source, pair.destination):
+        ledger.advance(days=20)
+    credited(pair)
+    orderer = recovered(pair.source, sizes[0], pair.destination)
+    decider = recovered(pair.destination, sizes[1], pair.source)
+    for ledger, account in ((orderer, pair.sender), (decider, pair.receiver)):
+        assert ledger.account(account).active_on == "2026-03-22"
+        check(ledger)
+
+
+def test_what_had_run_out_before_a_credit_of_the_gap_keeps_its_day() -> None:
+    pair = pair_of()
+    govern(pair.destination, ROLLING)
+    issue(pair.destination, pair.receiver, 30)
+    size = size_of(pair.destination)
+    for ledger in (pair.source, pair.destination):
+        ledger.advance(days=40)
+    credited(pair)
+    ledger = recovered(pair.destination, size, pair.source)
+    assert ledger.lots(pair.receiver) == pair.destination.lots(pair.receiver) == [("2026-04-02", 30), (None, 750)]
