@@ -13,7 +13,7 @@ from protocol.identifiers import Digest, Ledger
 from protocol.ledger.lines import line_from
 from protocol.ledger.names import close_id
 from protocol.ledger.state import OUT, WINDOWS, Way
-from protocol.messages import BODY_LINES_MAX, Fulfil, Lines, decode_body
+from protocol.messages import BODY_LINES_MAX, Dispute, Fulfil, Lines, body_digest, decode_body
 from protocol.settlement.differences import is_last
 from protocol.statement import Line
 from protocol.window_entries import WindowCloseReceived
@@ -58,6 +58,16 @@ class ShownLines:
             body for body in self._bodies(partner, window) if all(_is_of(one, body, partner) for one in body.lines)
         ]
         return _newest(bodies, source=partner) if any(is_last(body.lines) for body in bodies) else None
+
+    def disputes(self, partner: Ledger, window: int) -> dict[Digest, Dispute]:
+        """Return the partner's disputes of a window, entered or not, oldest first, by digest."""
+        found: dict[Digest, Dispute] = {}
+        since = self.since(partner, window - 1) or 0
+        for data in self._reader.bodies_received(partner, "dispute", from_number=since, limit=_BODIES_MAX):
+            body = decode_body(data)
+            if isinstance(body, Dispute) and body.window == window:
+                found[body_digest(data)] = body
+        return found
 
     def fulfil(self, line: Line) -> Fulfil | None:
         """Return the decider's signed FULFIL of a line, if it is here and says what the line says."""

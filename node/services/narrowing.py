@@ -6,6 +6,7 @@ differs is either cleared here, or shown to the operator with what to do (specs/
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum, unique
 from itertools import islice
@@ -17,8 +18,10 @@ from node.services.lines_shown import LINES_NARROWED_MAX, ShownLines
 from node.services.quotes import StoredView
 from node.store.rows import Requeue, Write
 from protocol.conversion import SourceState
+from protocol.errors import Refusal
 from protocol.identifiers import Digest, Id, Ledger, id_from_random
-from protocol.ledger.commands import DisputeLines
+from protocol.ledger.commands import DisputeLines, ReceiveDispute
+from protocol.ledger.names import received_id
 from protocol.ledger.partners import known_partner
 from protocol.ledger.state import (
     IN,
@@ -29,9 +32,10 @@ from protocol.ledger.state import (
     WINDOWS,
     OutgoingRecord,
     SettlementRecord,
+    Way,
     WindowRecord,
 )
-from protocol.messages import BODY_LINES_MAX, Lines
+from protocol.messages import BODY_LINES_MAX, Dispute, Lines
 from protocol.settlement.differences import DifferenceKind, LineDifference, decided, narrow, pages
 from protocol.settlement.states import WindowState
 from protocol.statement import DisputedLine, DisputeReason, Line
@@ -117,11 +121,12 @@ class Narrowing:
         record = self._reader.record(WINDOWS, (partner, window)) or WindowRecord()
         if record.closed is not None and record.received is not None:
             self._answer(partner, window)
-        if record.state is not WindowState.MISMATCH:
-            return
         now = self._context.clock.monotonic()
-        if now - self._looked_at.get(partner, float("-inf")) >= LOOK_AGAIN_SECONDS:
-            self._looked_at[partner] = now
+        if record.closed is None or now - self._looked_at.get(partner, float("-inf")) < LOOK_AGAIN_SECONDS:
+            return
+        self._looked_at[partner] = now
+        self._take_disputes(partner, window)
+        if record.state is WindowState.MISMATCH:
             self._ask(partner, window)
             self._enter_rejected(partner, window)
 
@@ -173,17 +178,35 @@ class Narrowing:
         ours = None if listed is None else self._lines.ours(partner, IN, window)
         if listed is None or ours is None:
             return ()
+        # What the source disputes it has by now; that we dispute a line says nothing of that.
+        said = (line.dec_seq for each in self._lines.disputes(partner, window).values() for line in each.lines)
+        settled = self._disputed(partner, window).intersection(said)
         return tuple(
             Doubt(difference=one, fault=Fault.CONTRADICTED if one.theirs else Fault.SENT_AGAIN)
             for one in narrow(ours, listed)
-            if not self._is_disputed(partner, one)
+            if one.dec_seq not in settled
         )
 
-    def _is_disputed(self, partner: Ledger, difference: LineDifference) -> bool:
-        record = self._reader.record(LINES, (partner, IN, difference.dec_seq))
-        return record is not None and record.dispute is not None
+    def _disputed(self, partner: Ledger, window: int) -> set[int]:
+        record = self._reader.record(WINDOWS, (partner, window)) or WindowRecord()
+        return {line.dec_seq for line in record.disputed_in}
 
     # --- What this side does about it.
+
+    def _take_disputes(self, partner: Ledger, window: int) -> None:
+        """Enter the partner's disputes that came when one of their lines was not here yet: nobody says them again."""
+        for digest, dispute in self._lines.disputes(partner, window).items():
+            identifier = received_id(digest)
+            if self._reader.entry_seq_of_id(identifier) is None and self._has_all(dispute):
+                command = ReceiveDispute(id=identifier, request=digest, dispute=dispute, digest=digest)
+                with suppress(Refusal):
+                    self._context.execute(command).result()
+
+    def _has_all(self, dispute: Dispute) -> bool:
+        way: Way = OUT if dispute.source == self._context.ledger else IN
+        rows = (self._reader.record(LINES, (dispute.sender, way, line.dec_seq)) for line in dispute.lines)
+        stated = ((line.id, line.value) for line in dispute.lines)
+        return all(row and (row.conversion, row.value) == each for row, each in zip(rows, stated, strict=True))
 
     def _ask(self, partner: Ledger, window: int) -> None:
         """List our own conversions of a window, once: the partner answers with what it has otherwise."""
