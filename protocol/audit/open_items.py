@@ -6,16 +6,18 @@ An item's value is in millionths: above zero the partner owes it, below zero the
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum, unique
+from itertools import chain
 
 import msgspec
 
 from protocol.audit.days import day_of
 from protocol.audit.figures import Tally, money_lines
 from protocol.audit.outcome import LogAudit
+from protocol.audit.registers import ENTERED, entered_text
 from protocol.audit.settlements import WindowBook
 from protocol.fields import parse_date
 from protocol.identifiers import Asset, Ledger, Partner, partner_of
-from protocol.ledger.state import STATEMENTS
+from protocol.ledger.state import LINES, OUT, STATEMENTS
 from protocol.statement import Statement
 
 
@@ -179,9 +181,20 @@ class _Open:
             if decided.window is not None and decided.terms is not None and self._is_past(decided.time):
                 yield decided.window, decided.time, decided.terms.currency, decided.due
 
+    def _entered(self) -> Iterator[tuple[int, str, Asset, int]]:
+        """Yield the same of each line that was entered in dispute, for a conversion that was never captured."""
+        rows = (row for row in self._audit.books.registers.rows if row.why == ENTERED and row.partner == self._partner)
+        times = {row.about: row.time for row in rows if self._is_past(row.time)}
+        if not times:
+            return
+        for (partner, way, _), line in self._audit.replay.view.rows(LINES):
+            time = times.get(entered_text(line.conversion))
+            if time is not None and (partner, way) == (self._partner, OUT):
+                yield line.window, time, line.currency, -line.value
+
     def _unbilled(self) -> Iterator[OpenItem]:
         windows: dict[int, _Window] = {}
-        for number, time, currency, value in self._lines():
+        for number, time, currency, value in chain(self._lines(), self._entered()):
             if not self._agreed(number):
                 window = windows.setdefault(number, _Window(time, currency))
                 window.since = min(window.since, time)

@@ -48,6 +48,8 @@ from protocol.window_entries import LinesDisputed, PaymentReturned, StatementAgr
 
 OPERATOR: Final = "an operator of"
 BOTH: Final = "both parties"
+ENTERED: Final = "entered"
+"""Why a bill has a line of a conversion that was never captured."""
 
 
 @unique
@@ -157,10 +159,9 @@ class RegisterBook:
             statement = entry.signed.statement
             for bill in statement.directions:
                 self._bill(entry, statement, bill)
-        elif isinstance(entry, LinesDisputed):
+        elif isinstance(entry, LinesDisputed | Recovered):
             for line in entry.entered:
-                about = f"conversion {line.id}, entered on the partner's word alone"
-                said = (Register.ADJUSTMENTS, entry.partner, about, _by(own), "entered")
+                said = (Register.ADJUSTMENTS, entry.partner, entered_text(line.id), _by(own), ENTERED)
                 self._note(entry, said, moved=(line.value, line.currency))
         elif isinstance(entry, PaymentReturned):
             about = f"the payment of window {entry.window}, which came back"
@@ -176,6 +177,11 @@ class RegisterBook:
     def of(self, register: Register, *, end_seq: int) -> tuple[RegisterRow, ...]:
         """Return the rows of one register that entries before `end_seq` made."""
         return tuple(row for row in self.rows if row.register is register and row.seq < end_seq)
+
+
+def entered_text(conversion: Id) -> str:
+    """Return what the register says of a line that was entered in dispute."""
+    return f"conversion {conversion}, entered on the partner's word alone"
 
 
 def _by(ledger: Ledger) -> str:
