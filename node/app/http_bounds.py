@@ -192,6 +192,14 @@ class BoundedProtocol(OneProtocol):
             within = f"within {seconds} seconds, and one more for each {rate} bytes of its body"
             self._stop(NodeCode.REQUEST_TIMEOUT, f"a request arrives {within}")
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP; where an earlier answer is still to come, this is not taken for it."""
+        cycle = self._last()
+        if cycle is None or (cycle.response_complete and not cycle.more_body):
+            self._refuse(NodeCode.HTTP_INVALID, msg)
+        else:
+            self._stop(NodeCode.HTTP_INVALID, msg)
+
     def give_up(self) -> None:
         """Take no more of the body that is coming."""
         _LOG.info("body_given_up")

@@ -75,6 +75,7 @@ hold_not_expired | the hold's time is not over | wait, or release it
 hold_of_conversion | the hold belongs to a conversion | cancel the conversion instead
 hold_too_small | less remains of the hold than is to be captured | capture what remains
 hold_unknown | there is no such hold | correct the id
+http_invalid | what came is no HTTP | look at the client, or at what stands between it and the node
 id_invalid | the id is not one that this kind of entry can have | use a new random UUID
 id_reused | the id was used for something else | use a new id; check why this one was used twice
 identifier_invalid | a name or id does not follow its grammar (names.md) | correct the name

@@ -18,6 +18,7 @@ class NodeCode(StrEnum):
     FINGERPRINT_MISMATCH = "fingerprint_mismatch"
     FORBIDDEN = "forbidden"
     HEAD_TOO_LARGE = "head_too_large"
+    HTTP_INVALID = "http_invalid"
     INTERNAL = "internal"
     ISSUER_UNAVAILABLE = "issuer_unavailable"
     JSON_INVALID = "json_invalid"

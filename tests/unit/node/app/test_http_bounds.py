@@ -175,6 +175,45 @@ def test_a_head_without_end_is_refused(served: Served, kind: str) -> None:
         assert refusal(trickled(connection, more)) == (431, "head_too_large")
 
 
+@pytest.mark.parametrize("before", [b"", ALIVE])
+@pytest.mark.parametrize(
+    "garbage", [b"\x16\x03\x01\x02 what is this\r\n\r\n", b"GET /livez HTTP/1.1\r\nno header\r\n\r\n"]
+)
+def test_what_is_no_http_is_refused_in_words(served: Served, before: bytes, garbage: bytes) -> None:
+    with served.connect() as connection, connection.makefile("rb") as answer:
+        if before:
+            connection.sendall(before)
+            assert read_answer(answer.readline, answer.read).startswith(b"HTTP/1.1 200")
+        connection.sendall(garbage)
+        assert refusal(answer.read()) == (400, "http_invalid")
+
+
+def test_a_body_that_is_no_http_is_refused_in_words(served: Served) -> None:
+    first, _ = begun(served, "chunked")
+    with served.connect() as connection:
+        connection.sendall(first + b"what is this\r\n")
+        assert refusal(rest_of(connection)) == (400, "http_invalid")
+
+
+def test_a_refusal_is_not_taken_for_an_earlier_answer(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, done = threading.Event(), threading.Event()
+    show = AccountsService.show
+
+    def slow(self: AccountsService, account: object) -> object:
+        asked.set()
+        assert done.wait(60)
+        return show(self, account)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(AccountsService, "show", slow)
+    head = f"GET /v1/accounts/{ANN} HTTP/1.1\r\n{HOST}Authorization: Bearer {served.token}\r\n\r\n"
+    with served.connect() as connection:
+        connection.sendall(head.encode())
+        assert asked.wait(60)
+        connection.sendall(b"what is this\r\n\r\n")
+        assert rest_of(connection) == b"", "what it asked for may have been done"
+        done.set()
+
+
 def test_heads_do_not_add_up(served: Served) -> None:
     long = ALIVE.replace(b"\r\n\r\n", b"\r\nX-More: " + b"x" * 40_000 + b"\r\n\r\n")
     body = issue("long head")
