@@ -10,12 +10,12 @@ import logging
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Final, Literal, TextIO
+from typing import Final, Literal, TextIO, cast
 
 import msgspec
 import structlog
@@ -31,9 +31,28 @@ _SHOW_INFO: Final = tuple(map(structlog.make_filtering_bound_logger, (LEVELS["de
 _LOG: Final = structlog.get_logger()
 
 
+class _Lossy:
+    """A file to which lines are written if that can be done: a full disk or a reader that has gone stops no work."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        """Write `text`, or nothing."""
+        with suppress(OSError, ValueError):
+            self._file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what was written, or nothing."""
+        with suppress(OSError, ValueError):
+            self._file.flush()
+
+
 def configure_logging(*, level: str, form: Literal["json", "console"]) -> None:
-    """Send every log line of the process to standard error, `form` a line."""
+    """Send every log line of the process to standard error, `form` a line; one that cannot be written is lost."""
     shown: Processor = render_line
+    lines = _Lossy(sys.stderr)
     if form == "console":
         shown = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     shared: list[Processor] = [
@@ -45,10 +64,10 @@ def configure_logging(*, level: str, form: Literal["json", "console"]) -> None:
     structlog.configure(
         processors=[*shared, shown],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", lines)),
         cache_logger_on_first_use=False,
     )
-    REQUEST_LINES.file = sys.stderr
+    REQUEST_LINES.file = cast("TextIO", lines)
     _adopt_standard_logging(level, [*shared, structlog.stdlib.ProcessorFormatter.remove_processors_meta, shown])
 
 

@@ -4,7 +4,11 @@ import asyncio
 import json
 import logging
 import re
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Literal, TextIO
 
 import pytest
 import structlog
@@ -153,3 +157,27 @@ def test_the_lines_of_requests_follow_the_level_and_the_form(capsys: pytest.Capt
     configure_logging(level="info", form="console")
     log_request()
     assert "request" in capsys.readouterr().err
+
+
+@contextmanager
+def a_full_disk() -> Iterator[TextIO]:
+    """Lend a file that takes nothing, not even at its end."""
+    file = Path("/dev/full").open("w", encoding="utf-8", buffering=1)  # noqa: SIM115 - closing it fails, too
+    yield file
+    with suppress(OSError):
+        file.close()
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_line_that_cannot_be_written_stops_no_work(
+    form: Literal["json", "console"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_full_disk() as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        configure_logging(level="info", form=form)
+        for _ in range(3):
+            structlog.get_logger().error("commit_failed", works=1)
+        assert REQUEST_LINES.file is not None
+        REQUEST_LINES.file.write("a line\n")
+        REQUEST_LINES.file.flush()
+        monkeypatch.undo()

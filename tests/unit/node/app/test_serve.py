@@ -46,11 +46,13 @@ def created(tmp_path: Path) -> Created:
 
 
 @contextmanager
-def process_of(created: Created, program: str = PROGRAM) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
+def process_of(
+    created: Created, program: str = PROGRAM, *, log: Path | None = None
+) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
     command = [sys.executable, "-c", program, str(created.directory)]
     with (
-        (created.directory.parent / "log").open("w") as log,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+        (log or created.directory.parent / "log").open("w") as lines,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=lines, text=True) as process,
     ):
         try:
             assert process.stdout is not None
@@ -154,6 +156,13 @@ def end_sessions(url: str) -> None:
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
         )
+
+
+def test_a_node_whose_log_cannot_be_written_serves_and_stops_like_any_other(created: Created) -> None:
+    with process_of(created, log=Path("/dev/full")) as (process, client):
+        assert opened(client, "ann")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(SECONDS_MAX) == 0
 
 
 def test_an_address_that_is_taken_is_said(created: Created) -> None:
