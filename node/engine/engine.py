@@ -48,13 +48,14 @@ class Committed:
     """What one commit added: its entries, and the partners that have something to be sent.
 
     `size` is how many entries the log has now, in its present generation. It came of `works` works and took so many
-    `seconds` in each stage: load, run, write.
+    `seconds` in each stage: load, run, write. Where nothing was to be written, it `wrote` nothing.
     """
 
     sealed: tuple[Sealed, ...]
     partners: frozenset[Ledger]
     size: int
     works: int = 0
+    wrote: bool = True
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -114,7 +115,8 @@ class Engine:
             if place not in failed:
                 results[place] = _run(work, desk)
         times.append(perf_counter())
-        if desk.sealed or desk.writes:
+        wrote = bool(desk.sealed or desk.writes)
+        if wrote:
             self._write(desk, overlay)
             if len(overlay) > ROWS_KEPT_MAX:
                 self._rows = Overlay(complete=False)
@@ -122,7 +124,7 @@ class Engine:
         times.append(perf_counter())
         seconds = dict(zip(_STAGES, (after - before for before, after in pairwise(times)), strict=True))
         return results, Committed(
-            tuple(desk.sealed), frozenset(desk.partners), self._size, works=len(works), seconds=seconds
+            tuple(desk.sealed), frozenset(desk.partners), self._size, works=len(works), wrote=wrote, seconds=seconds
         )
 
     def desk(self, overlay: Overlay, now: datetime) -> CommitDesk:

@@ -158,7 +158,9 @@ class WriterQueue:
             for _, future in taken:
                 future.set_exception(failure)
             return
-        self._failure = None
+        if committed.wrote:
+            # What has nothing to write ends well on a full disk, too.
+            self._failure = None
         self._commits += 1
         # First, so that whoever is answered finds nothing remembered that this commit has changed, and delivery sets
         # out while the answers are made.

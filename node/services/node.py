@@ -19,7 +19,7 @@ from node.services.appeals import DEADLINE_DAYS, AppealsService
 from node.services.approvals import ApprovalsService
 from node.services.callers import Access, CallersService
 from node.services.consents import ConsentsService
-from node.services.context import Context, NodeWriter, Ping
+from node.services.context import Context, NodeWriter, Ping, WriteWork
 from node.services.conversions import ConversionsService
 from node.services.cosigning import Cosigning, Witnessing
 from node.services.erasing import ErasingService
@@ -60,11 +60,14 @@ from node.services.transfers import TransfersService
 from node.services.webhooks import WebhooksService
 from node.services.witness import WitnessService
 from node.store.reader import StoreReader
+from node.store.rows import PutSetting
 from protocol.errors import TallystickError
+from protocol.fields import format_time
 from protocol.identifiers import Ledger
 from protocol.ledger.state import LEDGER, ONLY
 
 REQUEST_KEY_SETTING: Final = "request_key"
+PROBE_SETTING: Final = "probed_at"
 READY_SECONDS: Final = 2.0
 
 _T = TypeVar("_T")
@@ -211,8 +214,11 @@ class Node:
             return False
 
     def _writes(self) -> bool:
+        # Where the last commit failed, only one that writes something shows whether the next one will.
+        failed = self._writer.failure is not None
+        work = WriteWork([PutSetting(PROBE_SETTING, format_time(self.clock.now()))]) if failed else Ping()
         try:
-            self._writer.submit(Ping()).result(READY_SECONDS)
+            self._writer.submit(work).result(READY_SECONDS)
         except (TallystickError, TimeoutError):
             return False
         return True

@@ -220,6 +220,8 @@ def test_a_failed_commit_is_told_to_everyone_and_the_thread_goes_on(bench: Bench
         with pytest.raises(StoreFailed):
             future.result(SECONDS_MAX)
     assert isinstance(queue.failure, StoreFailed)
+    queue.submit(work()).result(SECONDS_MAX)
+    assert isinstance(queue.failure, StoreFailed), "a commit of nothing shows nothing"
     answers = [future.result(SECONDS_MAX)[0] for future in submit(queue, 1, 2)]
     assert [answer.repeated for answer in answers] == [False, False]
     assert queue.failure is None
