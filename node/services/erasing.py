@@ -13,6 +13,7 @@ from node.engine.work import Answer, Desk
 from node.services.answers import EntryAnswer
 from node.services.context import Context, WriteWork
 from node.services.links import revoke_command
+from node.services.metadata import kept_beside
 from node.services.requests import EraseRequest, RevokeLinkRequest, digest_request
 from node.store.rows import EraseMetadata, Write
 from node.store.rows_members import DropConsent, DropRequest, ErasePerson
@@ -25,7 +26,6 @@ from protocol.ledger.commands import AnyCommand, EraseAccount
 from protocol.ledger.state import ACCOUNTS, OUTGOING
 from protocol.ledger.view import Need, Overlay
 from protocol.member_entries import LinkRevoked, UnlinkReason
-from protocol.program_entries import ReviewOpened
 
 PAGE_ENTRIES: Final = 256
 """How much of a history is read, and its metadata erased, at a time."""
@@ -157,7 +157,6 @@ class ErasingService:
 def _metadata_in(entries: list[bytes]) -> Iterator[Digest]:
     """Yield the digests of rows that lie beside entries: metadata, and what screens saw."""
     for data in entries:
-        entry = unseal(data).entry
-        digest = entry.digest if isinstance(entry, ReviewOpened) else getattr(entry, "metadata", None)
+        digest = kept_beside(unseal(data).entry)
         if digest is not None:
             yield digest

@@ -13,6 +13,7 @@ from node.services.conversions import ConversionsService, ConversionView
 from node.services.links import LinkList, LinksService
 from node.services.log import LogService
 from node.services.member_lines import Lines, MemberLine, confirmation_of, is_of, order_parts, place_of
+from node.services.metadata import kept_beside
 from node.services.people import PeopleService, PersonView
 from node.services.quotes import QuotesService, QuoteView
 from node.services.refusals import NodeCode, NodeRefusal
@@ -21,7 +22,7 @@ from node.services.texts import Speech, brand_of
 from node.store.rows_members import Locale
 from protocol.entries import Sealed, unseal
 from protocol.errors import Code, Refusal
-from protocol.identifiers import Account, Digest, Id
+from protocol.identifiers import Account, Id
 from protocol.ledger.state import OUTGOING, OutgoingRecord
 from protocol.program import day_of
 
@@ -251,7 +252,7 @@ class MemberService:
         )
 
     def _metadata(self, sealed: Sealed) -> Mapping[str, Document]:
-        digest: Digest | None = getattr(sealed.entry, "metadata", None)
+        digest = kept_beside(sealed.entry)
         kept = None if digest is None else self._context.reader.metadata(digest)
         if digest is None or kept is None:
             return {}

@@ -12,8 +12,10 @@ from node.ports import Randomness
 from node.services.refusals import NodeCode, NodeRefusal
 from node.store.rows import PutMetadata
 from protocol.encoding import digest_of
+from protocol.entries import AnyEntry
 from protocol.identifiers import Digest
 from protocol.limits import INTEGER_MAX
+from protocol.program_entries import ReviewOpened
 
 METADATA_BYTES_MAX: Final = 4_096
 DEPTH_MAX: Final = 8
@@ -44,6 +46,12 @@ def metadata_row(packed: str | None, randomness: Randomness) -> PutMetadata | No
 def metadata_digest(salt: bytes, data: bytes) -> Digest:
     """Return the digest that an entry carries of a metadata row."""
     return digest_of("metadata", salt + data)
+
+
+def kept_beside(entry: AnyEntry) -> Digest | None:
+    """Return the digest of the erasable row beside an entry, if it has one: metadata, or what a screen saw."""
+    digest: Digest | None = entry.digest if isinstance(entry, ReviewOpened) else getattr(entry, "metadata", None)
+    return digest
 
 
 def _check(value: object, depth: int) -> None:

@@ -9,7 +9,9 @@ import msgspec
 from node.engine.work import Answer, Desk
 from node.services.answers import Document, EntryAnswer, Pending
 from node.services.context import Context
+from node.services.metadata import metadata_row
 from node.services.render import document_of
+from node.store.rows import PutMetadata
 from protocol.encoding import JsonValue
 from protocol.errors import Code, Refusal
 from protocol.fields import TIME_MAX, later
@@ -36,7 +38,10 @@ class ReviewRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewView:
-    """An order that a screen put up for review; `seen` is what the screen saw, unless it was erased."""
+    """An order that a screen put up for review; `seen` is what the screen saw, unless it was erased.
+
+    With it is the `metadata` of the order, if it has some.
+    """
 
     id: str
     state: Literal["open", "approved", "rejected"]
@@ -61,10 +66,13 @@ class ReviewPage:
 class DecideWork:
     """A decision and, where it approves, the order itself: both in one commit, or neither."""
 
-    def __init__(self, close: CloseReview, record: ReviewRecord, request: Digest | None) -> None:
+    def __init__(
+        self, close: CloseReview, record: ReviewRecord, request: Digest | None, metadata: PutMetadata | None
+    ) -> None:
         self._close = close
         self._record = record
         self._request = request
+        self._metadata = metadata
 
     def needs(self, view: Overlay) -> Iterator[Need]:
         """Yield what the decision and the order read."""
@@ -77,6 +85,8 @@ class DecideWork:
         closed = desk.execute(self._close)
         if closed.repeated or not self._close.approved:
             return [closed]
+        if self._metadata is not None:
+            desk.stage(self._metadata)
         return [closed, desk.execute(self._order(later(desk.time, seconds=ACCEPT_WITHIN_SECONDS)))]
 
     def _order(self, accept_by: str) -> AnyCommand:
@@ -88,6 +98,7 @@ class DecideWork:
                 account=record.account,
                 recipient=order.recipient,
                 amount=order.amount,
+                metadata=None if self._metadata is None else self._metadata.digest,
             )
         return OrderConversion(
             id=self._close.order_id,
@@ -125,7 +136,7 @@ class ReviewsService:
         )
         opened = self._context.entry(record.opened_seq)
         assert opened is not None, "a record names an entry that exists"
-        work = DecideWork(close, record, opened.entry.request)
+        work = DecideWork(close, record, opened.entry.request, self._metadata(record))
         return Pending(self._context.writer.submit(work), self._context.render_first)
 
     def _known(self, order: Id) -> ReviewRecord:
@@ -134,8 +145,18 @@ class ReviewsService:
             raise Refusal(Code.REVIEW_UNKNOWN, f"no order {order} is under review")
         return record
 
-    def _view(self, order: Id, record: ReviewRecord) -> ReviewView:
+    def _seen(self, record: ReviewRecord) -> dict[str, object] | None:
+        """Return what the screen saw, with the order's metadata if it has some, or None once it is erased."""
         kept = self._context.reader.metadata(record.digest)
+        return None if kept is None else msgspec.json.decode(kept.data, type=dict[str, object])
+
+    def _metadata(self, record: ReviewRecord) -> PutMetadata | None:
+        """Return the row for what was said with the order: it goes on with it."""
+        said = (self._seen(record) or {}).get("metadata")
+        packed = None if said is None else msgspec.json.encode(said, order="sorted").decode()
+        return metadata_row(packed, self._context.randomness)
+
+    def _view(self, order: Id, record: ReviewRecord) -> ReviewView:
         return ReviewView(
             id=order,
             state=record.state.value,
@@ -146,5 +167,5 @@ class ReviewsService:
             opened_at=record.opened_at,
             seq=record.opened_seq,
             closed_seq=record.closed_seq,
-            seen=None if kept is None else msgspec.json.decode(kept.data, type=dict[str, object]),
+            seen=self._seen(record),
         )

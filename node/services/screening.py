@@ -54,7 +54,10 @@ NO_CLIENT: Final = ClientData()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """An order to be screened: who asks for what, how many points wait meanwhile, and on what request."""
+    """An order to be screened: who asks for what, how many points wait meanwhile, and on what request.
+
+    Its `metadata`, packed, is kept with what a screen saw, and goes on with the order.
+    """
 
     id: Id
     account: Account
@@ -62,6 +65,7 @@ class Asked:
     request: Digest
     order: Order
     client: ClientData
+    metadata: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +191,9 @@ class ScreenedWork(ABC):
     def _kept(self, verdict: Verdict) -> PutMetadata:
         client = self._asked.client
         told = {"address": client.address, "device": client.device, "agent": client.agent}
-        document = {"screen": verdict.screen, **verdict.seen, **told}
+        document: dict[str, object] = {"screen": verdict.screen, **verdict.seen, **told}
+        if self._asked.metadata is not None:
+            document["metadata"] = msgspec.Raw(self._asked.metadata.encode())
         data = msgspec.json.encode(document, order="sorted")
         salt = self._randomness.token(SALT_BYTES)
         return PutMetadata(digest=metadata_digest(salt, data), salt=salt, data=data)

@@ -140,6 +140,7 @@ class TransfersService:
             request=digest_request(self._context.digests, request),
             order=TransferOrder(recipient=request.to, amount=request.amount),
             client=client,
+            metadata=request.metadata,
         )
         metadata = metadata_row(request.metadata, context.randomness)
         work = OfferWork(context.reader, context.randomness, asked, request=request, metadata=metadata)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from protocol.identifiers import Account
 from tests.support.api import ANN, BOB, api_of, open_accounts, request_id
 
 CLIENT = {"address": "203.0.113.7", "device": "ann's telephone", "agent": "Aurora/7"}
@@ -19,6 +20,8 @@ def test_what_a_screen_saw_is_erased_with_the_member(tmp_path: Path) -> None:
         seen = api.read(review)["seen"]
         assert isinstance(seen, dict)
         assert seen.items() >= CLIENT.items()
+        # It is part of what a member can have of all that is kept.
+        assert list(api.node.members.held(Account(ANN)).metadata.values()) == [seen]
         api.done(f"{review}/reject", {"id": request_id("reject"), "reason": "not_her"})
         erase = {"id": request_id("erase"), "forfeit": True}
         assert api.done(f"/v1/accounts/{ANN}/erase", erase) == api.done(f"/v1/accounts/{ANN}/erase", erase)
@@ -26,6 +29,32 @@ def test_what_a_screen_saw_is_erased_with_the_member(tmp_path: Path) -> None:
         rows = str(api.rows())
     for told in CLIENT.values():
         assert told not in rows
+
+
+def test_what_was_said_with_an_order_under_review_goes_on_with_it_and_is_erased_with_the_member(tmp_path: Path) -> None:
+    with api_of(tmp_path / "aurora") as api:
+        open_accounts(api)
+        body = {"id": request_id("terms"), "terms": {"transfers": {"review_above": 50}}, "reason": "opening"}
+        assert api.call("PUT", "/v1/program", body=body).is_success
+        said = {"note": "for her birthday", "parts": [1, {"deep": None}]}
+        for name in ("one", "other"):
+            offer = {"id": request_id(name), "account": ANN, "to": BOB, "amount": 100, "metadata": said}
+            assert api.post("/v1/transfers", offer).status_code == 202
+            review = api.read(f"/v1/reviews/{request_id(name)}")["seen"]
+            assert isinstance(review, dict)
+            assert review["metadata"] == said
+        api.done(f"/v1/reviews/{request_id('one')}/approve", {"id": request_id("approve"), "reason": "known"})
+        api.done(f"/v1/reviews/{request_id('other')}/reject", {"id": request_id("reject"), "reason": "unknown"})
+        entries = api.read(f"/v1/accounts/{ANN}/history")["entries"]
+        assert isinstance(entries, list)
+        (offered,) = (each for each in entries if each["kind"] == "transfer_offered")
+        assert offered["fields"]["metadata"] is not None
+        kept = api.node.members.held(Account(ANN)).metadata
+        assert kept[offered["fields"]["metadata"]] == said
+        api.done(f"/v1/transfers/{request_id('one')}/decline", {"id": request_id("decline"), "by": "sender"})
+        assert "for her birthday" in str(api.rows())
+        api.done(f"/v1/accounts/{ANN}/erase", {"id": request_id("erase"), "forfeit": True})
+        assert "for her birthday" not in str(api.rows())
 
 
 def test_what_was_said_with_a_proposal_is_erased_with_the_member(tmp_path: Path) -> None:
