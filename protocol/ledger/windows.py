@@ -179,6 +179,5 @@ def compare(view: View, partner: Ledger, window: int) -> None:
     same = stated(totals) == record.received.totals if totals else not record.received.totals.count
     # What the partner has credited in this window beyond its own close cannot be true beside that.
     same = same and not record.waiting
-    event = WindowEvent.MATCH if same else WindowEvent.DIFFER
-    if isinstance(state := TRANSITIONS[record.state, event], WindowState):
-        view.put(WINDOWS, (partner, window), msgspec.structs.replace(record, state=state))
+    state = after(record, WindowEvent.MATCH if same else WindowEvent.DIFFER)
+    view.put(WINDOWS, (partner, window), msgspec.structs.replace(record, state=state))
