@@ -8,13 +8,15 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-import httpx
+import aiohttp
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+from yarl import URL
 
 from node.api.problems import problem_of
+from node.app.http_protocol import Direct, HasDirect, Reply
 from node.engine.standby import NotWriting
 
 FORWARDED: Final = "x-tallystick-forwarded"
@@ -25,7 +27,17 @@ _READS: Final = ("/tile/", "/past/", "/v1/entries", "/v1/accounts", "/v1/transac
 _HOP_BY_HOP: Final = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "te", "trailer", "transfer-encoding", "upgrade", "host"}
 )
-_TIMEOUT: Final = httpx.Timeout(90.0, connect=2.0)
+_NOT_PASSED_BACK: Final = _HOP_BY_HOP | {"date"}
+"""The server that answers here says the time itself."""
+
+_OF_THE_LIBRARY: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+"""What the library would add of itself where the caller has said nothing."""
+
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=2.0, sock_read=90.0)
+_CONNECTIONS_MAX: Final = 256
+_KEPT_SECONDS: Final = 15.0
+"""For how long an idle connection is kept: less than a node keeps it."""
+
 _LOG: Final = structlog.get_logger()
 
 UrlOf = Callable[[], str | None]
@@ -38,8 +50,8 @@ class Standby:
         """Answer reads by the application `reads`."""
         self._reads = reads
         self._url_of = url_of
-        self._client = httpx.AsyncClient(timeout=_TIMEOUT, limits=httpx.Limits(max_connections=256))
-        self._waiting: set[asyncio.Task[httpx.Response]] = set()
+        self._session: aiohttp.ClientSession | None = None
+        self._waiting: set[asyncio.Task[aiohttp.ClientResponse]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def give_up(self) -> None:
@@ -52,13 +64,16 @@ class Standby:
         for task in self._waiting:
             task.cancel()
 
+    async def close(self) -> None:
+        """Close the connections to the process that writes."""
+        if self._session is not None:
+            await self._session.close()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        path = str(scope.get("path", ""))
-        if scope["type"] != "http" or (scope["method"] in {"GET", "HEAD"} and path.startswith(_READS)):
+        if scope["type"] != "http" or _is_read(scope):
             await self._reads(scope, receive, send)
             return
-        self._loop = asyncio.get_running_loop()
         answer = await self._forwarded(Request(scope, receive))
         await answer(scope, receive, send)
 
@@ -66,17 +81,12 @@ class Standby:
         url = self._url_of()
         if url is None or FORWARDED in request.headers:
             return problem_of(NotWriting("no process writes this ledger now: repeat the request"))
-        headers = [(name, value) for name, value in request.headers.items() if name not in _HOP_BY_HOP]
-        target = httpx.URL(url).join(request.url.path).copy_with(query=request.url.query.encode())
-        made = self._client.build_request(
-            request.method, target, headers=[*headers, (FORWARDED, "1")], content=request.stream()
-        )
-        task = asyncio.ensure_future(self._client.send(made, stream=True))
+        task = asyncio.ensure_future(self._asked(URL(url), request))
         self._waiting.add(task)
         try:
             (done,) = (await asyncio.wait([task]))[0]
             answer = done.result()
-        except (httpx.HTTPError, asyncio.CancelledError) as failure:
+        except (aiohttp.ClientError, TimeoutError, asyncio.CancelledError) as failure:
             if not task.done():
                 # It is the caller who has gone.
                 task.cancel()
@@ -85,12 +95,51 @@ class Standby:
             return problem_of(NotWriting("the process that writes this ledger does not answer: repeat the request"))
         finally:
             self._waiting.discard(task)
-        kept = {name: value for name, value in answer.headers.items() if name not in _HOP_BY_HOP}
-        return StreamingResponse(_body(answer), status_code=answer.status_code, headers=kept)
+        told = StreamingResponse(_body(answer), status_code=answer.status)
+        told.raw_headers = [
+            (name.lower(), value)
+            for name, value in answer.raw_headers
+            if name.lower().decode("latin-1") not in _NOT_PASSED_BACK
+        ]
+        return told
+
+    async def _asked(self, url: URL, request: Request) -> aiohttp.ClientResponse:
+        """Return the head of the answer of the process at `url`, and its body as far as it is there."""
+        query = request.scope["query_string"].decode("latin-1")
+        path = request.scope["raw_path"].decode("latin-1")
+        headers = [(name, value) for name, value in request.headers.items() if name not in _HOP_BY_HOP]
+        has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
+        return await self._connected().request(
+            request.method,
+            # As it came: neither quoted nor put in order a second time.
+            URL(f"{url.origin()}{path}{'?' if query else ''}{query}", encoded=True),
+            headers=[*headers, (FORWARDED, "1")],
+            data=request.stream() if has_body else None,
+            skip_auto_headers=_OF_THE_LIBRARY,
+            allow_redirects=False,
+        )
+
+    def _connected(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._loop = asyncio.get_running_loop()
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=_CONNECTIONS_MAX, keepalive_timeout=_KEPT_SECONDS),
+                timeout=_TIMEOUT,
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+
+def _is_read(scope: Scope) -> bool:
+    """Return whether a request is answered here; so is what is asked of no path: it could name another server."""
+    return not scope["raw_path"].startswith(b"/") or (
+        scope["method"] in {"GET", "HEAD"} and scope["path"].startswith(_READS)
+    )
 
 
 class Switch:
-    """An ASGI application that another one can take the place of, from any thread."""
+    """An ASGI application that another one can take the place of, from any thread; direct where that one is."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Answer by `app`."""
@@ -100,10 +149,30 @@ class Switch:
         """Answer one request by the application that is in place when it comes."""
         await self.app(scope, receive, send)
 
+    @property
+    def direct(self) -> Direct:
+        """Return the direct way of whatever application is in place."""
+        return _DirectOf(self)
 
-async def _body(answer: httpx.Response) -> AsyncIterator[bytes]:
+
+class _DirectOf:
+    """The direct way of the application that is in place when a request comes, and when it is there as a whole."""
+
+    def __init__(self, switch: Switch) -> None:
+        self._switch = switch
+
+    def takes(self, scope: Scope) -> bool:
+        app: object = self._switch.app
+        return isinstance(app, HasDirect) and app.direct.takes(scope)
+
+    def answer(self, scope: Scope, body: bytes, reply: Reply) -> bool:
+        app: object = self._switch.app
+        return isinstance(app, HasDirect) and app.direct.answer(scope, body, reply)
+
+
+async def _body(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     try:
-        async for chunk in answer.aiter_raw():
+        async for chunk in answer.content.iter_any():
             yield chunk
     finally:
-        await answer.aclose()
+        answer.close()

@@ -1,48 +1,84 @@
 """A process that stands by: what it answers itself, what it passes on, and what it says when nobody writes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 import httpx
 import pytest
+from aiohttp import web
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from node.app.http_protocol import Direct, Reply
 from node.app.standby import FORWARDED, Standby, Switch
 from node.engine.standby import NotWriting, StandbyWriter
 from node.services.context import Ping
 
 Ask = Callable[..., httpx.Response]
-URL = "http://writer.example:8420"
+NOWHERE = "http://127.0.0.1:9"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request as it has reached the process that writes."""
+
+    target: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+@dataclass(slots=True)
+class Writer:
+    """The process that writes: it answers 201, and fails where the path says so."""
+
+    seen: list[Sent] = field(default_factory=list)
+    url: str = ""
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        headers = [(name.lower(), value) for name, value in request.headers.items()]
+        self.seen.append(Sent(request.raw_path, headers, await request.read()))
+        if request.path == "/gone":
+            assert request.transport is not None
+            request.transport.abort()
+        if request.path == "/slow":
+            await asyncio.sleep(3_600)
+        answer = web.StreamResponse(status=201, headers={"retry-after": "1", "connection": "close", "etag": '"x"'})
+        await answer.prepare(request)
+        for piece in (b'{"there"', b": true}"):
+            await answer.write(piece)
+        return answer
 
 
 async def read(request: Request) -> Response:
     return JSONResponse({"here": request.url.path})
 
 
-async def pieces() -> AsyncIterator[bytes]:
-    for piece in (b'{"there"', b": true}"):
-        yield piece
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
 
 
 @pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
-    """Return what reaches the process that writes; it answers 201, and fails where the path says so."""
-    requests: list[httpx.Request] = []
+def writer(runner: asyncio.Runner) -> Iterator[Writer]:
+    writer = Writer()
+    app = web.Application()
+    app.router.add_route("*", "/{rest:.*}", writer.answer)
+    served = web.AppRunner(app, shutdown_timeout=0.1)
 
-    async def handle(_transport: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
-        await request.aread()
-        requests.append(request)
-        if request.url.path == "/gone":
-            raise httpx.ConnectError("nobody is there")
-        if request.url.path == "/slow":
-            await asyncio.sleep(3_600)
-        return httpx.Response(201, content=pieces(), headers={"retry-after": "1", "connection": "close"})
+    async def start() -> None:
+        await served.setup()
+        await web.TCPSite(served, "127.0.0.1", 0).start()
+        host, port = served.addresses[0][:2]
+        writer.url = f"http://{host}:{port}"
 
-    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", handle)
-    return requests
+    runner.run(start())
+    yield writer
+    runner.run(served.cleanup())
 
 
 def standby(url: str | None) -> Standby:
@@ -50,57 +86,121 @@ def standby(url: str | None) -> Standby:
 
 
 @pytest.fixture
-def ask() -> Iterator[Callable[[Standby, str, str, dict[str, str]], httpx.Response]]:
-    with asyncio.Runner() as runner:
-
-        def asked(app: Standby, method: str, path: str, headers: dict[str, str]) -> httpx.Response:
-            async def go() -> httpx.Response:
+def ask(runner: asyncio.Runner) -> Callable[[Standby, str, str, dict[str, str]], httpx.Response]:
+    def asked(app: Standby, method: str, path: str, headers: dict[str, str]) -> httpx.Response:
+        async def go() -> httpx.Response:
+            try:
                 async with httpx.AsyncClient(transport=httpx.ASGITransport(Switch(app)), base_url="http://n") as client:
-                    return await client.request(method, path, headers=headers, content=b"{}")
+                    content = None if method == "GET" else b"{}"
+                    return await client.request(method, path, headers=headers, content=content)
+            finally:
+                await app.close()
 
-            return runner.run(go())
+        return runner.run(go())
 
-        yield asked
+    return asked
 
 
-def test_reads_are_answered_here_and_all_else_by_the_process_that_writes(ask: Ask, seen: list[httpx.Request]) -> None:
-    app = standby(URL)
+def test_reads_are_answered_here_and_all_else_by_the_process_that_writes(ask: Ask, writer: Writer) -> None:
+    app = standby(writer.url)
     assert ask(app, "GET", "/v1/accounts/x", {}).json() == {"here": "/v1/accounts/x"}
-    assert seen == []
-    answer = ask(app, "POST", "/v1/transactions?atomic=true", {"authorization": "Bearer t", "connection": "close"})
+    assert writer.seen == []
+    answer = ask(standby(writer.url), "GET", "/v1/conversions/x", {})
+    assert answer.status_code == 201
+    assert (writer.seen[0].body, "transfer-encoding" in dict(writer.seen[0].headers)) == (b"", False)
+
+
+def test_a_request_is_passed_on_as_it_came_and_its_answer_as_it_is(ask: Ask, writer: Writer) -> None:
+    headers = {"authorization": "Bearer t", "connection": "close", "te": "trailers"}
+    answer = ask(standby(writer.url), "POST", "/v1/tra%2Fns%20actions?atomic=true&atomic=%7e", headers)
     assert (answer.status_code, answer.json()) == (201, {"there": True})
-    assert answer.headers["retry-after"] == "1"
-    (sent,) = seen
-    assert str(sent.url) == f"{URL}/v1/transactions?atomic=true"
-    assert (sent.headers["authorization"], sent.headers[FORWARDED], sent.content) == ("Bearer t", "1", b"{}")
-    assert ask(app, "GET", "/v1/conversions/x", {}).status_code == 201
+    assert (answer.headers["retry-after"], answer.headers["etag"]) == ("1", '"x"')
+    assert not {"connection", "transfer-encoding", "date"} & set(answer.headers)
+    (sent,) = writer.seen
+    assert (sent.target, sent.body) == ("/v1/tra%2Fns%20actions?atomic=true&atomic=%7e", b"{}")
+    told = dict(sent.headers)
+    assert (told["authorization"], told[FORWARDED], told["content-length"]) == ("Bearer t", "1", "2")
+    assert "te" not in told
+    assert len(sent.headers) == len(told), "nothing is said twice"
 
 
-def test_nobody_writes(ask: Ask, seen: list[httpx.Request]) -> None:
+@pytest.mark.parametrize("target", ["*", "@example.net/v1/transactions"])
+def test_what_is_asked_of_no_path_is_not_passed_on(runner: asyncio.Runner, writer: Writer, target: str) -> None:
+    said: list[Message] = []
+
+    async def send(message: Message) -> None:
+        said.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope: Scope = {
+        "type": "http", "method": "OPTIONS", "path": target, "raw_path": target.encode(), "query_string": b"",
+        "headers": [(b"authorization", b"Bearer t")],
+    }  # fmt: skip
+    runner.run(standby(writer.url)(scope, receive, send))
+    assert said[0]["status"] in {404, 405}
+    assert writer.seen == []
+
+
+def test_nobody_writes(ask: Ask, writer: Writer) -> None:
     for app, path, headers in (
         (standby(None), "/v1/transactions", {}),
-        (standby(URL), "/v1/transactions", {FORWARDED: "1"}),
-        (standby(URL), "/gone", {}),
+        (standby(writer.url), "/v1/transactions", {FORWARDED: "1"}),
+        (standby(writer.url), "/gone", {}),
+        (standby(NOWHERE), "/v1/transactions", {}),
     ):
         answer = ask(app, "POST", path, headers)
         assert (answer.status_code, answer.json()["code"]) == (503, NotWriting.code)
         assert answer.headers["retry-after"]
-    assert [each.url.path for each in seen] == ["/gone"]
+    assert [each.target for each in writer.seen] == ["/gone"]
 
 
-def test_nobody_waits_for_a_process_that_no_longer_writes(ask: Ask, seen: list[httpx.Request]) -> None:
-    standby(URL).give_up()
+def test_nobody_waits_for_a_process_that_no_longer_writes(ask: Ask, writer: Writer) -> None:
+    standby(writer.url).give_up()
 
     class GivingUp(Standby):
         """Gives up as soon as its request is under way."""
 
         async def _forwarded(self, request: Request) -> Response:
-            asyncio.get_running_loop().call_later(0.05, self.give_up)
+            asyncio.get_running_loop().call_later(0.2, self.give_up)
             return await super()._forwarded(request)
 
-    answer = ask(GivingUp(Starlette(), lambda: URL), "POST", "/slow", {})
+    answer = ask(GivingUp(Starlette(), lambda: writer.url), "POST", "/slow", {})
     assert (answer.status_code, answer.json()["code"]) == (503, NotWriting.code)
-    assert len(seen) == 1
+    assert len(writer.seen) == 1
+
+
+def test_the_direct_way_is_that_of_the_application_in_place() -> None:
+    class Way:
+        """Takes everything and says what it was given."""
+
+        def takes(self, scope: Scope) -> bool:
+            return bool(scope)
+
+        def answer(self, _scope: Scope, body: bytes, reply: Reply) -> bool:
+            reply(200, (), body)
+            return True
+
+    class Quick:
+        """An application with a direct way."""
+
+        direct: Direct = Way()
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            raise AssertionError("it is asked directly")
+
+    said: list[bytes] = []
+    scope: Scope = {"type": "http"}
+    switch = Switch(Quick())
+    way = switch.direct
+    assert way.takes(scope)
+    assert way.answer(scope, b"{}", lambda _status, _headers, body: said.append(body))
+    slow: ASGIApp = standby(None)
+    switch.app = slow
+    assert not way.takes(scope)
+    assert not way.answer(scope, b"{}", lambda _status, _headers, body: said.append(body))
+    assert said == [b"{}"]
 
 
 def test_a_writer_that_stands_by_takes_nothing() -> None:
