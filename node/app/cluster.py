@@ -1,11 +1,14 @@
-"""Several processes on one PostgreSQL store: one writes and speaks with partners, the others answer reads and stand by.
+"""Several processes on one store: one writes and speaks with partners, the others answer reads and stand by.
 
-Each process tries to become the one that writes whenever that is free. One that is silent for too long is deposed: its
-session is ended at the database, and its term is over. What it then still tries to commit is refused, so a process
-that was stopped and wakes up again finds that it no longer writes, and stands by.
+Each process tries to become the one that writes whenever that is free. On PostgreSQL one that is silent for too long is
+deposed: its session is ended at the database, and its term is over. What it then still tries to commit is refused, so a
+process that was stopped and wakes up again finds that it no longer writes, and stands by. What has started several
+processes of one machine ends such a one by itself (`node.app.several`).
 """
 
+import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -13,16 +16,18 @@ from typing import Final
 import structlog
 
 from node.app.at_work import at_work
-from node.app.listening import Listener
+from node.app.directory import database_url
+from node.app.listening import AddressUnavailable, Listener
 from node.app.memory import settle
 from node.app.open import OpenedNode, PortOverrides, open_node, open_standby
+from node.app.presence import Presence
 from node.app.serve import app_of, wake_all
 from node.app.standby import Standby, Switch
 from node.app.turns import shorten_turns
-from node.config import ConfigInvalid, load_config, shared_database
+from node.config import ConfigInvalid, is_shared, load_config
 from node.store.database import Database
 from node.store.errors import StoreBusy, StoreFailed
-from node.store.leading import Leading
+from node.store.leading import Leading, leading_of
 from node.telemetry import configure_logging
 
 BEAT_SECONDS: Final = 0.5
@@ -51,6 +56,7 @@ class Cluster:
         """Take the socket, `shared` with others or not; `standby` answers reads while another process writes."""
         self._directory, self._settings, self._ports = directory, settings, ports
         self._leading = leading
+        self._presence = Presence(directory) if shared else None
         self._writer_url: str | None = None
         self._stopping = threading.Event()
         self._opened: OpenedNode | None = None
@@ -68,6 +74,12 @@ class Cluster:
         finally:
             self._stopping.set()
             manager.join()
+            if self._presence is not None:
+                self._presence.close()
+
+    def stop(self) -> None:
+        """Finish the requests that are under way and take no more; any thread may call this."""
+        self._listener.stop()
 
     def _wake(self) -> None:
         self._stopping.set()
@@ -78,17 +90,26 @@ class Cluster:
     def _manage(self) -> None:
         while not self._stopping.is_set():
             try:
-                with open_node(self._directory, settings=self._settings, ports=self._ports) as opened:
-                    self._lead(opened)
+                self._try()
             except StoreBusy:
                 self._look()
             except Exception as failure:  # noqa: BLE001 - reads are answered on, and it is tried again
                 _LOG.error("cannot_write", exc_info=failure)
             self._stopping.wait(BEAT_SECONDS)
 
+    def _try(self) -> None:
+        """Write where nobody does, or raise `StoreBusy`."""
+        # To open a node takes its keys and connections: that is not done twice a second for nothing.
+        if not self._leading.is_free():
+            raise StoreBusy("another process writes this ledger")
+        with open_node(self._directory, settings=self._settings, ports=self._ports) as opened:
+            self._lead(opened)
+
     def _lead(self, opened: OpenedNode) -> None:
         """Write, until another process does or the database is out of reach."""
         _LOG.info("writing", term=opened.term, url=self._url)
+        if self._presence is not None:
+            self._presence.leave()
         self._leading.beat(term=opened.term, url=self._url)
         with at_work(opened):
             self._opened, self._switch.app = opened, app_of(opened)
@@ -97,12 +118,14 @@ class Cluster:
                 lost = 0
                 while lost < LOST_BEATS_MAX and not self._stopping.wait(BEAT_SECONDS):
                     lost = self._beat(opened.term, lost)
+                    self._share(wanted=self._presence is None or not self._presence.others_answer())
             finally:
                 self._opened = None
                 if not self._stopping.is_set():
                     # Those who wait here ask again, and reach the process that writes now.
                     self._switch.app = self._standby
                     wake_all(opened)
+                    self._stand_by()
         _LOG.info("not_writing", term=opened.term)
 
     def _beat(self, term: int, lost: int) -> int:
@@ -113,8 +136,22 @@ class Cluster:
             _LOG.warning("beat_lost", reason=str(failure))
             return lost + 1
 
+    def _stand_by(self) -> None:
+        """Answer at the shared address beside the one that writes."""
+        self._share(wanted=True)
+        if self._presence is not None:
+            self._presence.enter()
+
+    def _share(self, *, wanted: bool) -> None:
+        """Answer at the shared address, or leave it to those that only answer."""
+        try:
+            self._listener.share(wanted=wanted)
+        except (AddressUnavailable, TimeoutError, RuntimeError) as failure:
+            _LOG.warning("cannot_share", reason=repr(failure))
+
     def _look(self) -> None:
-        """Learn who writes, and depose a process that has been silent for too long."""
+        """Answer, learn who writes, and depose a process that has been silent for too long."""
+        self._stand_by()
         try:
             leader = self._leading.leader()
             url = None if leader is None or leader.url == self._url else leader.url
@@ -133,22 +170,45 @@ def serve_one_of_several(
     *,
     settings: Mapping[str, object] | None = None,
     ports: PortOverrides | None = None,
-    shared: bool = False,
+    shared: int | None = None,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve the node in `directory` as one of several processes on its PostgreSQL store, with `shared` on one address.
+    """Serve the node in `directory` as one of several processes on its store.
 
-    Raises `ConfigInvalid` for a node on SQLite, whose store one process has for itself, and what `open_node` raises.
+    Those that are `shared` are on one address: over that file descriptor they tell what has started them that they are
+    alive, and stop once nobody is there to hear it. Raises `ConfigInvalid` for a node on SQLite that does not share its
+    address, and what `open_node` raises.
     """
     config = load_config(directory, settings)
-    url = shared_database(config)
+    if shared is None and not is_shared(config):
+        raise ConfigInvalid(
+            "several processes on an SQLite file are started together: --workers; each by itself they need PostgreSQL:"
+            " tallystick copy-store"
+        )
     if config.tls_certificate:
         raise ConfigInvalid("several processes speak HTTP among themselves: let a proxy in front of them take TLS")
     configure_logging(level=config.log_level, form=config.log_format)
-    with Database.open(url) as database, open_standby(directory, settings=settings, ports=ports) as standby:
+    with (
+        Database.open(database_url(directory, config)) as database,
+        open_standby(directory, settings=settings, ports=ports) as standby,
+    ):
+        leading = leading_of(database, directory)
         cluster = Cluster(
-            directory, settings=settings, ports=ports, standby=standby, leading=Leading(database), shared=shared
+            directory, settings=settings, ports=ports, standby=standby, leading=leading, shared=shared is not None
         )
         settle()
         shorten_turns()
+        if shared is not None:
+            threading.Thread(target=_say_alive, args=(shared, cluster.stop), name="alive", daemon=True).start()
         cluster.run(on_ready)
+
+
+def _say_alive(pipe: int, on_alone: Callable[[], None]) -> None:
+    """Say so for ever; call `on_alone` once nobody hears it."""
+    try:
+        while True:
+            os.write(pipe, b".")
+            time.sleep(BEAT_SECONDS)
+    except OSError:
+        _LOG.warning("alone")
+        on_alone()

@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import functools
 import signal
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, cast
 
 import structlog
 import uvicorn
@@ -22,6 +23,7 @@ from protocol.errors import TallystickError
 BACKLOG: Final = 1_024
 KEEP_ALIVE_SECONDS: Final = 30
 LOOPBACK: Final = "127.0.0.1"
+SHARING_SECONDS_MAX: Final = 5.0
 TICKS_A_SECOND: Final = 10
 """How often uvicorn looks around."""
 
@@ -52,6 +54,21 @@ class _Server(uvicorn.Server):
             cut_late(self.server_state.connections)
         return await super().on_tick(counter)
 
+    async def open(self, listening: socket.socket) -> None:
+        """Answer at another address, too, which comes first."""
+        make = functools.partial(
+            cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class),
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        loop = asyncio.get_running_loop()
+        self.servers.insert(0, await loop.create_server(make, sock=listening, backlog=self.config.backlog))
+
+    def leave(self) -> None:
+        """Answer no new connections at the first address; those that there are stay."""
+        self.servers.pop(0).close()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to the caller."""
@@ -75,6 +92,8 @@ class Listener:
         A `shared` address is one that other processes listen on, too; this one then has another one for itself.
         """
         self._config = config
+        self._shares = shared
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._sockets = [_listen(config.host, config.port, shared=shared)]
         if shared:
             self._sockets.append(_listen(LOOPBACK, 0))
@@ -95,6 +114,23 @@ class Listener:
         """Return where this very process can be reached on this machine."""
         return f"http://{LOOPBACK}:{self._sockets[1].getsockname()[1]}" if len(self._sockets) > 1 else self.url
 
+    def share(self, *, wanted: bool) -> None:
+        """Answer at the shared address, or leave it to the others that do; for another thread than that of `run`.
+
+        Raises `AddressUnavailable` where nothing can listen there any more.
+        """
+        loop = self._loop
+        if loop is not None and wanted is not self._shares and not self._server.should_exit:
+            asyncio.run_coroutine_threadsafe(self._share(wanted=wanted), loop).result(SHARING_SECONDS_MAX)
+
+    async def _share(self, *, wanted: bool) -> None:
+        if wanted:
+            await self._server.open(_listen(self._config.host, self._config.port, shared=True))
+        else:
+            self._server.leave()
+        self._shares = wanted
+        _LOG.info("sharing" if wanted else "not_sharing", url=self.url)
+
     def run(self, on_ready: Callable[[str], None] | None = None) -> None:
         """Answer requests until `stop`; call `on_ready` with the URL at first."""
         with asyncio.Runner(loop_factory=self._server.config.get_loop_factory()) as loop:
@@ -107,6 +143,7 @@ class Listener:
 
     async def _serve(self, on_ready: Callable[[str], None] | None) -> None:
         def ready() -> None:
+            self._loop = asyncio.get_running_loop()
             _LOG.info("listening", url=self.url)
             if on_ready is not None:
                 on_ready(self.url)

@@ -1,4 +1,9 @@
-"""Several processes of one node on one address of one machine: started together, and again where one ends by itself."""
+"""Several processes of one node on one address of one machine: started together, and again where one ends by itself.
+
+Each has a pipe to what has started it, and says over it that it is alive. One that says nothing any more is ended: it
+may hold the lock of an SQLite file, or the address, and nobody else could be sure to end that process and no other.
+Where what has started them is gone, they stop.
+"""
 
 import contextlib
 import os
@@ -7,13 +12,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
 import structlog
 
-from node.config import ConfigInvalid, load_config, shared_database
+from node.config import ConfigInvalid, load_config
+from node.telemetry import configure_logging
 
 AGAIN_SECONDS: Final = 1.0
 """How long one that has ended stays away, at least: what fails at once is not tried all the time."""
@@ -23,16 +30,45 @@ FAILURES_MAX: Final = 3
 """So many times each, on average, the processes may end before they have settled."""
 
 LOOK_SECONDS: Final = 0.1
+SILENT_SECONDS_MAX: Final = 3.0
+"""One that has said nothing for so long, after it had said that it is alive, is ended."""
+
+_READ_BYTES: Final = 4_096
 _LOG: Final = structlog.get_logger()
 
 
+@dataclass(slots=True)
+class _Child:
+    """One of the processes, the end of its pipe, when it was started, and at how many looks it has been silent."""
+
+    process: "subprocess.Popen[bytes]"
+    pipe: int
+    started_at: float
+    silent_looks: int | None = None
+
+    def look(self) -> None:
+        """Hear whether it has said anything since the last look; what has not yet begun to is not waited for."""
+        with contextlib.suppress(BlockingIOError):
+            if os.read(self.pipe, _READ_BYTES):
+                self.silent_looks = 0
+                return
+        if self.silent_looks is not None:
+            self.silent_looks += 1
+
+    @property
+    def is_silent(self) -> bool:
+        """Return whether it is to be ended."""
+        # Counted in looks: while this process does not run, either, nobody is silent.
+        return self.silent_looks is not None and self.silent_looks >= SILENT_SECONDS_MAX / LOOK_SECONDS
+
+
 class Several:
-    """Runs one command several times, until it is told to stop."""
+    """Runs one command several times, until it is told to stop; each is given `--shared` and the end of its pipe."""
 
     def __init__(self, command: Sequence[str], *, count: int) -> None:
         """Prepare `count` processes of `command`."""
         self._command = command
-        self._running: list[subprocess.Popen[bytes] | None] = [None] * count
+        self._running: list[_Child | None] = [None] * count
         self._started_at = [float("-inf")] * count
         self._stopping = False
         self._failed = 0
@@ -42,25 +78,46 @@ class Several:
         """Run until SIGTERM or SIGINT and return 0 once all have stopped, or the status with which they all fail."""
         with self._told_to_stop():
             while not self._stopping:
-                self._start_missing()
+                self._look()
                 time.sleep(LOOK_SECONDS)
-        for process in self._running:
-            if process is not None and process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-        for process in self._running:
-            if process is not None:
-                process.wait()
+        for child in self._running:
+            if child is not None and child.process.poll() is None:
+                child.process.send_signal(signal.SIGTERM)
+        for child in self._running:
+            if child is not None:
+                child.process.wait()
+                os.close(child.pipe)
         return self._status
 
-    def _start_missing(self) -> None:
-        for place, process in enumerate(self._running):
-            if process is not None and process.poll() is not None:
-                self._ended(process, lived=time.monotonic() - self._started_at[place])
-                self._running[place] = None
+    def _look(self) -> None:
+        for place, child in enumerate(self._running):
+            if child is not None:
+                self._look_at(place, child)
             if self._running[place] is None and time.monotonic() - self._started_at[place] >= AGAIN_SECONDS:
                 self._started_at[place] = time.monotonic()
-                # A session of its own: Ctrl-C reaches this process alone, which then stops the others in order.
-                self._running[place] = subprocess.Popen(self._command, start_new_session=True)  # noqa: S603 - our own
+                self._running[place] = self._start()
+
+    def _look_at(self, place: int, child: _Child) -> None:
+        child.look()
+        if child.process.poll() is not None:
+            self._ended(child.process, lived=time.monotonic() - child.started_at)
+            os.close(child.pipe)
+            self._running[place] = None
+        elif child.is_silent:
+            _LOG.warning("ending_silent", pid=child.process.pid, silent_seconds=SILENT_SECONDS_MAX)
+            child.process.kill()
+
+    def _start(self) -> _Child:
+        read, write = os.pipe()
+        os.set_blocking(read, False)
+        try:
+            # A session of its own: Ctrl-C reaches this process alone, which then stops the others in order.
+            process = subprocess.Popen(  # noqa: S603 - our own
+                [*self._command, "--shared", str(write)], start_new_session=True, pass_fds=(write,)
+            )
+        finally:
+            os.close(write)
+        return _Child(process, read, time.monotonic())
 
     def _ended(self, process: "subprocess.Popen[bytes]", *, lived: float) -> None:
         """Note that a process has ended; give up where they all do at once, again and again."""
@@ -85,12 +142,12 @@ class Several:
 def serve_several(directory: Path, *, count: int, settings: Mapping[str, object], module: str) -> int:
     """Serve the node in `directory` as `count` processes of `module`, which share its address, until told to stop.
 
-    Raises `ConfigInvalid` for a node on SQLite or without a port.
+    Raises `ConfigInvalid` for a node without a port.
     """
     config = load_config(directory, settings)
-    shared_database(config)
     if not config.port:
         raise ConfigInvalid("several processes share one port: name it in node.toml, or with --port")
-    command = [sys.executable, "-m", module, "serve", os.fspath(directory), "--standby", "--shared"]
+    configure_logging(level=config.log_level, form=config.log_format)
+    command = [sys.executable, "-m", module, "serve", os.fspath(directory), "--standby"]
     command += [word for name, value in settings.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     return Several(command, count=count).run()

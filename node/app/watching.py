@@ -11,7 +11,7 @@ from node.app.open import OpenedNode
 from node.config import is_shared, shared_database
 from node.store.database import Database
 from node.store.errors import StoreFailed
-from node.store.leading import Leading
+from node.store.leading import ServerLeading
 
 LOOK_SECONDS: Final = 1.0
 _LOG: Final = structlog.get_logger()
@@ -28,7 +28,7 @@ def watched(opened: OpenedNode, on_lost: Callable[[], None]) -> Iterator[threadi
         yield lost
         return
     with Database.open(shared_database(opened.config)) as database:
-        leading = Leading(database)
+        leading = ServerLeading(database)
 
         def look() -> None:
             while not over.wait(LOOK_SECONDS):
@@ -48,7 +48,7 @@ def watched(opened: OpenedNode, on_lost: Callable[[], None]) -> Iterator[threadi
             thread.join(LOOK_SECONDS)
 
 
-def _lasts(leading: Leading, term: int) -> bool:
+def _lasts(leading: ServerLeading, term: int) -> bool:
     """Return whether the writer of `term` can commit, or can for all that is known: the server may be away."""
     try:
         return leading.lasts(term)

@@ -86,26 +86,28 @@ def serve(
     *,
     standby: Annotated[
         bool,
-        typer.Option("--standby", help="As one of several processes on one PostgreSQL: one writes, the others wait."),
+        typer.Option("--standby", help="As one of several processes on one PostgreSQL: one writes, the others read."),
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, max=64, help="Serve as so many processes on one address (PostgreSQL).")
+        int | None, typer.Option(min=1, max=64, help="Serve as so many processes on one address.")
     ] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65_535, help="Port, if not that of node.toml.")] = None,
     passphrase_file: PassphraseOption = None,
-    shared: Annotated[bool, typer.Option("--shared", hidden=True)] = False,
+    shared: Annotated[int | None, typer.Option("--shared", hidden=True)] = None,
 ) -> None:
     """Serve the node until it is asked to stop (Ctrl-C, or SIGTERM)."""
-    from node.app.cluster import serve_one_of_several  # noqa: PLC0415 - see the module's docstring
-    from node.app.serve import serve as serve_node  # noqa: PLC0415 - as above
-    from node.app.several import serve_several  # noqa: PLC0415 - as above
-
     settings = {**passphrase_settings(passphrase_file), **({} if port is None else {"port": port})}
     if workers is not None:
+        from node.app.several import serve_several  # noqa: PLC0415 - see the module's docstring
+
         stop(serve_several(directory, count=workers, settings=settings, module="node.cli.main"))
     elif standby:
+        from node.app.cluster import serve_one_of_several  # noqa: PLC0415 - as above
+
         serve_one_of_several(directory, settings=settings, shared=shared)
     else:
+        from node.app.serve import serve as serve_node  # noqa: PLC0415 - as above
+
         serve_node(directory, settings=settings)
 
 

@@ -100,6 +100,12 @@ class Database:
         """Return where the database is, without a password."""
         return self._engine.url.render_as_string(hide_password=True)
 
+    @property
+    def file(self) -> Path | None:
+        """Return the SQLite file, or None where the database is a server's."""
+        place = self._engine.url.database
+        return Path(place) if place and self._engine.dialect.name == "sqlite" else None
+
     def __enter__(self) -> Self:
         """Return the database."""
         return self

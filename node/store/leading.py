@@ -1,18 +1,29 @@
-"""Who writes, as the processes of one PostgreSQL store tell each other: a beat a second, and an end for the silent.
+"""Who writes, as the processes of one store tell each other: two beats a second, and an end for the silent.
 
 The lock and the term (`StoreWriter`) are what keeps a second writer out. What is here only finds out when the first
-one does nothing any more, and frees its lock.
+one does nothing any more, and frees its lock. On PostgreSQL any process can do that. A file's lock lasts as long as the
+process that holds it, which only whoever has started it can end without taking another one for it.
 """
 
+import os
 from dataclasses import dataclass
-from typing import Final, cast
+from pathlib import Path
+from typing import Final, Protocol, cast
 
+import msgspec
+from sqlalchemy import select
 from sqlalchemy import text as words
 
+from node.store import schema
 from node.store.database import Database
-from node.store.lock import ADVISORY_SPACE
+from node.store.errors import StoreFailed
+from node.store.lock import ADVISORY_SPACE, is_free
 from protocol.ledger.state import ONLY
 
+FILE_NAME: Final = "writer.json"
+"""Where in a node's directory the process that writes an SQLite file says so."""
+
+_TERM: Final = select(schema.WRITER_TERMS.c.term).where(schema.WRITER_TERMS.c.name == ONLY)
 _HOLDERS: Final = """
     FROM pg_locks k
     WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2 AND k.pid <> pg_backend_pid()
@@ -34,6 +45,7 @@ _LEADER: Final = words("""
 _LASTS: Final = words(f"""
     SELECT EXISTS (SELECT 1 FROM writer_terms WHERE name = :name AND term = :term) AND EXISTS (SELECT 1 {_HOLDERS})
 """)  # noqa: S608 - as above
+_HELD: Final = words(f"SELECT EXISTS (SELECT 1 {_HOLDERS})")
 _DEPOSE: Final = words(f"SELECT count(pg_terminate_backend(k.pid)) {_HOLDERS}")
 
 
@@ -45,12 +57,88 @@ class Leader:
     silent_seconds: float
 
 
-class Leading:
+class Leading(Protocol):
+    """What one process says and hears about who writes a store; each call may raise `StoreFailed`."""
+
+    def is_free(self) -> bool:
+        """Return whether nobody holds the writer's lock, so that it is worth while to try."""
+
+    def beat(self, *, term: int, url: str) -> bool:
+        """Say that the writer of `term` is at work, at `url`; return whether its term lasts and its lock is held."""
+
+    def leader(self) -> Leader | None:
+        """Return who writes, or None where the last writer has said nothing of itself."""
+
+    def depose(self) -> int:
+        """End what the silent writer holds the lock with, and what it has not committed; return how many that were."""
+
+
+class _Word(msgspec.Struct, frozen=True):
+    """What the process that writes says of itself."""
+
+    term: int
+    url: str
+
+
+class FileLeading:
+    """What the processes of one node's directory say and hear about who writes its SQLite file."""
+
+    def __init__(self, database: Database, file: Path, directory: Path) -> None:
+        """Look at the lock of the `file` that `database` is, and speak over another one in `directory`."""
+        self._database = database
+        self._lock = file.with_name(f"{file.name}.lock")
+        self._path = directory / FILE_NAME
+
+    def is_free(self) -> bool:
+        """Return whether nobody holds the writer's lock."""
+        return is_free(self._lock)
+
+    def beat(self, *, term: int, url: str) -> bool:
+        """Say that this process writes, in `term` and at `url`: the lock of a file lasts as long as its process."""
+        word = _Word(term, url)
+        if self._said() != word:
+            new = self._path.with_name(f"{FILE_NAME}.new")
+            try:
+                with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+                    file.write(msgspec.json.encode(word))
+                new.replace(self._path)
+            except OSError as error:
+                raise StoreFailed(f"the file that says who writes cannot be written: {error}") from error
+        return True
+
+    def leader(self) -> Leader | None:
+        """Return who writes in the present term; that it is silent only who has started it can tell."""
+        word = self._said()
+        if word is None:
+            return None
+        with self._database.connection() as connection:
+            term = connection.execute(_TERM).scalar_one_or_none()
+        return Leader(word.url, silent_seconds=0.0) if word.term == term else None
+
+    def depose(self) -> int:
+        """End nobody: see the module."""
+        return 0
+
+    def _said(self) -> _Word | None:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=_Word)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+        except OSError as error:
+            raise StoreFailed(f"the file that says who writes cannot be read: {error}") from error
+
+
+class ServerLeading:
     """What one process says and hears about who writes a PostgreSQL store; each call is a transaction of its own."""
 
     def __init__(self, database: Database) -> None:
         """Speak over the connections of `database`."""
         self._database = database
+
+    def is_free(self) -> bool:
+        """Return whether no session holds the writer's lock."""
+        with self._database.connection() as connection:
+            return not connection.execute(_HELD, {"space": ADVISORY_SPACE}).scalar_one()
 
     def beat(self, *, term: int, url: str) -> bool:
         """Say that the writer of `term` is at work, at `url`; return whether its term lasts and its lock is held."""
@@ -77,3 +165,9 @@ class Leading:
         """End the sessions that hold the writer's lock, and with them what they have not committed; return how many."""
         with self._database.connection() as connection:
             return cast("int", connection.execute(_DEPOSE, {"space": ADVISORY_SPACE}).scalar_one())
+
+
+def leading_of(database: Database, directory: Path) -> Leading:
+    """Return how the processes of a node in `directory` tell each other who writes `database`."""
+    file = database.file
+    return ServerLeading(database) if file is None else FileLeading(database, file, directory)

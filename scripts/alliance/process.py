@@ -62,12 +62,13 @@ def _why_taken(port: int) -> str | None:
 
 @dataclass(slots=True)
 class NodeProcess:
-    """A brand's node: its directory, where it listens, and the process while it runs."""
+    """A brand's node: its directory, where it listens, and the process while it runs, or that of its `workers`."""
 
     brand: Brand
     directory: Path
     port: int
     log: Path
+    workers: int = 1
     _process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
 
     @property
@@ -88,6 +89,8 @@ class NodeProcess:
     def start(self) -> None:
         """Start the process; it stops by itself if this one ends in any way."""
         command = [sys.executable, "-m", "scripts.alliance.child", str(os.getpid()), "serve", str(self.directory)]
+        if self.workers > 1:
+            command += ["--workers", str(self.workers)]
         with self.log.open("ab") as output:
             # A session of its own: Ctrl-C reaches this process alone, which then stops its nodes in order.
             self._process = subprocess.Popen(

@@ -17,12 +17,13 @@ from scripts.benchmark.callers import Caller
 from scripts.benchmark.engine import commit_all, engine_at, fill, transfers
 from scripts.benchmark.figures import ROUNDS, Figure, Round
 from scripts.benchmark.members import Ids, transfer
-from scripts.benchmark.nodes import caller_of, new_node, peak_mib, running
+from scripts.benchmark.nodes import caller_of, new_node, peak_mib, running, wait_until
 from scripts.benchmark.places import SQLITE, Place
 
 START: Final = "start"
 COMPUTED: Final = "start.computed"
 MEMORY: Final = "memory"
+MEMORY_OF_TWO: Final = "memory.workers"
 QUICK: Final = 8_000
 ENTRIES_A_MEMBER: Final = 5
 COMPUTED_ENTRIES: Final = 10_000_000
@@ -74,21 +75,34 @@ def _started(node: NodeProcess, entries: int) -> Round:
 
 
 def measure_memory(place: Place) -> Iterator[Figure]:
-    """Yield reads of balances of a large ledger while it is written at half of what it can; with start and memory."""
+    """Yield reads of balances of a large ledger while it is written at half of what it can; with start and memory.
+
+    Once by one process, which writes and answers, and once by two, of which one writes and the other answers.
+    """
     filling, members = _Filling(place), place.few(place.members, quick=QUICK // ENTRIES_A_MEMBER)
     filling.grow(members=members, entries=members * ENTRIES_A_MEMBER)
+    for name, workers in ((MEMORY, 1), (MEMORY_OF_TWO, 2)):
+        filling.node.workers = workers
+        yield _measured(place, filling, name)
+
+
+def _measured(place: Place, filling: _Filling, name: str) -> Figure:
     node = filling.node
-    with running(node) as ready_seconds, caller_of(node) as caller:
-        saturation = _saturation(caller, filling, place.few(SATURATION_SECONDS, quick=1))
+    with running(node) as ready_seconds:
+        if node.workers > 1:
+            # A connection that is made before stays with the process that writes.
+            wait_until(lambda: any("not_sharing" in line for line in node.log_lines()))
+        with caller_of(node) as caller:
+            saturation = _saturation(caller, filling, place.few(SATURATION_SECONDS, quick=1))
         rounds = [
             _read_while_writing(filling, per_second=saturation / 2, seconds=place.few(READING_SECONDS, quick=1))
             for _ in range(place.few(ROUNDS, quick=1))
         ]
-        yield place.conditions.figure(
-            MEMORY,
+        return place.conditions.figure(
+            name,
             rounds,
             store=SQLITE,
-            batch=members,
+            batch=len(filling.members),
             offered=READS_PER_SECOND,
             resident_mib=peak_mib(node),
             ready_ms=round(ready_seconds * 1_000, 1),

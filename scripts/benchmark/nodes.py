@@ -1,7 +1,7 @@
 """What benchmarks of node processes share: nodes made and run on loopback, lean callers of them, their memory."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -10,7 +10,7 @@ from node.app.directory import create_node_directory
 from node.client import read_token
 from scripts.alliance.alliance import BACKEND, Alliance, running_alliance
 from scripts.alliance.brands import AURORA, CURRENCY, Brand
-from scripts.alliance.process import HOST, NodeProcess, find_free_ports
+from scripts.alliance.process import HOST, AllianceFailed, NodeProcess, find_free_ports
 from scripts.benchmark.callers import Caller
 from scripts.benchmark.lean import Target
 from scripts.benchmark.places import SQLITE, Place
@@ -61,6 +61,15 @@ def running(node: NodeProcess) -> Iterator[float]:
         node.stop(seconds=STOP_SECONDS_MAX)
 
 
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Return once `condition` holds, or raise `AllianceFailed`."""
+    deadline = time.monotonic() + STOP_SECONDS_MAX
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AllianceFailed("what the benchmark waits for does not happen")
+        time.sleep(_LOOK_SECONDS)
+
+
 def caller_of(node: NodeProcess, role: str = BACKEND) -> Caller:
     """Return a caller of a node with the credential of `role`."""
     return Caller(node.url, read_token(node.token_file(role)))
@@ -72,19 +81,29 @@ def target_of(node: NodeProcess) -> Target:
 
 
 def resident_mib(node: NodeProcess) -> float:
-    """Return how much memory a node's process has resident now, in MiB, or 0 where the system does not say."""
+    """Return how much memory a node's processes have resident now, in MiB, or 0 where the system does not say."""
     return _memory_mib(node, "VmRSS")
 
 
 def peak_mib(node: NodeProcess) -> float:
-    """Return how much memory a node's process has had resident at most, in MiB, or 0 where the system does not say."""
+    """Return how much memory a node's processes have had resident at most, in MiB, or 0 where that is not told."""
     return _memory_mib(node, "VmHWM")
 
 
 def _memory_mib(node: NodeProcess, name: str) -> float:
-    """Return a line of the process's status (proc(5)), which is in KiB."""
-    status = Path(f"/proc/{node.pid}/status")
+    """Return a line of the status of the node's process and its workers (proc(5)), in KiB there, summed up."""
+    found = [_status_kib(pid, name) for pid in (node.pid, *_children(node.pid))]
+    return round(sum(found) / _KIBIBYTES, 1)
+
+
+def _children(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in children.read_text(encoding="ascii").split()] if children.exists() else []
+
+
+def _status_kib(pid: int, name: str) -> int:
+    status = Path(f"/proc/{pid}/status")
     if not status.exists():
-        return 0.0
+        return 0
     found = dict(line.split(":", 1) for line in status.read_text(encoding="ascii").splitlines())
-    return round(int(found[name].split()[0]) / _KIBIBYTES, 1)
+    return int(found[name].split()[0])

@@ -1,25 +1,31 @@
-"""Two processes on one PostgreSQL store: one writes, the other takes over, and nothing that was answered is lost."""
+"""Several processes on one store: one writes, another takes over, and nothing that was answered is lost."""
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-import httpx
 import pytest
 
-from node.app.directory import Created, create_node_directory, token_path
+from node.app.cluster import serve_one_of_several
+from node.app.directory import Created, create_node_directory
 from node.app.several import Several, serve_several
 from node.config import ConfigInvalid
-from node.services.credentials import CallerRole
-from scripts.alliance.process import HOST, ROOT, find_free_ports
-from tests.support.cluster import ANN, Process, Writers, check, issue, open_ann, ready, running
+from tests.support.cluster import (
+    ANN,
+    Process,
+    Writers,
+    check,
+    issue,
+    open_ann,
+    ready,
+    running,
+    working,
+)
 from tests.support.crashing_node import poll
-from tests.support.documents import uuid
 from tests.support.postgres import ServerUnavailableError
 from tests.support.postgres_pair import PostgresPair, running_pair
 
@@ -37,6 +43,11 @@ def created(tmp_path: Path, postgres_url: str) -> Created:
 
 
 @pytest.fixture
+def on_file(tmp_path: Path) -> Created:
+    return create(tmp_path / "borealis")
+
+
+@pytest.fixture
 def servers() -> Iterator[PostgresPair]:
     """Start a primary and its standby; where no server is installed, CI fails and everybody else skips."""
     with ExitStack() as stack:
@@ -49,7 +60,7 @@ def servers() -> Iterator[PostgresPair]:
         yield started
 
 
-def create(directory: Path, url: str) -> Created:
+def create(directory: Path, url: str = "") -> Created:
     return create_node_directory(
         directory,
         ledger="aurora.example/main.1",
@@ -113,51 +124,81 @@ def test_what_stands_by_answers_reads_while_nobody_writes(created: Created, pair
 
 
 def test_several_processes_share_an_address_and_one_that_dies_is_replaced(created: Created) -> None:
-    (port,) = find_free_ports(1)
-    log = created.directory / "several.log"
-    command = [sys.executable, "-m", "node.cli.main", "serve", str(created.directory), "--workers", "3"]
-    with log.open("wb") as output:
-        parent = subprocess.Popen([*command, "--port", str(port)], cwd=ROOT, stdout=output, stderr=output)
-    try:
-        poll(lambda: (log.read_text().count('"event": "listening"') == 3) or None, "three processes to listen")
-        poll(lambda: '"event": "writing"' in log.read_text() or None, "one of them to write")
-        children = children_of(parent.pid)
+    with working(created, 3) as workers:
+        children = workers.children()
         assert len(children) == 3
-        os.kill(children[0], signal.SIGKILL)
-        poll(lambda: (log.read_text().count('"event": "listening"') == 4) or None, "another process to listen")
-        with caller(created, port) as client:
-            poll(
-                lambda: client.post("/v1/accounts", json={"id": uuid("ann"), "kind": "member"}).is_success or None,
-                "an answer",
-            )
-    finally:
-        parent.terminate()
-    assert parent.wait(60) == 0
-    assert all(not Path(f"/proc/{child}").exists() for child in children)
+        os.kill(min(children), signal.SIGKILL)
+        poll(lambda: workers.times("listening") == 4 or None, "another process to listen")
+        open_ann(workers)
+        workers.popen.terminate()
+        assert workers.popen.wait(60) == 0
+        assert all(not Path(f"/proc/{child}").exists() for child in children)
 
 
-def test_processes_that_end_at_once_are_given_up(created: Created) -> None:
+def test_one_that_writes_a_file_and_is_killed_is_followed_by_another(on_file: Created) -> None:
+    with working(on_file, 2) as workers:
+        open_ann(workers)
+        with Writers(workers) as writers:
+            writers.reach(BEFORE)
+            os.kill(workers.writer(), signal.SIGKILL)
+            writers.reach(len(writers.acknowledged) + AFTER)
+        assert workers.times("writing") == 2
+    check(on_file, writers.acknowledged)
+
+
+def test_one_that_writes_a_file_and_was_stopped_is_ended_and_followed_by_another(on_file: Created) -> None:
+    with working(on_file, 2) as workers:
+        open_ann(workers)
+        stopped = workers.writer()
+        with Writers(workers) as writers:
+            writers.reach(BEFORE)
+            os.kill(stopped, signal.SIGSTOP)
+            # What only answers goes on doing so.
+            assert workers.client.get(f"/v1/accounts/{ANN}").json()["posted"] >= BEFORE
+            writers.reach(len(writers.acknowledged) + AFTER)
+        assert workers.says("ending_silent")
+        assert stopped not in workers.children()
+    check(on_file, writers.acknowledged)
+
+
+def test_the_one_that_writes_answers_at_the_address_as_long_as_nobody_else_does(on_file: Created) -> None:
+    with working(on_file, 2) as workers:
+        (other,) = workers.children() - {workers.writer()}
+        os.kill(other, signal.SIGSTOP)
+        os.kill(other, signal.SIGKILL)
+        poll(lambda: workers.says("sharing"), "the one that writes to answer by itself")
+        assert workers.client.get("/livez").is_success
+        poll(lambda: workers.times("not_sharing") == 2 or None, "it to leave the address to a new one")
+        open_ann(workers)
+        assert workers.times("writing") == 1
+
+
+def test_one_that_only_answers_and_was_stopped_is_ended_and_replaced(on_file: Created) -> None:
+    with working(on_file, 2) as workers:
+        (other,) = workers.children() - {workers.writer()}
+        os.kill(other, signal.SIGSTOP)
+        poll(lambda: workers.says("ending_silent"), "it to be ended")
+        poll(lambda: workers.times("not_sharing") == 2 or None, "another one to answer")
+        open_ann(workers)
+        assert workers.times("writing") == 1
+
+
+def test_processes_whose_starter_is_gone_stop(on_file: Created) -> None:
+    with working(on_file, 2) as workers:
+        children = workers.children()
+        workers.popen.kill()
+        workers.popen.wait()
+        poll(lambda: not any(Path(f"/proc/{child}").exists() for child in children) or None, "all of them to stop")
+        assert workers.times("alone") == 2
+
+
+def test_processes_that_end_at_once_are_given_up(created: Created, on_file: Created) -> None:
     command = [sys.executable, "-c", "import sys; sys.exit(3)"]
     assert Several(command, count=2).run() == 3
     with pytest.raises(ConfigInvalid, match="port"):
         serve_several(created.directory, count=2, settings={"port": 0}, module="none")
-    with pytest.raises(ConfigInvalid, match="PostgreSQL"):
-        serve_several(created.directory, count=2, settings={"database_url": ""}, module="none")
-
-
-def children_of(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def caller(created: Created, port: int) -> httpx.Client:
-    token = token_path(created.directory, CallerRole.BACKEND).read_text().strip()
-    # A connection for each request: the kernel then gives it to any of the processes.
-    return httpx.Client(
-        base_url=f"http://{HOST}:{port}",
-        headers={"authorization": f"Bearer {token}"},
-        timeout=20,
-        limits=httpx.Limits(max_keepalive_connections=0),
-    )
+    with pytest.raises(ConfigInvalid, match="--workers"):
+        serve_one_of_several(on_file.directory)
 
 
 def test_a_promoted_standby_has_all_that_was_acknowledged(servers: PostgresPair, tmp_path: Path) -> None:

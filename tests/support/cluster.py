@@ -1,4 +1,4 @@
-"""Node processes that share one PostgreSQL store, and callers that write through them."""
+"""Node processes that share one store, and callers that write through them."""
 
 import os
 import subprocess
@@ -6,11 +6,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final, Self
 
 import httpx
 
-from node.app.directory import Created, token_path
+from node.app.directory import DATABASE_NAME, Created, database_url, token_path
 from node.services.credentials import CallerRole
 from node.services.fsck import fsck
 from node.store.database import Database
@@ -27,18 +28,15 @@ ANN: Final = Account(f"member/{uuid('ann')}")
 class Process:
     """A node's process, at a port of its own."""
 
-    def __init__(self, created: Created, name: str) -> None:
+    def __init__(self, created: Created, name: str, *options: str) -> None:
         (self.port,) = find_free_ports(1)
         self._log = (created.directory / f"{name}.log").open("wb")
-        command = [sys.executable, "-m", "node.cli.main", "serve", str(created.directory), "--standby"]
+        command = [sys.executable, "-m", "node.cli.main", "serve", str(created.directory), *(options or ("--standby",))]
         self.popen = subprocess.Popen(
             [*command, "--port", str(self.port)], cwd=ROOT, stdout=self._log, stderr=self._log, env=dict(os.environ)
         )
         self.path = created.directory / f"{name}.log"
-        token = token_path(created.directory, CallerRole.BACKEND).read_text().strip()
-        self.client = httpx.Client(
-            base_url=f"http://{HOST}:{self.port}", headers={"authorization": f"Bearer {token}"}, timeout=20
-        )
+        self.client = client(created, self.port)
 
     def says(self, event: str) -> bool | None:
         """Return True once the process has logged `event`."""
@@ -56,6 +54,48 @@ class Process:
         self._log.close()
 
 
+class Workers(Process):
+    """Several processes of a node that share one address; what has started them is the one that is ended."""
+
+    def __init__(self, created: Created, count: int) -> None:
+        self.directory = created.directory
+        super().__init__(created, "workers", "--workers", str(count))
+        self.client.close()
+        # A connection for each request: the kernel then gives it to any of the processes.
+        self.client = client(created, self.port, limits=httpx.Limits(max_keepalive_connections=0))
+
+    def children(self) -> set[int]:
+        """Return the processes that there are now."""
+        pid = self.popen.pid
+        return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+    def writer(self) -> int:
+        """Return the process that holds the lock of the SQLite file; see proc(5)."""
+        inode = (self.directory / f"{DATABASE_NAME}.lock").stat().st_ino
+        rows = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+        (pid,) = {
+            int(row[4]) for row in rows if row[1:4] == ["FLOCK", "ADVISORY", "WRITE"] and row[5].endswith(f":{inode}")
+        }
+        return pid
+
+    def stop(self) -> None:
+        """End all of them."""
+        self.popen.terminate()
+        self.popen.wait(60)
+        super().stop()
+
+
+def client(created: Created, port: int, *, limits: httpx.Limits | None = None) -> httpx.Client:
+    """Return a client of the node behind `port` with the backend's credential."""
+    token = token_path(created.directory, CallerRole.BACKEND).read_text().strip()
+    return httpx.Client(
+        base_url=f"http://{HOST}:{port}",
+        headers={"authorization": f"Bearer {token}"},
+        timeout=20,
+        limits=limits or httpx.Limits(),
+    )
+
+
 @contextmanager
 def running(created: Created, name: str) -> Iterator[Process]:
     process = Process(created, name)
@@ -63,6 +103,18 @@ def running(created: Created, name: str) -> Iterator[Process]:
         yield process
     finally:
         process.stop()
+
+
+@contextmanager
+def working(created: Created, count: int) -> Iterator[Workers]:
+    """Run so many processes on one address, of which one writes and has left the address to the others."""
+    workers = Workers(created, count)
+    try:
+        poll(lambda: workers.says("writing"), "one of the processes to write")
+        poll(lambda: workers.says("not_sharing"), "it to leave the address to the others")
+        yield workers
+    finally:
+        workers.stop()
 
 
 def ready(process: Process) -> bool | None:
@@ -129,8 +181,7 @@ class Writers:
 
 def check(created: Created, acknowledged: list[Id]) -> None:
     """Hold that every acknowledged write stands in the log once, and that the store is whole."""
-    assert created.config.database_url
-    with Database.open(created.config.database_url) as database:
+    with Database.open(database_url(created.directory, created.config)) as database:
         report = fsck(database)
         assert report.verdict is Verdict.HELD, report.lines()
         reader = database.reader()
