@@ -27,6 +27,9 @@ _READS: Final = ("/tile/", "/past/", "/v1/entries", "/v1/accounts", "/v1/transac
 _HOP_BY_HOP: Final = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "te", "trailer", "transfer-encoding", "upgrade", "host"}
 )
+_CALLER: Final = frozenset({"x-forwarded-for", "x-forwarded-proto"})
+"""What the server that answers here has read already, if it believes who said it. The one that writes believes us."""
+
 _NOT_PASSED_BACK: Final = _HOP_BY_HOP | {"date"}
 """The server that answers here says the time itself."""
 
@@ -107,13 +110,16 @@ class Standby:
         """Return the head of the answer of the process at `url`, and its body as far as it is there."""
         query = request.scope["query_string"].decode("latin-1")
         path = request.scope["raw_path"].decode("latin-1")
-        headers = [(name, value) for name, value in request.headers.items() if name not in _HOP_BY_HOP]
+        dropped = _HOP_BY_HOP | _CALLER
+        headers = [(name, value) for name, value in request.headers.items() if name not in dropped]
+        headers += [(FORWARDED, "1"), ("x-forwarded-proto", request.url.scheme)]
+        headers += [("x-forwarded-for", request.client.host)] if request.client else []
         has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
         return await self._connected().request(
             request.method,
             # As it came: neither quoted nor put in order a second time.
             URL(f"{url.origin()}{path}{'?' if query else ''}{query}", encoded=True),
-            headers=[*headers, (FORWARDED, "1")],
+            headers=headers,
             data=request.stream() if has_body else None,
             skip_auto_headers=_OF_THE_LIBRARY,
             allow_redirects=False,

@@ -111,7 +111,7 @@ def test_reads_are_answered_here_and_all_else_by_the_process_that_writes(ask: As
 
 
 def test_a_request_is_passed_on_as_it_came_and_its_answer_as_it_is(ask: Ask, writer: Writer) -> None:
-    headers = {"authorization": "Bearer t", "connection": "close", "te": "trailers"}
+    headers = {"authorization": "Bearer t", "connection": "close", "te": "trailers", "x-forwarded-for": "192.0.2.1"}
     answer = ask(standby(writer.url), "POST", "/v1/tra%2Fns%20actions?atomic=true&atomic=%7e", headers)
     assert (answer.status_code, answer.json()) == (201, {"there": True})
     assert (answer.headers["retry-after"], answer.headers["etag"]) == ("1", '"x"')
@@ -121,6 +121,8 @@ def test_a_request_is_passed_on_as_it_came_and_its_answer_as_it_is(ask: Ask, wri
     told = dict(sent.headers)
     assert (told["authorization"], told[FORWARDED], told["content-length"]) == ("Bearer t", "1", "2")
     assert "te" not in told
+    # Who calls is whom the server has seen calling, not whom the caller names.
+    assert (told["x-forwarded-for"], told["x-forwarded-proto"]) == ("127.0.0.1", "http")
     assert len(sent.headers) == len(told), "nothing is said twice"
 
 
