@@ -31,6 +31,9 @@ from node.store.leading import Leading, leading_of
 from node.telemetry import configure_logging
 
 BEAT_SECONDS: Final = 0.5
+UNKNOWN_SECONDS: Final = 0.1
+"""How soon it is looked again where nobody is known to write: requests wait for that."""
+
 SILENT_SECONDS_MAX: Final = 3.0
 """A writer that has said nothing for so long is deposed."""
 
@@ -95,7 +98,7 @@ class Cluster:
                 self._look()
             except Exception as failure:  # noqa: BLE001 - reads are answered on, and it is tried again
                 _LOG.error("cannot_write", exc_info=failure)
-            self._stopping.wait(BEAT_SECONDS)
+            self._stopping.wait(UNKNOWN_SECONDS if self._writer_url is None else BEAT_SECONDS)
 
     def _try(self) -> None:
         """Write where nobody does, or raise `StoreBusy`."""

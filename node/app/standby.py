@@ -6,6 +6,7 @@ request round for ever.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Final
 
 import aiohttp
@@ -37,6 +38,9 @@ _OF_THE_LIBRARY: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Age
 """What the library would add of itself where the caller has said nothing."""
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=2.0, sock_read=90.0)
+UNKNOWN_SECONDS_MAX: Final = 1.0
+"""How long a request waits for some process to write: one has just been started, or takes over."""
+
 _CONNECTIONS_MAX: Final = 256
 _KEPT_SECONDS: Final = 15.0
 """For how long an idle connection is kept: less than a node keeps it."""
@@ -55,6 +59,7 @@ class Standby:
         self._url_of = url_of
         self._session: aiohttp.ClientSession | None = None
         self._waiting: set[asyncio.Task[aiohttp.ClientResponse]] = set()
+        self._changed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def give_up(self) -> None:
@@ -66,6 +71,8 @@ class Standby:
     def _cancel(self) -> None:
         for task in self._waiting:
             task.cancel()
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     async def close(self) -> None:
         """Close the connections to the process that writes."""
@@ -77,12 +84,13 @@ class Standby:
         if scope["type"] != "http" or _is_read(scope):
             await self._reads(scope, receive, send)
             return
+        self._loop = asyncio.get_running_loop()
         answer = await self._forwarded(Request(scope, receive))
         await answer(scope, receive, send)
 
     async def _forwarded(self, request: Request) -> Response:
-        url = self._url_of()
-        if url is None or FORWARDED in request.headers:
+        url = None if FORWARDED in request.headers else await self._writer()
+        if url is None:
             return problem_of(NotWriting("no process writes this ledger now: repeat the request"))
         task = asyncio.ensure_future(self._asked(URL(url), request))
         self._waiting.add(task)
@@ -106,6 +114,15 @@ class Standby:
         ]
         return told
 
+    async def _writer(self) -> str | None:
+        """Return where the process that writes is, once that is known, or None where it is not for too long."""
+        url = self._url_of()
+        if url is None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), UNKNOWN_SECONDS_MAX)
+            url = self._url_of()
+        return url
+
     async def _asked(self, url: URL, request: Request) -> aiohttp.ClientResponse:
         """Return the head of the answer of the process at `url`, and its body as far as it is there."""
         query = request.scope["query_string"].decode("latin-1")
@@ -127,7 +144,6 @@ class Standby:
 
     def _connected(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._loop = asyncio.get_running_loop()
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=_CONNECTIONS_MAX, keepalive_timeout=_KEPT_SECONDS),
                 timeout=_TIMEOUT,

@@ -34,6 +34,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--storms", type=positive, default=1, help="how many storms, each from the next seed")
     parser.add_argument("--conversions", type=positive, default=CONVERSIONS, help=f"(default: {CONVERSIONS})")
     parser.add_argument("--kills", type=positive, default=KILLS, help=f"(default: {KILLS})")
+    parser.add_argument("--workers", type=positive, default=1, help="how many processes each node has (default: 1)")
     parser.add_argument("--dir", type=Path, help="where the nodes keep their files (default: temporary)")
     parser.add_argument("--json", action="store_true", help="end each storm with one line of JSON")
     options = parser.parse_args(arguments)
@@ -54,7 +55,9 @@ def _storm(options: argparse.Namespace, seed: int) -> int:
         place = options.dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="storm-")))
         urls = stack.enter_context(databases(options.store))
         directory = place.resolve() / f"seed-{seed}"
-        summary = run(seed, directory, urls, conversions=options.conversions, kills=options.kills)
+        summary = run(
+            seed, directory, urls, conversions=options.conversions, kills=options.kills, workers=options.workers
+        )
     for line in lines_of(summary):
         print(line, file=sys.stderr if options.json else sys.stdout)
     if options.json:

@@ -42,3 +42,14 @@ def test_nothing_is_lost_when_nodes_are_killed(
     assert len(summary.kills) == KILLS
     # A storm that kills idle nodes would show nothing.
     assert sum(kill.open > 0 for kill in summary.kills) > KILLS // 2
+
+
+@pytest.mark.parametrize(("store", "seed"), [("sqlite", 12), ("postgresql", 14)])
+def test_nothing_is_lost_when_nodes_of_several_processes_are_killed(
+    tmp_path: Path, database_urls: dict[Brand, str], store: str, seed: int
+) -> None:
+    summary = run(seed, tmp_path / "storm", database_urls, conversions=200, kills=4, workers=2)
+    assert summary.faults == ()
+    assert summary.store == store
+    assert summary.completed + sum(summary.returned.values()) == 200 == summary.repeated
+    assert sum(kill.open > 0 for kill in summary.kills) > 2

@@ -158,6 +158,24 @@ def test_nobody_writes(ask: Ask, writer: Writer) -> None:
     assert [each.target for each in writer.seen] == ["/gone"]
 
 
+def test_a_request_waits_a_moment_for_some_process_to_write(ask: Ask, writer: Writer) -> None:
+    known: list[str] = []
+
+    class Learning(Standby):
+        """Learns who writes while a request waits for that."""
+
+        async def _forwarded(self, request: Request) -> Response:
+            def learn() -> None:
+                known.append(writer.url)
+                self.give_up()
+
+            asyncio.get_running_loop().call_later(0.1, learn)
+            return await super()._forwarded(request)
+
+    answer = ask(Learning(Starlette(), lambda: known[0] if known else None), "POST", "/v1/transactions", {})
+    assert answer.status_code == 201
+
+
 def test_nobody_waits_for_a_process_that_no_longer_writes(ask: Ask, writer: Writer) -> None:
     standby(writer.url).give_up()
 
