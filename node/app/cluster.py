@@ -92,13 +92,15 @@ class Cluster:
 
     def _manage(self) -> None:
         while not self._stopping.is_set():
+            pause = BEAT_SECONDS
             try:
                 self._try()
             except StoreBusy:
                 self._look()
+                pause = UNKNOWN_SECONDS if self._writer_url is None else BEAT_SECONDS
             except Exception as failure:  # noqa: BLE001 - reads are answered on, and it is tried again
                 _LOG.error("cannot_write", exc_info=failure)
-            self._stopping.wait(UNKNOWN_SECONDS if self._writer_url is None else BEAT_SECONDS)
+            self._stopping.wait(pause)
 
     def _try(self) -> None:
         """Write where nobody does, or raise `StoreBusy`."""
