@@ -17,11 +17,12 @@ import structlog
 
 from node.app.at_work import at_work
 from node.app.directory import database_url
-from node.app.listening import AddressUnavailable, Listener
+from node.app.listening import Listener
 from node.app.memory import settle
 from node.app.open import OpenedNode, PortOverrides, open_node, open_standby
 from node.app.presence import Presence
 from node.app.serve import app_of, wake_all
+from node.app.sockets import AddressUnavailable
 from node.app.standby import Standby, Switch
 from node.app.turns import shorten_turns
 from node.config import ConfigInvalid, is_shared, load_config

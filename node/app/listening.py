@@ -16,11 +16,10 @@ from starlette.types import ASGIApp
 
 from node.app.http_bounds import cut_late
 from node.app.http_protocol import NodeProtocol
+from node.app.sockets import BACKLOG, listen
 from node.app.tls_protocol import TlsProtocol
 from node.config import NodeConfig
-from protocol.errors import TallystickError
 
-BACKLOG: Final = 1_024
 KEEP_ALIVE_SECONDS: Final = 30
 LOOPBACK: Final = "127.0.0.1"
 SHARING_SECONDS_MAX: Final = 5.0
@@ -28,12 +27,6 @@ TICKS_A_SECOND: Final = 10
 """How often uvicorn looks around."""
 
 _LOG: Final = structlog.get_logger()
-
-
-class AddressUnavailable(TallystickError):
-    """The node cannot listen where it is told to."""
-
-    code = "address_unavailable"
 
 
 class _Server(uvicorn.Server):
@@ -94,9 +87,9 @@ class Listener:
         self._config = config
         self._shares = shared
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._sockets = [_listen(config.host, config.port, shared=shared)]
+        self._sockets = [listen(config.host, config.port, shared=shared)]
         if shared:
-            self._sockets.append(_listen(LOOPBACK, 0))
+            self._sockets.append(listen(LOOPBACK, 0))
         self._scheme = "http" if tls is None else "https"
         self._server = _Server(_settings(config, app, tls))
         self._on_stop = on_stop
@@ -125,7 +118,7 @@ class Listener:
 
     async def _share(self, *, wanted: bool) -> None:
         if wanted:
-            await self._server.open(_listen(self._config.host, self._config.port, shared=True))
+            await self._server.open(listen(self._config.host, self._config.port, shared=True))
         else:
             self._server.leave()
         self._shares = wanted
@@ -178,11 +171,3 @@ def _settings(config: NodeConfig, app: ASGIApp, tls: ssl.SSLContext | None) -> u
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=config.stop_within_seconds,
     )
-
-
-def _listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=shared)
-    except (OSError, ValueError) as error:
-        raise AddressUnavailable(f"cannot listen on {host}:{port}: {error}") from error

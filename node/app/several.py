@@ -19,7 +19,8 @@ from typing import Final
 
 import structlog
 
-from node.config import ConfigInvalid, load_config
+from node.app.sockets import AddressUnavailable, listen
+from node.config import ConfigInvalid, NodeConfig, load_config
 from node.telemetry import configure_logging
 
 AGAIN_SECONDS: Final = 1.0
@@ -32,6 +33,9 @@ FAILURES_MAX: Final = 3
 LOOK_SECONDS: Final = 0.1
 SILENT_SECONDS_MAX: Final = 3.0
 """One that has said nothing for so long, after it had said that it is alive, is ended."""
+
+ADDRESS_SECONDS_MAX: Final = 15.0
+"""How long those that were started before, and stop, may still be at the address."""
 
 _READ_BYTES: Final = 4_096
 _LOG: Final = structlog.get_logger()
@@ -106,6 +110,7 @@ class Several:
         elif child.is_silent:
             _LOG.warning("ending_silent", pid=child.process.pid, silent_seconds=SILENT_SECONDS_MAX)
             child.process.kill()
+            child.silent_looks = None
 
     def _start(self) -> _Child:
         read, write = os.pipe()
@@ -142,12 +147,33 @@ class Several:
 def serve_several(directory: Path, *, count: int, settings: Mapping[str, object], module: str) -> int:
     """Serve the node in `directory` as `count` processes of `module`, which share its address, until told to stop.
 
-    Raises `ConfigInvalid` for a node without a port.
+    Raises `ConfigInvalid` for a node without a port, and `AddressUnavailable`.
     """
     config = load_config(directory, settings)
     if not config.port:
         raise ConfigInvalid("several processes share one port: name it in node.toml, or with --port")
     configure_logging(level=config.log_level, form=config.log_format)
+    _await_address(config)
     command = [sys.executable, "-m", module, "serve", os.fspath(directory), "--standby"]
     command += [word for name, value in settings.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     return Several(command, count=count).run()
+
+
+def _await_address(config: NodeConfig) -> None:
+    """Return once nobody listens at the address, or raise `AddressUnavailable`.
+
+    The processes share it with each other, and would do so with another node as well.
+    """
+    begun = time.monotonic()
+    while True:
+        try:
+            listen(config.host, config.port).close()
+        except AddressUnavailable as failure:
+            waited = time.monotonic() - begun
+            if waited > ADDRESS_SECONDS_MAX:
+                raise
+            if waited < LOOK_SECONDS:
+                _LOG.warning("waiting_for_address", reason=str(failure))
+            time.sleep(LOOK_SECONDS)
+        else:
+            return

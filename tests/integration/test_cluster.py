@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +11,6 @@ import pytest
 
 from node.app.cluster import serve_one_of_several
 from node.app.directory import Created, create_node_directory
-from node.app.several import Several, serve_several
 from node.config import ConfigInvalid
 from tests.support.cluster import (
     ANN,
@@ -192,11 +190,7 @@ def test_processes_whose_starter_is_gone_stop(on_file: Created) -> None:
         assert workers.times("alone") == 2
 
 
-def test_processes_that_end_at_once_are_given_up(created: Created, on_file: Created) -> None:
-    command = [sys.executable, "-c", "import sys; sys.exit(3)"]
-    assert Several(command, count=2).run() == 3
-    with pytest.raises(ConfigInvalid, match="port"):
-        serve_several(created.directory, count=2, settings={"port": 0}, module="none")
+def test_only_one_that_shares_its_address_can_share_a_file(on_file: Created) -> None:
     with pytest.raises(ConfigInvalid, match="--workers"):
         serve_one_of_several(on_file.directory)
 

@@ -16,9 +16,9 @@ import pytest
 from sqlalchemy import NullPool, create_engine, text
 
 from node.app.directory import Created, create_node_directory
-from node.app.listening import AddressUnavailable
 from node.app.open import open_node
 from node.app.serve import NodeServer, serve
+from node.app.sockets import AddressUnavailable
 from node.app.turns import TURN_SECONDS
 from node.services.credentials import CallerRole
 from scripts.alliance.process import find_free_ports

@@ -1,0 +1,80 @@
+"""What starts several processes: it gives up those that cannot start, and ends one that says nothing any more."""
+
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import structlog
+
+from node.app import several
+from node.app.directory import create_node_directory
+from node.app.several import Several, serve_several
+from node.app.sockets import AddressUnavailable, listen
+from node.config import ConfigInvalid
+
+HOST = "127.0.0.1"
+SPEAKS_ONCE = "import os, sys, time; os.write(int(sys.argv[-1]), b'.'); time.sleep(60)"
+NEVER_SPEAKS = "import time; time.sleep(0.5)"
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return create_node_directory(
+        tmp_path / "aurora", ledger="aurora.example/main.1", points="AUR", points_name="Aurora Miles", url=""
+    ).directory
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(several, "AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr(several, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(several, "SILENT_SECONDS_MAX", 0.3)
+    monkeypatch.setattr(several, "ADDRESS_SECONDS_MAX", 0.3)
+
+
+def test_processes_that_end_at_once_are_given_up() -> None:
+    assert Several(python("import sys; sys.exit(3)"), count=2).run() == 3
+
+
+def test_one_that_says_nothing_any_more_is_ended() -> None:
+    with structlog.testing.capture_logs() as logs:
+        assert Several(python(SPEAKS_ONCE), count=1).run() == -signal.SIGKILL
+    said = [each["event"] for each in logs]
+    assert said == ["ending_silent", "process_ended"] * (several.FAILURES_MAX + 1)
+
+
+def test_one_that_has_not_begun_to_speak_is_waited_for() -> None:
+    with structlog.testing.capture_logs() as logs:
+        Several(python(NEVER_SPEAKS), count=1).run()
+    assert {each["event"] for each in logs} == {"process_ended"}
+
+
+def test_several_need_a_port(directory: Path) -> None:
+    with pytest.raises(ConfigInvalid, match="port"):
+        serve_several(directory, count=2, settings={"port": 0}, module="none")
+
+
+def test_an_address_is_not_shared_with_others(directory: Path) -> None:
+    with listen(HOST, 0, shared=True) as other, pytest.raises(AddressUnavailable, match=HOST):
+        serve_several(directory, count=2, settings={"port": port_of(other)}, module="none")
+
+
+def test_an_address_that_others_leave_is_waited_for(directory: Path) -> None:
+    other = listen(HOST, 0, shared=True)
+    timer = threading.Timer(0.15, other.close)
+    timer.start()
+    # The processes themselves cannot start: there is no such module.
+    assert serve_several(directory, count=1, settings={"port": port_of(other)}, module="none.such") == 1
+    timer.join()
+
+
+def port_of(listening: socket.socket) -> int:
+    port: int = listening.getsockname()[1]
+    return port
