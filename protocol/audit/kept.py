@@ -32,7 +32,7 @@ from protocol.ledger.state import HEAD
 from protocol.messages import EntryReference
 from protocol.note import parse_note
 
-FORMAT: Final = "tallystick audit state 2"
+FORMAT: Final = "tallystick audit state 3"
 """The first words of a state; the number rises with whatever changes its meaning."""
 
 _ENCODER: Final = msgspec.json.Encoder()

@@ -13,11 +13,10 @@ import msgspec
 from protocol.audit.days import day_of
 from protocol.audit.figures import Tally, money_lines
 from protocol.audit.outcome import LogAudit
-from protocol.audit.registers import ENTERED, entered_text
 from protocol.audit.settlements import WindowBook
 from protocol.fields import parse_date
 from protocol.identifiers import Asset, Ledger, Partner, partner_of
-from protocol.ledger.state import LINES, OUT, STATEMENTS
+from protocol.ledger.state import STATEMENTS
 from protocol.statement import Statement
 
 
@@ -183,14 +182,10 @@ class _Open:
 
     def _entered(self) -> Iterator[tuple[int, str, Asset, int]]:
         """Yield the same of each line that was entered in dispute, for a conversion that was never captured."""
-        rows = (row for row in self._audit.books.registers.rows if row.why == ENTERED and row.partner == self._partner)
-        times = {row.about: row.time for row in rows if self._is_past(row.time)}
-        if not times:
-            return
-        for (partner, way, _), line in self._audit.replay.view.rows(LINES):
-            time = times.get(entered_text(line.conversion))
-            if time is not None and (partner, way) == (self._partner, OUT):
-                yield line.window, time, line.currency, -line.value
+        for number, book in self._books.items():
+            for line in book.entered:
+                if self._is_past(line.time):
+                    yield number, line.time, line.currency, -line.value
 
     def _unbilled(self) -> Iterator[OpenItem]:
         windows: dict[int, _Window] = {}

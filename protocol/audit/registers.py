@@ -48,8 +48,6 @@ from protocol.window_entries import LinesDisputed, PaymentReturned, StatementAgr
 
 OPERATOR: Final = "an operator of"
 BOTH: Final = "both parties"
-ENTERED: Final = "entered"
-"""Why a bill has a line of a conversion that was never captured."""
 
 
 @unique
@@ -161,7 +159,8 @@ class RegisterBook:
                 self._bill(entry, statement, bill)
         elif isinstance(entry, LinesDisputed | Recovered):
             for line in entry.entered:
-                said = (Register.ADJUSTMENTS, entry.partner, entered_text(line.id), _by(own), ENTERED)
+                about = f"conversion {line.id}, entered on the partner's word alone"
+                said = (Register.ADJUSTMENTS, entry.partner, about, _by(own), "entered")
                 self._note(entry, said, moved=(line.value, line.currency))
         elif isinstance(entry, PaymentReturned):
             about = f"the payment of window {entry.window}, which came back"
@@ -177,11 +176,6 @@ class RegisterBook:
     def of(self, register: Register, *, end_seq: int) -> tuple[RegisterRow, ...]:
         """Return the rows of one register that entries before `end_seq` made."""
         return tuple(row for row in self.rows if row.register is register and row.seq < end_seq)
-
-
-def entered_text(conversion: Id) -> str:
-    """Return what the register says of a line that was entered in dispute."""
-    return f"conversion {conversion}, entered on the partner's word alone"
 
 
 def _by(ledger: Ledger) -> str:

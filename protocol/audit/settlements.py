@@ -9,7 +9,7 @@ from protocol.audit.findings import FindingCode, Findings
 from protocol.audit.replay import LogReplay
 from protocol.checkpoint import Checkpoint
 from protocol.entries import AgreementEnded, Sealed, body_of
-from protocol.identifiers import Digest, Ledger, first_of
+from protocol.identifiers import Asset, Digest, Ledger, first_of
 from protocol.ledger.postings import ledger_record
 from protocol.ledger.view import Overlay
 from protocol.merkle import Hash
@@ -26,6 +26,7 @@ from protocol.recovery_entries import Recovered
 from protocol.run_off_entries import PartnerEnded
 from protocol.statement import CheckpointReference, Statement, statement_digest
 from protocol.window_entries import (
+    LinesDisputed,
     PaymentConfirmed,
     PaymentMade,
     PaymentReceived,
@@ -58,6 +59,15 @@ NoticeName: TypeAlias = tuple[Digest, Ledger]
 """The agreement that ends, and the party that gave notice."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnteredLine:
+    """A line that was entered in dispute, for a conversion of this ledger that was never captured."""
+
+    time: str
+    value: int
+    currency: Asset
+
+
 @dataclass(slots=True)
 class WindowBook:
     """A window as one log has it: the statement, the payments made or announced, the one that was confirmed.
@@ -65,6 +75,7 @@ class WindowBook:
     `ways` tells of the payer from when on money was on its way, and from when on it no longer was.
     """
 
+    entered: list[EnteredLine] = field(default_factory=list)
     agreed: Word | None = None
     sent: dict[Digest, int] = field(default_factory=dict)
     ways: list[tuple[str, bool]] = field(default_factory=list)
@@ -94,6 +105,8 @@ class SettlementBook:
     def add(self, sealed: Sealed, view: Overlay) -> None:
         """Take note of an entry that the rules accepted."""
         match sealed.entry:
+            case LinesDisputed() as entry:
+                self._entered(entry)
             case StatementProposed() as entry:
                 self._claim(entry.seq, entry.signed.statement)
             case StatementAgreed() as entry:
@@ -104,6 +117,25 @@ class SettlementBook:
                 rests_on = entry.partner_entry if first else None
                 word = Word(digest=digest, seq=entry.seq, promised=rests_on, time=entry.time)
                 self.windows[entry.partner][entry.window].agreed = word
+            case AgreementEnded() as entry:
+                # A notice of our own makes its END, a partner's cites it: both name one body.
+                body = body_of(sealed, ledger=ledger_record(view).ledger)
+                cited = body_digest(encode_body(body)) if body else entry.notice
+                assert cited is not None, "the rules have compared the notice that the entry repeats"
+                word = Word(digest=cited, seq=entry.seq, promised=entry.partner_entry)
+                self.notices[entry.partner][entry.agreement, entry.by] = Notice(ends_at=entry.ends_at, word=word)
+            case PartnerEnded() as entry:
+                for stated in (entry.checkpoint, entry.partner_checkpoint):
+                    self._claim_checkpoint(entry.seq, stated)
+            case Recovered() as entry:
+                self._entered(entry)
+                self._recovered(entry)
+            case _:
+                self._paid(sealed, view)
+
+    def _paid(self, sealed: Sealed, view: Overlay) -> None:
+        """Take note of what an entry says of the payment of a window, if it says anything."""
+        match sealed.entry:
             case PaymentMade() as entry:
                 body = body_of(sealed, ledger=ledger_record(view).ledger)
                 assert body is not None, "a payment makes a body"
@@ -121,20 +153,13 @@ class SettlementBook:
             case ReceiptReceived() as entry:
                 word = Word(digest=entry.payment, seq=entry.seq, promised=entry.partner_entry, time=entry.time)
                 self.windows[entry.partner][entry.window].confirmed = word
-            case AgreementEnded() as entry:
-                # A notice of our own makes its END, a partner's cites it: both name one body.
-                body = body_of(sealed, ledger=ledger_record(view).ledger)
-                cited = body_digest(encode_body(body)) if body else entry.notice
-                assert cited is not None, "the rules have compared the notice that the entry repeats"
-                word = Word(digest=cited, seq=entry.seq, promised=entry.partner_entry)
-                self.notices[entry.partner][entry.agreement, entry.by] = Notice(ends_at=entry.ends_at, word=word)
-            case PartnerEnded() as entry:
-                for stated in (entry.checkpoint, entry.partner_checkpoint):
-                    self._claim_checkpoint(entry.seq, stated)
-            case Recovered() as entry:
-                self._recovered(entry)
             case _:
                 pass
+
+    def _entered(self, entry: LinesDisputed | Recovered) -> None:
+        for line in entry.entered:
+            entered = EnteredLine(time=entry.time, value=line.value, currency=line.currency)
+            self.windows[entry.partner][line.window].entered.append(entered)
 
     def _recovered(self, entry: Recovered) -> None:
         """Take note of a word that stands again as of the entry that made it first."""
