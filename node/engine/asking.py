@@ -39,10 +39,6 @@ class Asking(Generic[_P]):
         self._left = left
         return iter(wanted)
 
-    def begin_again(self) -> None:
-        """Ask all parts once more: another commit has forgotten what this one loaded."""
-        self._view = None
-
 
 def asking_for(commands: Sequence[AnyCommand]) -> Asking[AnyCommand]:
     """Return what asks for all that `commands` read beside the rows of `rules.ALWAYS`, which each commit begins with.

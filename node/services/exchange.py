@@ -177,7 +177,7 @@ class Exchange:
         outcome: Future[int] = Future()
         outcome.set_running_or_notify_cancel()
         submitted = self._writer.submit(work)
-        submitted.add_done_callback(partial(self._conclude, peer, outcome, work, before=0))
+        submitted.add_done_callback(partial(self._conclude, peer, outcome, work))
         return outcome
 
     def _verify(self, parcel: Parcel) -> tuple[Peer, list[Body]]:
@@ -240,20 +240,10 @@ class Exchange:
     def _has_said(self, digest: Digest) -> bool:
         return digest in self._reader.sent_kinds([digest])
 
-    def _conclude(
-        self, peer: Peer, outcome: "Future[int]", work: IntakeWork, done: "Future[Taken]", *, before: int
-    ) -> None:
-        """Note what is durable now, then tell the caller; runs on the writer's thread.
-
-        `before` is how many frames of the parcel were applied in earlier commits.
-        """
+    def _conclude(self, peer: Peer, outcome: "Future[int]", work: IntakeWork, done: "Future[Taken]") -> None:
+        """Note what is durable now, then tell the caller how many frames are applied; runs on the writer's thread."""
         try:
-            taken = self._note(peer, work, done)
-            applied = before + taken.applied
-            if taken.unfinished:
-                again = self._writer.submit(work)
-                again.add_done_callback(partial(self._conclude, peer, outcome, work, before=applied))
-                return
+            applied = self._note(peer, work, done).applied
         except Exception as failure:  # noqa: BLE001 - what a future's callback raises reaches nobody who waits for it
             outcome.set_exception(failure)
         else:

@@ -34,8 +34,8 @@ from protocol.identifiers import Digest, generation_of
 from protocol.ledger import rules, settling
 from protocol.ledger.commands import AnyCommand
 from protocol.ledger.names import cancel_id, decision_id
-from protocol.ledger.state import HEAD, IDS, INCOMING, LEDGER, ONLY, PARTNERS, WINDOWS
-from protocol.ledger.view import Need, NotLoaded, Overlay, need
+from protocol.ledger.state import HEAD, IDS, INCOMING, ONLY, PARTNERS, WINDOWS
+from protocol.ledger.view import Need, Overlay, need
 from protocol.merkle import paths_of
 from protocol.messages import (
     Body,
@@ -100,7 +100,6 @@ class IntakeWork(Foremost):
         self._asking = Asking(self._due, _reads)
         self._wishes = {body.prepare: place for place, body in enumerate(bodies) if isinstance(body, Cancel)}
         self._back_next: int | None = None
-        self._recovered = False
         self._back = TakingBack(
             peer, bodies, ledger=around.ledger, key=around.key, store=around.store, gate=around.gate, waits=around.waits
         )
@@ -113,15 +112,12 @@ class IntakeWork(Foremost):
 
     def needs(self, view: Overlay) -> Iterator[Need]:
         """Yield what every body's command reads."""
-        record = view.peek(LEDGER, ONLY)
-        self._recovered = record is not None and self._peer.ledger in record.recovering
         yield need(PARTNERS, self._peer.ledger)
         yield from self._back.needs(view)
         yield from self._asking.needs(view)
 
     def run(self, desk: Desk) -> Taken:
         """Apply the frames that are due."""
-        self._asking.begin_again()
         self._taken = Taken()
         row = present_channel(desk, self._channels, self._peer.ledger)
         due = plan(incoming_of(row), self._parcel.header, self._bodies)
@@ -209,21 +205,12 @@ class IntakeWork(Foremost):
         if isinstance(body, Prepare) and self._wishes.get(digest, -1) > place and self._is_undecided(desk, body):
             # An order comes together with the wish to cancel it: the wish decides.
             return True
-        recovering = self._back.is_recovering(desk)
-        try:
-            if isinstance(body, Returned):
-                return self._take_back(desk, body)
-            if isinstance(body, ReturnedAgreement):
-                self._back.take_agreement(desk, body)
-                return True
-            return self._handle(desk, body, digest)
-        except NotLoaded as missing:
-            if not recovering and not self._recovered:
-                raise
-            # A word that was given back in this commit, also by a parcel before this one, has made what this one moves.
-            _LOG.info("word_waits_for_a_commit", kind=kind_of(body), partner=self._peer.ledger, row=str(missing))
-            self._taken.unfinished = self._taken.applied > 0
-            return False
+        if isinstance(body, Returned):
+            return self._take_back(desk, body)
+        if isinstance(body, ReturnedAgreement):
+            self._back.take_agreement(desk, body)
+            return True
+        return self._handle(desk, body, digest)
 
     def _is_undecided(self, desk: Desk, prepare: Prepare) -> bool:
         return desk.find(IDS, decision_id(prepare.key)) is None

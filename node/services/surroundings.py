@@ -42,11 +42,9 @@ class Surroundings:
 class Taken:
     """What an intake has done: the number of frames applied, and the bodies of ours that it made stand again.
 
-    `unfinished`: what comes next rests on what this commit has made, and can be applied in the next one. `restored`:
-    the partner has given back all our words.
+    `restored`: the partner has given back all our words.
     """
 
     applied: int = 0
     again: dict[Digest, bytes] = field(default_factory=dict)
-    unfinished: bool = False
     restored: bool = False

@@ -140,8 +140,9 @@ class TakingBack:
             return
         if self._words:
             yield need(IDS, recovery_id(record.log, self._peer.ledger))
-        if self._peer.ledger not in record.recovering and not self._peer.late:
+        if record.predecessor is None:
             return
+        # Whether the ledger waits for this partner's words may change until the work runs, in its very commit, too.
         yield from rules.needs(view, self._beginning(record))
         yield from rules.needs(view, self._ending(record))
         for body in self._agreements:
@@ -184,7 +185,7 @@ class TakingBack:
     # --- The words.
 
     def take(self, desk: Desk, returned: Returned) -> Outcome:
-        """Let a word stand again, or raise `NotLoaded` where what it moves was made in this commit."""
+        """Let a word stand again."""
         word = self._words[id(returned)]
         if word is None or self._is_known(desk, word.digest):
             return Outcome.STANDS

@@ -1,11 +1,17 @@
 """Partners that an operator went on without, and that come back: asked for words, told of the log, or heard no more."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+from structlog.testing import capture_logs
+
+from node.services.taking_back import TakingBack
 from protocol.conversion import SourceState
 from protocol.errors import Code
 from protocol.identifiers import Id, Ledger
 from protocol.ledger.state import PARTNERS
+from protocol.ledger.view import Need, Overlay
 from protocol.recovery_entries import Recovered, RecoveryBegun, RecoveryEnded, RecoveryWaived
 from tests.support.nodes import Alliance, LocalNode, convert
 from tests.support.succeeding import (
@@ -61,6 +67,29 @@ def test_a_partner_that_was_gone_is_asked_when_it_comes_back(three: Alliance, tm
     three.talk()
     check_pair(third, node, [again])
     check_whole(*three.nodes)
+
+
+def test_one_that_turns_out_to_be_late_once_its_parcel_has_said_what_it_reads_is_asked_all_the_same(
+    three: Alliance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, _, third = three.nodes
+    go_on_without_the_third(three, tmp_path)
+    needs = TakingBack.needs
+
+    def before(back: TakingBack, view: Overlay) -> Iterator[Need]:
+        peer = node.exchange.peer(third.ledger)
+        late, peer.late = peer.late, False
+        yield from needs(back, view)
+        peer.late = late
+
+    monkeypatch.setattr(TakingBack, "needs", before)
+    with capture_logs() as logged:
+        third.start()
+        three.talk(60)
+    assert "work_failed" not in [line["event"] for line in logged]
+    told = [type(entry) for entry in node.entries() if getattr(entry, "partner", None) == third.ledger]
+    assert told[-3:] == [RecoveryWaived, RecoveryBegun, RecoveryEnded]
+    check_pair(node, third, [convert_now(three, node, third)])
 
 
 def go_on_without_the_third(three: Alliance, directory: Path) -> Id:
