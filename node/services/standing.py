@@ -54,22 +54,21 @@ class Standing:
         The caller holds the peer's lock, without which no successor begins between the look at the store and the gate.
         """
         if peer.lacks is not None:
-            self._shut(peer, peer.lacks, peer.shown)
+            self._shut(peer, peer.lacks)
         peer.late = peer.beyond = False
         behind = peer.outgoing.behind
         peer.excused = self._excuses(peer) if behind else self._goes_on(peer)
         peer.expected = behind and (peer.expected or (peer.excused and peer.outgoing.answered))
-        if peer.excused or peer.beyond:
-            return
-        if peer.lacks is not None:
-            self._shut(peer, _WORDS)
-        else:
+        if not peer.excused and not peer.beyond and peer.lacks is None:
             self._claimed(peer)
 
-    def _shut(self, peer: Peer, reason: str, seen: Checkpoint | None = None) -> None:
+    def _shut(self, peer: Peer, lacks: str) -> None:
+        self._tell(peer, lacks)
+        self._gate.found_behind(f"{peer.ledger} {lacks}", peer.shown)
+
+    def _tell(self, peer: Peer, reason: str) -> None:
         if self._gate.behind is None:
             _LOG.error("store_behind", partner=peer.ledger, reason=reason)
-        self._gate.found_behind(f"{peer.ledger} {reason}", seen)
 
     def _claimed(self, peer: Peer) -> None:
         """Shut the gate by the word of a partner that shows no checkpoint for it, unless an operator keeps it out."""
@@ -78,8 +77,7 @@ class Standing:
         if record.suspended_seq is not None or record.ended_seq is not None:
             self._gate.kept_out(peer.ledger)
             return
-        if self._gate.behind is None:
-            _LOG.error("store_behind", partner=peer.ledger, reason=_WORDS)
+        self._tell(peer, _WORDS)
         self._gate.claimed_behind(peer.ledger, f"{peer.ledger} {_WORDS}")
 
     def _goes_on(self, peer: Peer) -> bool:
