@@ -9,7 +9,7 @@ import msgspec
 from node.engine.work import Answer, Desk
 from node.services.answers import Document, EntryAnswer, Pending
 from node.services.context import Context
-from node.services.metadata import metadata_row
+from node.services.metadata import metadata_row, pack_metadata
 from node.services.render import document_of
 from node.store.rows import PutMetadata
 from protocol.encoding import JsonValue
@@ -153,8 +153,8 @@ class ReviewsService:
     def _metadata(self, record: ReviewRecord) -> PutMetadata | None:
         """Return the row for what was said with the order: it goes on with it."""
         said = (self._seen(record) or {}).get("metadata")
-        packed = None if said is None else msgspec.json.encode(said, order="sorted").decode()
-        return metadata_row(packed, self._context.randomness)
+        assert said is None or isinstance(said, dict), "what a screen keeps is what was packed"
+        return metadata_row(pack_metadata(said), self._context.randomness)
 
     def _view(self, order: Id, record: ReviewRecord) -> ReviewView:
         return ReviewView(
