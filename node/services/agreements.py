@@ -35,7 +35,6 @@ from protocol.keys import Role
 from protocol.ledger.commands import EndAgreement, EnterAgreement
 from protocol.ledger.names import agreement_id, ended_id
 from protocol.ledger.state import AGREEMENTS, PARTNERS, AgreementRecord, PartnerRecord
-from protocol.rates import RateFinding
 
 PROPOSALS_PER_PARTNER_MAX: Final = 64
 PROPOSALS_PATH: Final = "/peer/v1/proposals"
@@ -180,8 +179,10 @@ class AgreementsService:
         given = proposal is not None or digest is not None
         document = self._document(proposal, digest) if given else None
         agreement = None if document is None else decode_signed_agreement(document).agreement
-        grace = () if agreement is None or at is not None else self._in_grace(agreement)
-        return report_of(self._counting(agreement), agreement, at=at, grace=grace)
+        known, now = self._known(), self._context.now
+        # What is asked for one moment is answered by the rates of that moment.
+        grace = () if agreement is None or at is not None else loops_in_grace(known, agreement, now=now)
+        return report_of(still_counting(known, agreement, now=now), agreement, at=at, grace=grace)
 
     def show(self, digest: Digest) -> AgreementView:
         """Return one agreement, or raise `agreement_unknown`."""
@@ -226,16 +227,13 @@ class AgreementsService:
         """End a `wait` early."""
         self._changed.set()
 
-    def _counting(self, proposal: Agreement | None) -> tuple[Agreement, ...]:
-        records = [record for _, record in self._context.reader.agreements()]
-        return still_counting(records, proposal, now=self._context.now)
-
-    def _in_grace(self, proposal: Agreement) -> tuple[RateFinding, ...]:
-        records = [record for _, record in self._context.reader.agreements()]
-        return loops_in_grace(records, proposal, now=self._context.now)
+    def _known(self) -> list[AgreementRecord]:
+        return [record for _, record in self._context.reader.agreements()]
 
     def _refuse_loops(self, agreement: Agreement) -> None:
-        refuse_loops(self._counting(agreement), agreement, grace=self._in_grace(agreement))
+        known, now = self._known(), self._context.now
+        grace = loops_in_grace(known, agreement, now=now)
+        refuse_loops(still_counting(known, agreement, now=now), agreement, grace=grace)
 
     def _is_ours(self, signed: SignedAgreement) -> bool:
         return self._context.ledger in [item.ledger for item in signed.signatures]

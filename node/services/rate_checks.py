@@ -107,15 +107,11 @@ def _runs(agreement: Agreement, rate: Rate, begins: str, ends: str) -> bool:
 
 
 def report_of(
-    known: Sequence[Agreement],
-    proposal: Agreement | None,
-    *,
-    at: str | None,
-    grace: Sequence[RateFinding] = (),
+    known: Sequence[Agreement], proposal: Agreement | None, *, at: str | None, grace: Sequence[RateFinding] = ()
 ) -> RateReport:
     """Return what `known` agreements and a proposal do together, at a time or over all that they ever promise.
 
-    With what was found in the `grace` of those that the proposal replaces.
+    It begins with the loops that were found in the `grace` of those that the proposal replaces.
     """
     agreements = [*known, *([proposal] if proposal else [])]
     digest = agreement_digest(proposal) if proposal else None
@@ -128,17 +124,17 @@ def report_of(
 
 
 def refuse_loops(known: Sequence[Agreement], proposal: Agreement, *, grace: Sequence[RateFinding]) -> None:
-    """Refuse `agreement_loop` where a proposal, with what is agreed, would multiply points."""
-    for loop in grace:
-        raise Refusal(
-            Code.AGREEMENT_LOOP,
-            f"converting {' to '.join(loop.path)} would multiply points by {loop.ratio}, "
-            "while orders may still name the agreement that this one replaces",
-        )
+    """Refuse `agreement_loop` where a proposal, with what is agreed or in `grace`, would multiply points."""
+    if grace:
+        text = f"{_multiplying(grace[0])}, while orders may still name the agreement that this one replaces"
+        raise Refusal(Code.AGREEMENT_LOOP, text)
     for finding in report_of(known, proposal, at=None).findings:
         if finding.kind == "loop" and finding.by_proposal:
-            way = " to ".join(finding.path)
-            raise Refusal(Code.AGREEMENT_LOOP, f"converting {way} would multiply points by {finding.ratio}")
+            raise Refusal(Code.AGREEMENT_LOOP, _multiplying(finding))
+
+
+def _multiplying(loop: RateFinding | FindingView) -> str:
+    return f"converting {' to '.join(loop.path)} would multiply points by {loop.ratio}"
 
 
 def _view(finding: RateFinding, proposal: Digest | None) -> FindingView:
