@@ -1,6 +1,10 @@
-"""An application on each database, with two members, a partner and an agreement; shared by the tests of a module."""
+"""An application with two members, a partner and an agreement, on each database: shared by the tests of a module.
+
+Beside it those of a test's own, on SQLite.
+"""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -30,3 +34,20 @@ def prepare(api: Api) -> None:
     meet(api)
     agree(api)
     link_ann(api)
+
+
+@pytest.fixture
+def met(tmp_path: Path) -> Iterator[Api]:
+    """Yield a node of the test's own, with two members and a partner."""
+    with api_of(tmp_path / "aurora") as opened:
+        open_accounts(opened)
+        meet(opened)
+        yield opened
+
+
+@pytest.fixture
+def linked(met: Api) -> Api:
+    """Return a node of the test's own, with an agreement and a link as well."""
+    agree(met)
+    link_ann(met)
+    return met

@@ -1,7 +1,6 @@
 """Agreements on their way: proposed, carried, accepted, completed; and papers that must not get in."""
 
 import json
-from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -11,18 +10,15 @@ from node.workers.send_papers import SendPapers
 from protocol.agreement import Agreement, SignedAgreement, encode_signed_agreement, sign_agreement
 from protocol.keys import Role
 from protocol.points import Step
-from tests.support.api import Api, Json, agree, api_of, meet, open_accounts, signed_by_bluebird, terms_with
+from tests.support.api import Api, Json, agree, signed_by_bluebird, terms_with
 from tests.support.documents import AURORA, BLUEBIRD, COPPER, agreement
 
 BACK: Json = {"source": BLUEBIRD.ledger, "step": {"source": 1, "destination": 1}, "price": 1}
 
 
 @pytest.fixture
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    with api_of(tmp_path_factory.mktemp("node") / "aurora") as opened:
-        open_accounts(opened)
-        meet(opened)
-        yield opened
+def api(met: Api) -> Api:
+    return met
 
 
 def propose(api: Api, **changes: object) -> Json:

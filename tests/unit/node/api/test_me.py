@@ -4,9 +4,8 @@ import asyncio
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import islice
-from pathlib import Path
 
 import httpx
 import pytest
@@ -18,20 +17,15 @@ from node.services.credentials import Caller, CallerRole
 from node.services.member_events import STREAMS_MAX
 from node.services.requests import IssueRequest, OrderRequest
 from protocol.identifiers import Account
-from tests.support.api import ANN, BOB, POINTS, Api, agree, api_of, link_ann, meet, open_accounts, request_id
+from tests.support.api import ANN, BOB, POINTS, Api, request_id
 from tests.support.documents import BLUEBIRD, uuid
 
 Call = Callable[..., httpx.Response]
 
 
 @pytest.fixture
-def api(tmp_path: Path) -> Iterator[Api]:
-    with api_of(tmp_path / "aurora") as opened:
-        open_accounts(opened)
-        meet(opened)
-        agree(opened)
-        link_ann(opened)
-        yield opened
+def api(linked: Api) -> Api:
+    return linked
 
 
 @pytest.fixture

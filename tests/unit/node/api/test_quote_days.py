@@ -1,22 +1,7 @@
 """Quotes for an account are given on the program's own day, as the order that follows is judged on it."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
-from tests.support.api import ANN, POINTS, Api, agree, api_of, link_ann, meet, open_accounts, request_id
+from tests.support.api import ANN, POINTS, Api, request_id
 from tests.support.documents import BLUEBIRD, NOW
-
-
-@pytest.fixture
-def new(tmp_path: Path) -> Iterator[Api]:
-    with api_of(tmp_path / "aurora") as opened:
-        open_accounts(opened)
-        meet(opened)
-        agree(opened)
-        link_ann(opened)
-        yield opened
 
 
 def in_zone(api: Api, name: str) -> str:
@@ -26,22 +11,22 @@ def in_zone(api: Api, name: str) -> str:
     return str(api.read("/v1/program")["today"])
 
 
-def test_an_account_is_quoted_in_the_evening_of_a_western_program(new: Api) -> None:
-    new.clock.advance(13 * 3_600)
-    assert in_zone(new, "Pacific/Honolulu") == NOW[:10], "it is still the day before there"
+def test_an_account_is_quoted_in_the_evening_of_a_western_program(linked: Api) -> None:
+    linked.clock.advance(13 * 3_600)
+    assert in_zone(linked, "Pacific/Honolulu") == NOW[:10], "it is still the day before there"
     asked = {"account": ANN, "partner": BLUEBIRD.ledger, "amount": 900}
-    quote = new.done("/v1/quotes", asked)
-    ordered = new.done("/v1/conversions", {"id": request_id("order"), **asked})
+    quote = linked.done("/v1/quotes", asked)
+    ordered = linked.done("/v1/conversions", {"id": request_id("order"), **asked})
     assert ordered["destination_points"] == quote["gives"]
 
 
-def test_points_whose_last_day_is_over_are_not_quoted_in_an_eastern_program(new: Api) -> None:
+def test_points_whose_last_day_is_over_are_not_quoted_in_an_eastern_program(linked: Api) -> None:
     moved = {"id": request_id("spent"), "type": "redeem", "account": ANN, "amount": POINTS}
     given = {"id": request_id("short"), "type": "issue", "account": ANN, "amount": 900, "expires_on": NOW[:10]}
     for body in (moved, given):
-        new.done("/v1/transactions", body)
+        linked.done("/v1/transactions", body)
     asked = {"account": ANN, "partner": BLUEBIRD.ledger, "amount": 800}
-    assert new.done("/v1/quotes", asked)["used"] == 800
-    assert in_zone(new, "Pacific/Kiritimati") > NOW[:10], "their last day is over there"
+    assert linked.done("/v1/quotes", asked)["used"] == 800
+    assert in_zone(linked, "Pacific/Kiritimati") > NOW[:10], "their last day is over there"
     for path, body in (("/v1/conversions", {"id": request_id("order"), **asked}), ("/v1/quotes", asked)):
-        assert new.post(path, body).json()["code"] == "insufficient_points", path
+        assert linked.post(path, body).json()["code"] == "insufficient_points", path

@@ -1,13 +1,12 @@
 """Rates that multiply points only together with those that they replace, which are honoured a while longer."""
 
 import json
-from collections.abc import Iterator
 
 import msgspec
 import pytest
 
 from protocol.agreement import SignedAgreement, encode_signed_agreement
-from tests.support.api import Api, Json, agree, api_of, meet, open_accounts, signed_by_bluebird, terms_with
+from tests.support.api import Api, Json, agree, signed_by_bluebird, terms_with
 from tests.support.documents import AURORA, BLUEBIRD
 
 FIRST_ENDS = "2026-03-05T00:00:00Z"
@@ -15,12 +14,8 @@ PROPOSALS = "/v1/agreements/proposals"
 
 
 @pytest.fixture
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """Yield a node whose 400 points give 250 of Bluebird's, of which 250 give 360."""
-    with api_of(tmp_path_factory.mktemp("node") / "aurora") as opened:
-        open_accounts(opened)
-        meet(opened)
-        yield opened
+def api(met: Api) -> Api:
+    return met
 
 
 def terms(there: tuple[int, int], back: tuple[int, int], *, promotions: tuple[Json, ...] = (), **more: object) -> Json:

@@ -1,7 +1,6 @@
 """Agreements with all their terms through the API: limits, promotions, checks, notice, refunds, force, exceptions."""
 
 import json
-from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -15,7 +14,7 @@ from protocol.ledger import names
 from protocol.ledger.commands import DecidePrepare
 from protocol.messages import Prepare
 from protocol.points import Step
-from tests.support.api import ANN, Api, Json, agree, api_of, link_ann, meet, open_accounts, request_id, terms_with
+from tests.support.api import ANN, Api, Json, agree, link_ann, request_id, terms_with
 from tests.support.documents import (
     AURORA,
     BLUEBIRD,
@@ -46,11 +45,8 @@ LIMITS: Json = {
 
 
 @pytest.fixture
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    with api_of(tmp_path_factory.mktemp("node") / "aurora") as opened:
-        open_accounts(opened)
-        meet(opened)
-        yield opened
+def api(met: Api) -> Api:
+    return met
 
 
 def directions() -> list[Json]:
