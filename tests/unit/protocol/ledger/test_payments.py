@@ -148,15 +148,20 @@ def test_payment_mismatch_where_the_payee_says_it_pays() -> None:
 def test_payment_mismatch_where_another_payment_is_confirmed(fields: dict[str, object]) -> None:
     payer, payee, _ = due()
     pay(payer, payee, 1)
-    receipt = confirmed(payer, payee)
-    if "statement" in fields:
-        with refused(Code.PAYMENT_MISMATCH, payer):
-            take(payer, msgspec.structs.replace(receipt, **fields))
+    confirmed(payer, payee)
     entry = msgspec.structs.replace(last(payee, PaymentConfirmed), **fields)
     other_payer, fresh, _ = due()
     pay(other_payer, fresh, 1)
     with refused(Code.PAYMENT_MISMATCH, fresh):
         fresh.judge(entry)
+
+
+def test_payment_mismatch_where_a_receipt_is_of_another_statement() -> None:
+    payer, payee, _ = due()
+    pay(payer, payee, 1)
+    receipt = confirmed(payer, payee)
+    with refused(Code.PAYMENT_MISMATCH, payer):
+        take(payer, msgspec.structs.replace(receipt, statement=digest("x")))
 
 
 def test_a_receipt_that_crossed_a_return_ends_the_window_once_the_payment_is_made_again() -> None:
