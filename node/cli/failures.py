@@ -62,8 +62,8 @@ ADVICE: Final[Mapping[str, str]] = {
     "start_unanswered": "see who is waited for: tallystick standing; or go on without: tallystick start",
     "steps_above_maximum": "convert less at a time",
     "steps_below_minimum": "convert more at a time",
-    "store_behind": "see tallystick standing: bring the missing entries back (tallystick recover), or go on without "
-    "them (tallystick succeed)",
+    "store_behind": "see tallystick standing: bring the missing entries back (tallystick recover), go on without them "
+    "(tallystick succeed), or keep a partner out that only claims it (tallystick partner suspend)",
     "transfer_closed": "see how it ended: tallystick transfer list",
     "transfer_cooling_off": "accept it later: the recipient is new to the sender",
     "transfer_lapsed": "ask the sender for another",
