@@ -52,7 +52,8 @@ class _Lossy:
 def configure_logging(*, level: str, form: Literal["json", "console"]) -> None:
     """Send every log line of the process to standard error, `form` a line; one that cannot be written is lost."""
     shown: Processor = render_line
-    lines = _Lossy(sys.stderr)
+    # Two methods of a file are all that is asked of it.
+    lines = cast("TextIO", _Lossy(sys.stderr))
     if form == "console":
         shown = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     shared: list[Processor] = [
@@ -64,10 +65,10 @@ def configure_logging(*, level: str, form: Literal["json", "console"]) -> None:
     structlog.configure(
         processors=[*shared, shown],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", lines)),
+        logger_factory=structlog.WriteLoggerFactory(file=lines),
         cache_logger_on_first_use=False,
     )
-    REQUEST_LINES.file = cast("TextIO", lines)
+    REQUEST_LINES.file = lines
     _adopt_standard_logging(level, [*shared, structlog.stdlib.ProcessorFormatter.remove_processors_meta, shown])
 
 
