@@ -40,6 +40,15 @@ def resume(node: LocalNode) -> None:
     SuspensionService(context_of(node), node.exchange).resume(request_of("resume")).result(20)
 
 
+def kept_out(node: LocalNode) -> Puppet:
+    """Return a partner that has claimed such words, and was suspended."""
+    liar = Puppet(AURORA, node)
+    claim(liar)
+    suspend(node)
+    assert opens(node, seconds=5)
+    return liar
+
+
 def code_of_writing(node: LocalNode, name: str) -> str | None:
     """Return the code by which an entry is refused now, or None where it is made."""
     try:
@@ -71,10 +80,7 @@ def test_a_claim_of_words_that_were_never_said_stops_the_node_until_its_maker_is
 
 
 def test_nothing_of_the_stream_of_one_that_is_kept_out_is_applied(node: LocalNode) -> None:
-    liar = Puppet(AURORA, node)
-    claim(liar)
-    suspend(node)
-    assert opens(node, seconds=5)
+    liar = kept_out(node)
     assert liar.say(asked(node)) == []
     node.restart()
     # It claims the same again, and its suspension is on record.
@@ -86,10 +92,7 @@ def test_nothing_of_the_stream_of_one_that_is_kept_out_is_applied(node: LocalNod
 
 
 def test_one_that_is_taken_back_and_claims_it_still_stops_the_node_again(node: LocalNode) -> None:
-    liar = Puppet(AURORA, node)
-    claim(liar)
-    suspend(node)
-    assert opens(node, seconds=5)
+    liar = kept_out(node)
     resume(node)
     claim(liar)
     assert node.writer.gate.behind == CLAIM

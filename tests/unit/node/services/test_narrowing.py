@@ -137,6 +137,13 @@ def test_what_was_rejected_and_credited_is_entered_in_dispute_by_itself_and_waiv
         assert each.node.replay()
 
 
+def dispute_as_decider(decider: Settler, source: Settler, conversion: Id, *, reason: str) -> None:
+    request = DisputeRequest(
+        id=uuid("dispute"), partner=source.node.ledger, window=1, direction="in", lines=(conversion,), reason=reason
+    )
+    decider.service.dispute(request).result()
+
+
 @pytest.mark.parametrize("swap", [False, True])
 def test_a_line_that_its_decider_disputes_before_the_source_has_it_is_agreed_on(two: Alliance, *, swap: bool) -> None:
     source, decider = sorted(settlers(two), key=lambda each: each.node.ledger, reverse=swap)
@@ -144,10 +151,7 @@ def test_a_line_that_its_decider_disputes_before_the_source_has_it_is_agreed_on(
     reject(source.node, torn)
     two.talk()
     close(two, source, decider)
-    request = DisputeRequest(
-        id=uuid("dispute"), partner=source.node.ledger, window=1, direction="in", lines=(torn,), reason="other"
-    )
-    decider.service.dispute(request).result()
+    dispute_as_decider(decider, source, torn, reason="other")
     work(two, source, decider, rounds=8)
     assert agreed(source, decider)
     assert agreed(decider, source)
@@ -160,10 +164,7 @@ def test_a_dispute_of_a_line_that_the_source_does_not_have_yet_is_entered_with_t
     source, decider = sorted(settlers(two), key=lambda each: each.node.ledger, reverse=swap)
     late = credit(source.node, decider.node, "late")
     close(two, source, decider)
-    request = DisputeRequest(
-        id=uuid("dispute"), partner=source.node.ledger, window=1, direction="in", lines=(late,), reason="late"
-    )
-    decider.service.dispute(request).result()
+    dispute_as_decider(decider, source, late, reason="late")
     work(two, source, decider, rounds=10)
     for each, partner in ((source, decider), (decider, source)):
         record = each.node.reader.record(STATEMENTS, (partner.node.ledger, 1))
