@@ -120,7 +120,7 @@ class Narrowing:
         window = (self._reader.record(SETTLEMENTS, partner) or SettlementRecord()).agreed + 1
         record = self._reader.record(WINDOWS, (partner, window)) or WindowRecord()
         if record.closed is not None and record.received is not None:
-            self._answer(partner, window)
+            self._answer(partner, window, record)
         now = self._context.clock.monotonic()
         if record.closed is None or now - self._looked_at.get(partner, float("-inf")) < LOOK_AGAIN_SECONDS:
             return
@@ -134,7 +134,7 @@ class Narrowing:
         """Return where the sides of a window differ, as far as both have shown their lines."""
         record = self._reader.record(WINDOWS, (partner, window)) or WindowRecord()
         ours = self._of_ours(partner, window, record) if record.state is WindowState.MISMATCH else Doubts()
-        return Doubts(lines=(*ours.lines, *self._of_theirs(partner, window)), fault=ours.fault)
+        return Doubts(lines=(*ours.lines, *self._of_theirs(partner, window, record)), fault=ours.fault)
 
     def claimed(self, partner: Ledger, window: int) -> dict[Id, Line]:
         """Return the lines of our own conversions that only the partner has, and whose signed FULFIL is here."""
@@ -170,7 +170,7 @@ class Narrowing:
             return Fault.UNSHOWN
         return Fault.UNKNOWN if order is None else Fault.REJECTED
 
-    def _of_theirs(self, partner: Ledger, window: int) -> tuple[Doubt, ...]:
+    def _of_theirs(self, partner: Ledger, window: int, record: WindowRecord) -> tuple[Doubt, ...]:
         """Compare the conversions that we decided with the list of their source, if it has sent one."""
         if self._lines.newest(partner) is None:
             return ()
@@ -180,16 +180,12 @@ class Narrowing:
             return ()
         # What the source disputes it has by now; that we dispute a line says nothing of that.
         said = (line.dec_seq for each in self._lines.disputes(partner, window).values() for line in each.lines)
-        settled = self._disputed(partner, window).intersection(said)
+        settled = {line.dec_seq for line in record.disputed_in}.intersection(said)
         return tuple(
             Doubt(difference=one, fault=Fault.CONTRADICTED if one.theirs else Fault.SENT_AGAIN)
             for one in narrow(ours, listed)
             if one.dec_seq not in settled
         )
-
-    def _disputed(self, partner: Ledger, window: int) -> set[int]:
-        record = self._reader.record(WINDOWS, (partner, window)) or WindowRecord()
-        return {line.dec_seq for line in record.disputed_in}
 
     # --- What this side does about it.
 
@@ -216,12 +212,12 @@ class Narrowing:
         self._send(partner, window, list(pages(ours)))
         self._asked.add((partner, window))
 
-    def _answer(self, partner: Ledger, window: int) -> None:
+    def _answer(self, partner: Ledger, window: int, record: WindowRecord) -> None:
         """Show what we decided otherwise than the partner has listed, and say those FULFILs again that it lacks."""
         newest = self._lines.newest(partner)
         if newest is None or self._answered.get(partner) == (window, newest):
             return
-        doubts = self._of_theirs(partner, window)
+        doubts = self._of_theirs(partner, window, record)
         ours = [doubt.difference.ours for doubt in doubts if doubt.difference.ours is not None]
         self._send(partner, window, [ours[at : at + BODY_LINES_MAX] for at in range(0, len(ours), BODY_LINES_MAX)])
         lacking = [doubt.line for doubt in doubts if doubt.fault is Fault.SENT_AGAIN]
