@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
+
+import structlog
 
 from node.app.access import access_of, partner_tls
 from node.app.agent_client import AgentKeyring
@@ -26,12 +28,12 @@ from node.ports import Clock, Faults, Hooks, Keyring, Links, Logs, NoFaults, Pap
 from node.services.context import NodeWriter
 from node.services.cosigning import Cosigner, Witnessing
 from node.services.node import Node, Ports
-from node.services.own_log import lack, open_of
+from node.services.own_log import lack, open_of, place_of
 from node.store.copying import check_here
 from node.store.database import Database
 from node.store.reader import StoreReader
 from node.store.writer import StoreWriter
-from node.workers.keep_state import read_state
+from node.workers.keep_state import read_state, write_state
 from protocol.checkpoint import Checkpoint
 from protocol.errors import ProtocolError, TallystickError
 from protocol.identifiers import Ledger, first_of
@@ -39,6 +41,8 @@ from protocol.keys import PublicKey, Role
 from protocol.ledger.rotation import log_keys
 from protocol.ledger.state import LEDGER, ONLY
 from protocol.merkle import fold
+
+_LOG: Final = structlog.get_logger()
 
 
 class KeysMismatch(TallystickError):
@@ -111,7 +115,7 @@ def open_node(
             engine = make_engine(store, keyring=real.keyring, randomness=real.randomness, faults=real.faults)
             seen = seen_before(directory / STATE_NAME, config, keyring=real.keyring)
             known = _known_to_keyring(config, real.keyring)
-            for name, checkpoint in ((STATE_NAME, seen), ("the agent", known)):
+            for name, checkpoint in ((STATE_NAME, seen), ("the agent" if config.agent else "this process", known)):
                 lacks = None if checkpoint is None else _lack(checkpoint, store=store, reader=reader)
                 if lacks is not None:
                     engine.gate.found_behind(f"{name} {lacks}", checkpoint)
@@ -123,6 +127,7 @@ def open_node(
                 yield OpenedNode(directory=directory, config=config, node=node, ports=real, term=store.term)
             finally:
                 writer.close()
+                _keep_known(directory, config, real.keyring)
 
 
 @contextmanager
@@ -239,6 +244,19 @@ def _known_to_keyring(config: NodeConfig, keyring: Keyring) -> Checkpoint | None
     if note is None:
         return None
     return open_of(note, ledger=first_of(Ledger(config.ledger)), key=keyring.key(Role.LOG).public)
+
+
+def _keep_known(directory: Path, config: NodeConfig, keyring: Keyring) -> None:
+    """Leave in the state file what was committed here, unless an agent keeps it: the store may come back without."""
+    if config.agent:
+        return
+    path, note = directory / STATE_NAME, keyring.last_committed()
+    try:
+        known, seen = _known_to_keyring(config, keyring), seen_before(path, config, keyring=keyring)
+        if note is not None and known is not None and (seen is None or place_of(known) > place_of(seen)):
+            write_state(path, note)
+    except TallystickError as failure:
+        _LOG.warning("state_not_kept", reason=str(failure))
 
 
 def _tell_keyring(engine: Engine, reader: StoreReader, keyring: Keyring) -> None:

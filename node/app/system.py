@@ -46,6 +46,7 @@ class SeedKeyring:
         self._keys = dict(keys)
         self._later = tuple(later)
         self._next_log_key = next_log_key
+        self._committed: bytes | None = None
 
     def key(self, role: Role) -> SigningKey:
         """Return the key of `role`."""
@@ -55,11 +56,13 @@ class SeedKeyring:
         """Return the keys of the log, from its first on."""
         return (self._keys[Role.LOG], *self._later)
 
-    def committed(self, _note: bytes) -> None:
-        """Do nothing: who has the keys in this process has the store, too."""
+    def committed(self, note: bytes) -> None:
+        """Remember `note` as long as the keys: the store may come back as an older copy of itself."""
+        self._committed = note
 
-    def last_committed(self) -> None:
-        """Remember nothing."""
+    def last_committed(self) -> bytes | None:
+        """Return what was remembered last, or None where nothing was."""
+        return self._committed
 
     @property
     def next_log_key(self) -> Digest:

@@ -33,12 +33,13 @@ class KeepState:
         self._number = -1
 
     def step(self) -> None:
-        """Write the newest checkpoint unless it is there; raise `StateFileInvalid` when it cannot be written."""
+        """Write the newest checkpoint unless that or a later one is there; raise `StateFileInvalid` when it cannot."""
         if not self._holds():
             # What the file says is what shows that the store is behind.
             return
         newest = self._log.newest()
-        if newest.number != self._number:
+        # A server may answer that has taken another one's place without its last commits.
+        if newest.number > self._number:
             write_state(self._path, newest.note)
             self._number = newest.number
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from node.app.directory import Created, create_node_directory
-from node.app.open import KeysMismatch, StateFileForeign, open_node
+from node.app.open import KeysMismatch, PortOverrides, StateFileForeign, open_node
 from node.services.requests import OpenAccountRequest
 from node.store.errors import StoreBusy
 from node.workers.keep_state import KeepState, StateFileInvalid
@@ -78,6 +78,32 @@ def test_an_older_copy_of_the_database_writes_nothing(created: Created) -> None:
     for leftover in created.directory.glob("ledger.sqlite-*"):
         leftover.unlink()
     check_closed(created.directory, "state.json has seen 2 entries, and the store has 1")
+
+
+def test_what_was_committed_last_is_known_although_no_step_has_written_it_down(created: Created) -> None:
+    old = copy_of(created, "old")
+    with open_node(created.directory) as opened:
+        request = OpenAccountRequest(id=uuid("one"), account=Account(f"member/{uuid('one')}"))
+        opened.node.points.open_account(request).result()
+    shutil.copy(old / "ledger.sqlite", created.directory / "ledger.sqlite")
+    for leftover in created.directory.glob("ledger.sqlite-*"):
+        leftover.unlink()
+    check_closed(created.directory, "state.json has seen 2 entries, and the store has 1")
+
+
+def test_a_process_remembers_what_it_committed_where_it_cannot_write_it_down(created: Created) -> None:
+    old = copy_of(created, "old")
+    blocked = created.directory / "state.new"
+    blocked.mkdir()
+    with open_node(created.directory) as opened:
+        request = OpenAccountRequest(id=uuid("one"), account=Account(f"member/{uuid('one')}"))
+        opened.node.points.open_account(request).result()
+        keyring = opened.ports.keyring
+    blocked.rmdir()
+    with open_node(old, ports=PortOverrides(keyring=keyring)) as opened:
+        assert opened.node.gate.behind == "this process has seen 2 entries, and the store has 1"
+    # The next process knows, too.
+    check_closed(old, "state.json has seen 2 entries, and the store has 1")
 
 
 def test_another_history_of_the_same_length_writes_nothing(created: Created) -> None:

@@ -159,6 +159,20 @@ def test_the_state_file_follows_the_newest_checkpoint(api: Api, tmp_path: Path) 
     assert json.loads(path.read_text())["v"] == 1
 
 
+def test_the_state_file_does_not_go_back_with_a_store_that_lacks_the_last_commits(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = api.node.log.newest()
+    hold(api, "lost", expires_at=None)
+    worker = KeepState(api.node.log, tmp_path / "state.json")
+    worker.step()
+    kept = read_state(tmp_path / "state.json")
+    assert kept != before.note
+    monkeypatch.setattr(api.node.log, "newest", lambda: before)
+    worker.step()
+    assert read_state(tmp_path / "state.json") == kept
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '"x"'])
 def test_a_damaged_state_file_is_said(tmp_path: Path, text: str) -> None:
     path = tmp_path / "state.json"
