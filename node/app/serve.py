@@ -4,10 +4,13 @@ A server of a database may end the writer's connection, and with it its lock: th
 The node is closed and opened again, as a start after a crash would.
 """
 
+import signal
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import structlog
@@ -38,12 +41,13 @@ class NodeServer:
         self._opened = opened
         tls = server_tls(opened.directory, opened.config)
         self._listener = Listener(opened.config, app or app_of(opened), tls=tls, on_stop=lambda: wake_all(opened))
+        self._told = False
         self.port = self._listener.port
 
     @property
     def told(self) -> bool:
-        """Return whether a signal has asked for the end."""
-        return self._listener.told
+        """Return whether a signal has asked for the end, also after this one had ended by itself."""
+        return self._told or self._listener.told
 
     @property
     def url(self) -> str:
@@ -54,10 +58,20 @@ class NodeServer:
         """Open the channels to partners, then answer requests until `stop`; call `on_ready` with the URL at first."""
         with at_work(self._opened):
             self._listener.run(on_ready)
+            self._hear()
 
     def stop(self) -> None:
         """Finish the requests that are under way and take no more."""
         self._listener.stop()
+
+    def _hear(self) -> None:
+        """Go on hearing signals: uvloop leaves handlers behind that do nothing any more."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, self._tell)
+
+    def _tell(self, _number: int, _frame: FrameType | None) -> None:
+        self._told = True
 
 
 def serve(
@@ -83,6 +97,7 @@ def serve(
                 raise
             _LOG.warning("cannot_open", reason=str(failure))
             time.sleep(AGAIN_SECONDS)
+            again = not served.told
 
 
 class _Served:
@@ -99,6 +114,12 @@ class _Served:
         self._directory, self._settings = directory, settings
         self._ports, self._on_ready = ports or PortOverrides(), on_ready
         self.has_answered = False
+        self._server: NodeServer | None = None
+
+    @property
+    def told(self) -> bool:
+        """Return whether a signal has asked for the end since the node answered last."""
+        return self._server is not None and self._server.told
 
     def once(self) -> bool:
         """Serve until there is to be an end; return whether that is because the writer's connection is lost."""
@@ -108,13 +129,15 @@ class _Served:
             if not opened.config.agent:
                 # Whoever has typed the passphrase may have gone.
                 self._ports = replace(self._ports, keyring=opened.ports.keyring)
-            server = NodeServer(opened)
+            if self.told:
+                return False
+            server = self._server = NodeServer(opened)
             if not self.has_answered:
                 settle()
                 shorten_turns()
             with watched(opened, server.stop) as lost:
                 server.run(self._ready)
-            return lost.is_set() and not server.told
+            return lost.is_set() and not self.told
 
     def _ready(self, url: str) -> None:
         self.has_answered = True

@@ -21,6 +21,7 @@ from node.app.serve import NodeServer, serve
 from node.app.sockets import AddressUnavailable
 from node.app.turns import TURN_SECONDS
 from node.services.credentials import CallerRole
+from node.store.database import Database
 from scripts.alliance.process import find_free_ports
 from tests.support.crashing_node import poll
 from tests.support.documents import uuid
@@ -137,6 +138,26 @@ def test_a_node_whose_connections_a_server_ends_writes_again_by_itself(tmp_path:
     with open_node(created.directory) as node:
         shown = node.node.accounts.page(after=None, limit=9).accounts
     assert {each.account for each in shown} == {f"member/{uuid('ann')}", f"member/{uuid('bob')}"}
+
+
+def test_a_node_that_waits_for_its_store_ends_when_it_is_told(tmp_path: Path, postgres_url: str) -> None:
+    (port,) = find_free_ports(1)
+    created = create_node_directory(
+        tmp_path / "aurora",
+        ledger="aurora.example/main.1",
+        points="AUR",
+        points_name="Aurora Miles",
+        url="",
+        settings={"database_url": postgres_url, "port": port},
+    )
+    log = tmp_path / "log"
+    with process_of(created, PROGRAM.replace('"port": 0', ""), log=log) as (process, client):
+        assert opened(client, "ann")
+        end_sessions(postgres_url)
+        with Database.open(postgres_url) as database, database.writer():
+            poll(lambda: '"cannot_open"' in log.read_text() or None, "the node to wait for its store")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(SECONDS_MAX) == 0
 
 
 def opened(client: httpx.Client, name: str) -> bool:
