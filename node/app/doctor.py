@@ -160,6 +160,11 @@ def _database(directory: Path, config: NodeConfig, *, offline: bool) -> Iterator
             yield Check(name="durability", health=Health.BAD, found=", ".join(facts.unsafe), advice=advice)
         if facts.old:
             yield Check(name="server", health=Health.WORRY, found=facts.server, advice="use PostgreSQL 15 or newer")
+        if facts.unfit:
+            # What a replica holds says nothing of the store that is written.
+            advice = "correct the database, or database_url: the node does not start on it"
+            yield Check(name="database", health=Health.BAD, found=f"{facts.server}: {facts.unfit}", advice=advice)
+            return
         if not database.is_current():
             found, advice = (
                 f"{facts.server}, tables of another version",

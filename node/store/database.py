@@ -19,6 +19,7 @@ from node.store.lock import take_lock
 from node.store.migrating import newest, upgrade, version_of
 from node.store.reader import StoreReader
 from node.store.session import Session
+from node.store.unfit import MARK
 from node.store.writer import StoreWriter
 
 BUSY_TIMEOUT_MS: Final = 5_000
@@ -47,7 +48,7 @@ _PRAGMAS: Final = (
     f"wal_autocheckpoint = {WAL_PAGES}",
 )
 # A writer that has nothing to write for an hour is at work all the same.
-_POSTGRES_OPTIONS: Final = "-c synchronous_commit=on -c idle_session_timeout=0"
+_POSTGRES_OPTIONS: Final = f"-c synchronous_commit=on -c idle_session_timeout=0 -c {MARK}=on"
 
 # Either side of a connection learns within 15 seconds that the other one is out of reach; the system's own time is two
 # hours, during which the server would keep the lock of a writer whose machine is gone. A URL may say otherwise.
@@ -209,6 +210,8 @@ def _engine(url: URL, *, alone: bool = False) -> Engine:
         arguments |= {
             "options": f"{_POSTGRES_SESSION} {given} {_POSTGRES_OPTIONS}",
             "application_name": "tallystick",
+            # Packed texts are UTF-8, whatever the server, the role or the environment would have a client speak.
+            "client_encoding": "UTF8",
         }
     if alone:
         engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool, connect_args=arguments)

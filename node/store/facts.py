@@ -2,11 +2,13 @@
 
 import sqlite3
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
+import psycopg
 from sqlalchemy import Connection
 
 from node.store.database import Database
+from node.store.unfit import unfit
 
 POSTGRES_MIN: Final = 150_000
 """PostgreSQL 15: the oldest server that is tested."""
@@ -18,13 +20,15 @@ _OFF: Final = frozenset({"off", "local"})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseFacts:
     """`server` is name and version; `old` whether that is older than what is tested; `unsafe` are settings by which a
-    commit can be lost or torn after it was answered; `size` is in bytes.
+    commit can be lost or torn after it was answered; `unfit` is why nothing can or must be written there, if so; `size`
+    is in bytes.
     """
 
     server: str
     old: bool
     unsafe: tuple[str, ...]
     size: int
+    unfit: str | None = None
 
 
 def facts_of(database: Database) -> DatabaseFacts:
@@ -50,7 +54,16 @@ def _of_postgres(connection: Connection) -> DatabaseFacts:
         old=version < POSTGRES_MIN,
         unsafe=tuple(f"{name} = {value}" for name, value in found.items() if value in _OFF),
         size=int(str(_one(connection, "SELECT pg_database_size(current_database())"))),
+        unfit=_unfit(connection),
     )
+
+
+def _unfit(connection: Connection) -> str | None:
+    if _one(connection, "SELECT pg_is_in_recovery()"):
+        return "the server is a replica, which follows another one, perhaps from afar: name the one that is written"
+    if _one(connection, "SHOW transaction_read_only") == "on":
+        return "nothing can be written over this connection: default_transaction_read_only is on"
+    return unfit(cast("psycopg.Connection[tuple[object, ...]]", connection.connection.driver_connection))
 
 
 def _one(connection: Connection, statement: str) -> object:

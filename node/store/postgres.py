@@ -14,7 +14,9 @@ from sqlalchemy.types import BigInteger, Boolean, LargeBinary, Text
 
 from node.store.arrays import Packed, packer_of, register
 from node.store.codec import Row
+from node.store.errors import StoreFailed
 from node.store.sql import Composed, Updated, Words, replaced
+from node.store.unfit import unfit
 
 COPY_ROWS_MIN: Final = 64
 """With so many rows a COPY, which the server reads twice as fast as an array, is worth its two answers more."""
@@ -44,9 +46,12 @@ class PostgresWords(Words):
         register(cast("psycopg.Connection[object]", connection))
 
     def prepare(self, connection: object) -> None:
-        """Let a writer's connection plan for keys alone, too."""
+        """Let a writer's connection plan for keys alone, too; raise `StoreFailed` where it must not write."""
         super().prepare(connection)
-        cast("psycopg.Connection[object]", connection).execute(_PLANS)
+        driver = cast("psycopg.Connection[tuple[object, ...]]", connection)
+        if (reason := unfit(driver)) is not None:
+            raise StoreFailed(reason)
+        driver.execute(_PLANS)
 
     def insert(self, cursor: DBAPICursor, table: Table, rows: Sequence[Row]) -> int:
         """Insert new `rows`, each as the table's columns; return how many were written."""

@@ -162,6 +162,25 @@ def test_certificates_that_end_are_told(here: Path, tmp_path: Path, monkeypatch:
         assert check.health is {"old": Health.BAD, "soon": Health.WORRY, "new": Health.GOOD}[name], check
 
 
+def test_a_server_that_writes_nothing_is_told(tmp_path: Path, postgres_url: str) -> None:
+    made = create_node_directory(
+        tmp_path / "aurora",
+        ledger="aurora.example/main.1",
+        points="AUR",
+        points_name="Aurora Miles",
+        url="",
+        settings={"database_url": postgres_url},
+    )
+    assert found(made.directory)["database"].health is Health.GOOD
+    with Database.open(postgres_url) as database, database.connection() as connection:
+        name = connection.exec_driver_sql("SELECT current_database()").scalar_one()
+        connection.exec_driver_sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    checks = found(made.directory)
+    assert checks["database"].health is Health.BAD
+    assert "default_transaction_read_only" in checks["database"].found
+    assert "state file" not in checks, "a replica may be late, and is no old copy"
+
+
 def test_what_a_database_says_of_itself(created: Created) -> None:
     with Database.open(database_url(created.directory, load_config(created.directory))) as database:
         facts = facts_of(database)

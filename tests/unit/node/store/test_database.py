@@ -9,7 +9,9 @@ import pytest
 
 from node.store.database import Database, file_url, whole_url
 from node.store.errors import StoreFailed
+from node.store.facts import facts_of
 from node.store.rows import CommitRecord, PutSetting
+from tests.support.postgres import PostgresServer
 
 WRITE = CommitRecord(old_size=0, writes=(PutSetting("a", "b"),))
 
@@ -46,6 +48,42 @@ def test_both_sides_of_a_connection_learn_soon_that_the_other_is_out_of_reach(po
         settings = dict(word.split("=") for word in info.options.split() if "=" in word)
     assert settings["tcp_keepalives_idle"] == "5"
     assert settings["tcp_user_timeout"] == "4000", "the URL's comes last"
+
+
+def test_text_is_kept_whatever_the_environment_would_have_a_client_speak(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    with Database.open(postgres_url) as database:
+        database.migrate()
+        with database.writer() as writer:
+            writer.commit(CommitRecord(old_size=0, writes=(PutSetting("a", "Zoë of Łódź"),)))
+        assert database.reader().setting("a") == "Zoë of Łódź"
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_that_cannot_hold_every_text_is_refused(
+    postgres_server: PostgresServer, postgres_url: str, encoding: str
+) -> None:
+    name = f"test_{encoding.lower()}"
+    with Database.open(postgres_url) as database, database.connection() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0")
+    with Database.open(postgres_server.url(name)) as database, pytest.raises(StoreFailed, match="ENCODING 'UTF8'"):
+        database.migrate()
+    postgres_server.drop_database(name)
+
+
+def test_a_pooler_that_drops_what_a_connection_asks_for_is_refused(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Database.open(postgres_url) as database:
+        database.migrate()
+        assert facts_of(database).unfit is None
+    monkeypatch.setattr("node.store.database._POSTGRES_OPTIONS", "")
+    with Database.open(postgres_url) as database:
+        with pytest.raises(StoreFailed, match="without a pooler"):
+            database.writer()
+        assert "without a pooler" in str(facts_of(database).unfit)
 
 
 def test_a_relative_place_is_one_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
