@@ -69,7 +69,8 @@ def prepare(
 ) -> None:
     """Prepare the rotation of the log's key to the one that the log has committed to; nothing changes yet.
 
-    Then start the node, or its agent, again, so that it has the new key, and hand in the file: tallystick keys rotate.
+    Then start the node again, after its agent if it has one, so that it has the new key, and hand in the file:
+    tallystick keys rotate.
     The old key signs on beside the new one, so that nobody has to learn of it at once.
     """
     from node.app.key_files import ask_passphrase  # noqa: PLC0415 - as above

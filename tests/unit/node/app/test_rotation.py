@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pytest
 
 from node.app import key_files, rotation
@@ -19,10 +20,11 @@ from node.app.key_files import (
     seal_keys,
     seed_path,
     stored_keys,
+    unseal_keys,
 )
 from node.app.open import KeysMismatch, OpenedNode, open_node
 from node.app.rotation import prepare_rotation
-from node.app.sealed_seeds import MEMORY_BYTES_MIN, Cost
+from node.app.sealed_seeds import MEMORY_BYTES_MIN, Cost, PassphraseWrong
 from node.app.system import NextKeyElsewhere, SystemRandomness
 from node.ports import SignerRefused
 from node.services.fsck import fsck
@@ -33,7 +35,7 @@ from protocol.checkpoint import Checkpoint, open_checkpoint
 from protocol.entries import decode_entry
 from protocol.errors import Code, ProtocolError, Refusal, SignatureInvalid
 from protocol.identifiers import Account, Ledger
-from protocol.key_entries import LogKeyRotated, SignedRotation, encode_rotation, verify_rotation
+from protocol.key_entries import LOG_KEYS_MAX, LogKeyRotated, SignedRotation, encode_rotation, verify_rotation
 from protocol.keys import PublicKey, Role
 from protocol.ledger.state import LEDGER, ONLY, LedgerRecord
 from protocol.note import Verifier, parse_note
@@ -172,6 +174,29 @@ def test_a_preparation_that_was_interrupted_is_repeated(
     assert prepare(created).statement.number == 2
 
 
+def test_what_an_older_copy_has_lost_is_prepared_again_as_it_was(created: Created) -> None:
+    older, signed = [], []
+    for _ in range(2):
+        older.append(record_in(created))
+        signed.append(prepare(created))
+        with open_node(created.directory) as opened:
+            rotate(opened, signed[-1])
+    for record, before in zip(older, signed, strict=True):
+        again = prepare_rotation(
+            created.directory, record, passphrase=ask_passphrase(None), randomness=SystemRandomness()
+        )
+        assert again == before
+
+
+def test_no_key_is_moved_for_a_log_that_has_enough(created: Created) -> None:
+    before, record = list(stored_keys(created.directory)), record_in(created)
+    record = msgspec.structs.replace(record, log_keys=("another",) * (LOG_KEYS_MAX - 1))
+    with pytest.raises(Refusal) as refused:
+        prepare_rotation(created.directory, record, passphrase=never, randomness=SystemRandomness())
+    assert refused.value.code == Code.ROTATION_INVALID
+    assert list(stored_keys(created.directory)) == before
+
+
 def test_the_next_key_must_be_there_and_the_one_that_was_committed_to(created: Created, tmp_path: Path) -> None:
     path = seed_path(created.directory, NEXT_LOG)
     path.rename(tmp_path / "elsewhere")
@@ -192,6 +217,18 @@ def test_sealed_keys_stay_sealed(created: Created, monkeypatch: pytest.MonkeyPat
     prepare(created, lambda: one)
     assert all(each.sealed for each in stored_keys(created.directory))
     assert len(read_keyring(created.directory, lambda: one).log_keys()) == 2
+
+
+def test_a_passphrase_that_opens_nothing_seals_no_key(created: Created, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_files, "COST", Cost(1, MEMORY_BYTES_MIN))
+    one, mistyped = b"one", b"onne"
+    seal_keys(created.directory, passphrase=lambda: one, new=lambda: one, randomness=SystemRandomness())
+    before = list(stored_keys(created.directory))
+    with pytest.raises(PassphraseWrong):
+        prepare(created, lambda: mistyped)
+    assert list(stored_keys(created.directory)) == before
+    prepare(created, lambda: one)
+    unseal_keys(created.directory, passphrase=lambda: one)
 
 
 def test_a_passphrase_is_changed_for_keys_of_an_interrupted_preparation_too(
