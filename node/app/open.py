@@ -1,7 +1,7 @@
 """Opening a node: the store's lock first, then its checks, then the writer; nothing answers before all of it."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -106,10 +106,13 @@ def open_node(
     while another process has it). At the end what is queued is written and everything is closed.
     """
     config = load_config(directory, settings)
-    real = _ports(directory, config, ports or PortOverrides())
-    with _closing(real), Database.open(database_url(directory, config)) as database:
+    with Database.open(database_url(directory, config)) as database:
         database.migrate()
-        with database.writer(copy_beside=True) as store:
+        with ExitStack() as stack:
+            store = stack.enter_context(database.writer(copy_beside=True))
+            # After the lock: sealed keys take half a second, and who stands by tries twice in one.
+            real = _ports(directory, config, ports or PortOverrides())
+            stack.enter_context(_closing(real))
             reader = database.reader()
             check_directory(directory, config, reader=reader, keyring=real.keyring)
             engine = make_engine(store, keyring=real.keyring, randomness=real.randomness, faults=real.faults)

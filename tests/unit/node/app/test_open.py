@@ -54,6 +54,13 @@ def test_a_store_has_one_node(created: Created) -> None:
     grow(created, "afterwards")
 
 
+def test_who_finds_the_store_busy_opens_no_keys(created: Created) -> None:
+    with open_node(created.directory):
+        shutil.rmtree(created.directory / "keys")
+        with pytest.raises(StoreBusy), open_node(created.directory):
+            pass
+
+
 def check_closed(directory: Path, why: str) -> None:
     """Hold that the node in `directory` opens, and says that its store is an older copy instead of writing to it."""
     with open_node(directory) as opened:
