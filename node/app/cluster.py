@@ -95,21 +95,16 @@ class Cluster:
         while not self._stopping.is_set():
             pause = BEAT_SECONDS
             try:
-                self._try()
+                with open_node(self._directory, settings=self._settings, ports=self._ports) as opened:
+                    self._lead(opened)
             except StoreBusy:
                 self._look()
                 pause = UNKNOWN_SECONDS if self._writer_url is None else BEAT_SECONDS
             except Exception as failure:  # noqa: BLE001 - reads are answered on, and it is tried again
                 _LOG.error("cannot_write", exc_info=failure)
+                # Another process may, where this one has a replica of the database.
+                self._look()
             self._stopping.wait(pause)
-
-    def _try(self) -> None:
-        """Write where nobody does, or raise `StoreBusy`."""
-        # To open a node takes its keys and connections: that is not done twice a second for nothing.
-        if not self._leading.is_free():
-            raise StoreBusy("another process writes this ledger")
-        with open_node(self._directory, settings=self._settings, ports=self._ports) as opened:
-            self._lead(opened)
 
     def _lead(self, opened: OpenedNode) -> None:
         """Write, until another process does or the database is out of reach."""

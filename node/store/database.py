@@ -102,10 +102,9 @@ class Database:
         return self._engine.url.render_as_string(hide_password=True)
 
     @property
-    def file(self) -> Path | None:
-        """Return the SQLite file, or None where the database is a server's."""
-        place = self._engine.url.database
-        return Path(place) if place and self._engine.dialect.name == "sqlite" else None
+    def is_file(self) -> bool:
+        """Return whether the database is an SQLite file, and on no server."""
+        return self._engine.dialect.name == "sqlite"
 
     def __enter__(self) -> Self:
         """Return the database."""
@@ -145,7 +144,7 @@ class Database:
 
     def vacuum_into(self, path: Path) -> bool:
         """Write all of an SQLite database, as it is at one moment, to a new file; return whether it is one."""
-        if self._engine.dialect.name != "sqlite":
+        if not self.is_file:
             return False
         with self.connection() as connection:
             # As bytes, since a path need not be text.

@@ -17,7 +17,7 @@ from sqlalchemy import text as words
 from node.store import schema
 from node.store.database import Database
 from node.store.errors import StoreFailed
-from node.store.lock import ADVISORY_SPACE, is_free
+from node.store.lock import ADVISORY_SPACE
 from protocol.ledger.state import ONLY
 
 FILE_NAME: Final = "writer.json"
@@ -45,7 +45,6 @@ _LEADER: Final = words("""
 _LASTS: Final = words(f"""
     SELECT EXISTS (SELECT 1 FROM writer_terms WHERE name = :name AND term = :term) AND EXISTS (SELECT 1 {_HOLDERS})
 """)  # noqa: S608 - as above
-_HELD: Final = words(f"SELECT EXISTS (SELECT 1 {_HOLDERS})")
 _DEPOSE: Final = words(f"SELECT count(pg_terminate_backend(k.pid)) {_HOLDERS}")
 
 
@@ -59,9 +58,6 @@ class Leader:
 
 class Leading(Protocol):
     """What one process says and hears about who writes a store; each call may raise `StoreFailed`."""
-
-    def is_free(self) -> bool:
-        """Return whether nobody holds the writer's lock, so that it is worth while to try."""
 
     def beat(self, *, term: int, url: str) -> bool:
         """Say that the writer of `term` is at work, at `url`; return whether its term lasts and its lock is held."""
@@ -83,15 +79,10 @@ class _Word(msgspec.Struct, frozen=True):
 class FileLeading:
     """What the processes of one node's directory say and hear about who writes its SQLite file."""
 
-    def __init__(self, database: Database, file: Path, directory: Path) -> None:
-        """Look at the lock of the `file` that `database` is, and speak over another one in `directory`."""
+    def __init__(self, database: Database, directory: Path) -> None:
+        """Speak over a file in `directory` of who writes `database`."""
         self._database = database
-        self._lock = file.with_name(f"{file.name}.lock")
         self._path = directory / FILE_NAME
-
-    def is_free(self) -> bool:
-        """Return whether nobody holds the writer's lock."""
-        return is_free(self._lock)
 
     def beat(self, *, term: int, url: str) -> bool:
         """Say that this process writes, in `term` and at `url`: the lock of a file lasts as long as its process."""
@@ -135,11 +126,6 @@ class ServerLeading:
         """Speak over the connections of `database`."""
         self._database = database
 
-    def is_free(self) -> bool:
-        """Return whether no session holds the writer's lock."""
-        with self._database.connection() as connection:
-            return not connection.execute(_HELD, {"space": ADVISORY_SPACE}).scalar_one()
-
     def beat(self, *, term: int, url: str) -> bool:
         """Say that the writer of `term` is at work, at `url`; return whether its term lasts and its lock is held."""
         values = {"name": ONLY, "term": term, "url": url, "space": ADVISORY_SPACE}
@@ -169,5 +155,4 @@ class ServerLeading:
 
 def leading_of(database: Database, directory: Path) -> Leading:
     """Return how the processes of a node in `directory` tell each other who writes `database`."""
-    file = database.file
-    return ServerLeading(database) if file is None else FileLeading(database, file, directory)
+    return FileLeading(database, directory) if database.is_file else ServerLeading(database)

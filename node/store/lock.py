@@ -46,15 +46,6 @@ class FileLock:
         os.close(self._file)
 
 
-def is_free(path: Path) -> bool:
-    """Return whether nobody holds the lock file at `path` now, or there is none yet."""
-    try:
-        FileLock(path).release()
-    except StoreBusy:
-        return False
-    return True
-
-
 class AdvisoryLock:
     """PostgreSQL's advisory lock of the writer's own session: it ends with the connection, and so do the commits."""
 

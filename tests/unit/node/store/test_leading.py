@@ -21,9 +21,7 @@ def database(postgres_url: str) -> Iterator[Database]:
 def test_a_beat_is_heard_as_long_as_its_term_lasts(database: Database) -> None:
     leading = ServerLeading(database)
     assert leading.leader() is None
-    assert leading.is_free()
     with database.writer() as writer:
-        assert not leading.is_free()
         assert leading.beat(term=writer.term, url="http://one")
         leader = leading.leader()
         assert leader is not None
@@ -49,7 +47,7 @@ def test_a_writer_that_is_deposed_writes_nothing_and_another_one_can(database: D
         database.writer()
     assert leading.beat(term=writer.term, url="http://one")
     assert leading.depose() == 1
-    poll(lambda: leading.is_free() or None, "the server to free the lock")
+    poll(lambda: not leading.beat(term=writer.term, url="http://one") or None, "the server to free the lock")
     assert not leading.beat(term=writer.term, url="http://one")
     with database.writer() as after:
         assert after.term == writer.term + 1
@@ -58,25 +56,12 @@ def test_a_writer_that_is_deposed_writes_nothing_and_another_one_can(database: D
     writer.close()
 
 
-def test_a_file_says_who_writes_and_its_lock_whether_anybody_does(tmp_path: Path) -> None:
-    with Database.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as database:
-        database.migrate()
-        leading = leading_of(database, tmp_path)
-        assert isinstance(leading, FileLeading)
-        assert (leading.leader(), leading.is_free(), leading.depose()) == (None, True, 0)
-        with database.writer() as writer:
-            assert not leading.is_free()
-            assert leading.beat(term=writer.term, url="http://one")
-            assert leading_of(database, tmp_path).leader() == Leader("http://one", 0.0)
-        assert leading.is_free()
-        with database.writer():
-            assert not leading.is_free()
-
-
 def test_a_file_of_an_ended_term_names_nobody(tmp_path: Path) -> None:
     with Database.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as database:
         database.migrate()
         leading = leading_of(database, tmp_path)
+        assert isinstance(leading, FileLeading)
+        assert (leading.leader(), leading.depose()) == (None, 0)
         with database.writer() as writer:
             assert leading.beat(term=writer.term, url="http://one")
             assert leading.leader() == Leader("http://one", 0.0)
