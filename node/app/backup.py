@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from node.app.directory import DATABASE_NAME, STATE_NAME, database_url
 from node.app.files import alone, flush, make_private_directory, rename_durably, write_private
-from node.app.key_files import KEYS
+from node.app.key_files import KEYS, keys_alone
 from node.app.open import check_directory, keyring_of
 from node.app.system import SystemClock
 from node.config import FILE_NAME, format_config, load_config, make_config
@@ -68,7 +68,8 @@ class Backup:
 def backup_directory(directory: Path, out: Path, *, with_keys: bool, told: Told) -> Backup:
     """Back the node in `directory` up to the new directory `out`; the node may be running.
 
-    Raises `BackupInvalid` where `out` exists or cannot be written, and what the store raises; then there is no `out`.
+    Raises `BackupInvalid` where `out` exists or cannot be written, `KeyFileInvalid` while another command changes the
+    keys, and what the store raises; then there is no `out`.
     """
     config = load_config(directory)
     with _unfinished(out) as part:
@@ -81,7 +82,9 @@ def backup_directory(directory: Path, out: Path, *, with_keys: bool, told: Told)
         if (directory / STATE_NAME).exists():
             shutil.copy2(directory / STATE_NAME, part / STATE_NAME)
         if with_keys:
-            _copy_keys(directory / KEYS, part / KEYS)
+            # A key that moves to another file meanwhile would be in none of those that are copied.
+            with keys_alone(directory):
+                _copy_keys(directory / KEYS, part / KEYS)
         manifest = _describe(part)
         write_private(part / MANIFEST_NAME, msgspec.json.encode(manifest).decode() + "\n")
     return Backup(place=out, manifest=manifest)

@@ -6,14 +6,19 @@ import shutil
 import socket
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from node.app import backup
 from node.app.backup import BackupInvalid, backup_directory, read_backup, restore_directory
 from node.app.directory import Created, create_node_directory, database_url
+from node.app.key_files import KeyFileInvalid, keys_alone, stored_keys
 from node.app.moving import move_store
 from node.app.open import KeysMismatch, open_node
+from node.app.rotation import prepare_rotation
+from node.app.system import SystemRandomness
 from node.config import format_config, load_config, make_config
 from node.services.fsck import fsck
 from node.services.requests import IssueRequest, OpenAccountRequest
@@ -24,6 +29,7 @@ from node.workers.keep_state import KeepState
 from protocol.audit.findings import Verdict
 from protocol.errors import CouldNotCheck
 from protocol.identifiers import Account
+from protocol.ledger.state import LEDGER, ONLY
 from tests.support.documents import uuid
 from tests.support.postgres import PostgresServer
 
@@ -117,6 +123,28 @@ def test_keys_are_backed_up_while_an_agent_is_at_work_beside_them(created: Creat
     assert {path.name for path in (tmp_path / "again" / "keys").iterdir()} == {
         path.name for path in keys.glob("*.seed")
     }
+
+
+def test_no_backup_has_keys_that_were_being_changed(
+    created: Created, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rotate = partial(prepare_rotation, created.directory, passphrase=lambda: b"", randomness=SystemRandomness())
+    with Database.open(database_url(created.directory, load_config(created.directory))) as database:
+        record = database.reader().record(LEDGER, ONLY)
+    assert record is not None
+    copy = backup._copy_keys
+
+    def meanwhile(source: Path, target: Path) -> None:
+        with pytest.raises(KeyFileInvalid, match="another command"):
+            rotate(record)
+        copy(source, target)
+
+    with keys_alone(created.directory), pytest.raises(KeyFileInvalid, match="another command"):
+        backup_directory(created.directory, tmp_path / "backup", with_keys=True, told=silent)
+    assert not (tmp_path / "backup").exists()
+    monkeypatch.setattr(backup, "_copy_keys", meanwhile)
+    backup_directory(created.directory, tmp_path / "backup", with_keys=True, told=silent)
+    assert record.next_log_key in {each.public.digest for each in stored_keys(tmp_path / "backup")}
 
 
 def test_a_restored_node_with_the_lost_nodes_state_file_knows_that_it_is_behind(
