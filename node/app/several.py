@@ -116,9 +116,13 @@ class Several:
         read, write = os.pipe()
         os.set_blocking(read, False)
         try:
-            # A session of its own: Ctrl-C reaches this process alone, which then stops the others in order.
+            # A session of its own: Ctrl-C reaches this process alone, which then stops the others in order. Without a
+            # terminal none of them asks for a passphrase, which several would at once.
             process = subprocess.Popen(  # noqa: S603 - our own
-                [*self._command, "--shared", str(write)], start_new_session=True, pass_fds=(write,)
+                [*self._command, "--shared", str(write)],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                pass_fds=(write,),
             )
         finally:
             os.close(write)
