@@ -5,7 +5,6 @@ import random
 import signal
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -61,6 +60,12 @@ def _conversions(text: str) -> int:
     return number
 
 
+_TOLD: Final[list[int]] = []
+"""The signals that came. What one raises is lost where it comes amid something that passes over what is raised."""
+
+LOOK_SECONDS: Final = 0.5
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, and return the exit status."""
     options = parse_arguments(arguments)
@@ -78,10 +83,11 @@ def _started(options: argparse.Namespace) -> int:
 
 def _stop_on_signals() -> None:
     # Whoever asks this process to end, the nodes are stopped on the way out.
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        _TOLD.append(number)
         raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
 
 
@@ -97,8 +103,8 @@ def _run(options: argparse.Namespace) -> int:
 
 def watch(alliance: Alliance) -> None:
     """Stay until a signal comes; raise `AllianceFailed` if a node ends by itself."""
-    pause = threading.Event()
-    while not pause.wait(0.5):
+    while not _TOLD:
+        time.sleep(LOOK_SECONDS)
         for node in alliance.nodes.values():
             node.check_alive()
 
