@@ -28,7 +28,7 @@ from protocol.keys import PublicKey
 from protocol.ledger import rules
 from protocol.ledger.rotation import log_keys
 from protocol.ledger.state import IDS, INCOMING, LEDGER, LINES, ONLY, REVERSIBLE, Table
-from protocol.ledger.view import Need, Overlay
+from protocol.ledger.view import Need, NotLoaded, Overlay
 from protocol.merkle import Hash
 from protocol.tiles import TileBuilder, TileId
 
@@ -113,7 +113,7 @@ class Engine:
         desk = self.desk(overlay, now)
         for place, work in enumerate(works):
             if place not in failed:
-                results[place] = _run(work, desk)
+                results[place] = self._run(work, desk)
         times.append(perf_counter())
         wrote = bool(desk.sealed or desk.writes)
         if wrote:
@@ -155,6 +155,31 @@ class Engine:
         for place in asking:
             results[place] = _reported(AssertionError("a work asks for ever more rows"), works[place])
         return failed | set(asking)
+
+    def _run(self, work: Work[object], desk: CommitDesk) -> object:
+        """Return the work's result, after loading what only earlier works of this commit have made it read."""
+        mark = desk.mark()
+        for _ in range(_ROUNDS_MAX):
+            try:
+                return work.run(desk)
+            except NotLoaded as error:
+                desk.undo(mark)
+                if not self._load_more(work):
+                    return _reported(error, work)
+            except Exception as error:  # noqa: BLE001 - one work's bug must not harm the others in its commit
+                desk.undo(mark)
+                return _reported(error, work)
+        return _reported(AssertionError("a work asks for ever more rows"), work)
+
+    def _load_more(self, work: Work[object]) -> bool:
+        """Load what the work needs by what the works before it did; return whether that was anything."""
+        try:
+            missing = self._rows.missing(work.needs(self._rows))
+        except Exception:  # noqa: BLE001 - as above; the first error is the one that is told
+            return False
+        if missing:
+            self._store.load(missing, self._rows)
+        return bool(missing)
 
     def _write(self, desk: CommitDesk, overlay: Overlay) -> None:
         old_generation, old_size = self._generation, self._size
@@ -220,15 +245,6 @@ class Engine:
             raise SignerRefused(f"the log's key {missing[0]} is not held here: start again where it is")
         first, *later = (held[key] for key in keys)
         return sign_checkpoint(checkpoint, key=first, later=later)
-
-
-def _run(work: Work[object], desk: CommitDesk) -> object:
-    mark = desk.mark()
-    try:
-        return work.run(desk)
-    except Exception as error:  # noqa: BLE001 - one work's bug must not harm the others in its commit
-        desk.undo(mark)
-        return _reported(error, work)
 
 
 def _reported(error: Exception, work: Work[object]) -> Exception:

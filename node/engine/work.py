@@ -66,7 +66,10 @@ class Work(Protocol[_T_co]):
         """Yield the rows that `run` will read, as far as the loaded ones tell; asked again after loading."""
 
     def run(self, desk: Desk) -> _T_co:
-        """Do the work; what it raises undoes it and becomes its result."""
+        """Do the work; what it raises undoes it and becomes its result.
+
+        A work that reads a row which it needs only since works before it in the same commit is run again with that row.
+        """
 
 
 class CommandWork:

@@ -33,6 +33,7 @@ from tests.unit.node.engine.works import (
     CannotSayNeeds,
     HalfDone,
     Insatiable,
+    NeedsWhatOthersMade,
     ReadsUnasked,
     Stages,
     issuing,
@@ -239,6 +240,16 @@ def test_an_id_that_another_commit_has_used_is_found(bench: Bench) -> None:
     (first,) = bench.do(issuing(1))
     (again,) = bench.do(issuing(1))
     assert (again.sealed, again.repeated) == (first.sealed, True)
+
+
+def test_a_work_reads_what_those_before_it_in_its_commit_have_made_it_read(bench: Bench) -> None:
+    bench.do(opening("rich"))
+    size = bench.engine.size
+    _, answers = bench.commit(work(issuing("wealth", name="rich")), NeedsWhatOthersMade(of=holder("rich")))
+    assert isinstance(answers, list)
+    assert [each.repeated for each in answers] == [False], "what it did at first was undone"
+    assert bench.engine.size == size + 2
+    check_log(bench)
 
 
 def test_a_command_reads_what_those_before_it_in_its_commit_have_made_it_read(bench: Bench) -> None:

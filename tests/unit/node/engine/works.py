@@ -67,6 +67,28 @@ class Insatiable(CommandWork):
         yield need(ACCOUNTS, Account(f"member/{uuid(str(self._asked))}"))
 
 
+class NeedsWhatOthersMade(CommandWork):
+    """Opens an account, and reads a row that is needed only where the account `of` has points."""
+
+    def __init__(self, *, of: Account) -> None:
+        super().__init__([opening("beside")], writes=[PutSetting("once", "only")])
+        self._of = of
+
+    def needs(self, view: Overlay) -> Iterator[Need]:
+        yield from super().needs(view)
+        yield need(ACCOUNTS, self._of)
+        record = view.peek(ACCOUNTS, self._of)
+        if record is not None and record.posted:
+            yield need(ACCOUNTS, holder("read where there are points"))
+
+    def run(self, desk: Desk) -> list[Answer]:
+        answers = super().run(desk)
+        record = desk.find(ACCOUNTS, self._of)
+        if record is not None and record.posted:
+            desk.find(ACCOUNTS, holder("read where there are points"))
+        return answers
+
+
 class ReadsUnasked(CommandWork):
     """Reads a row that its needs do not name."""
 
