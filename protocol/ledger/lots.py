@@ -117,6 +117,18 @@ def return_pieces(view: View, account: Account, pieces: Sequence[Piece], entry: 
         view.put_lot(account, msgspec.structs.replace(lot, remaining=lot.remaining + piece.amount))
 
 
+def pieces_for_survivor(view: View, account: Account, pieces: Sequence[Piece], entry: Entry) -> tuple[Piece, ...]:
+    """Return `pieces` of `account`, which was merged since, as `entry` brings them back to who stands for it.
+
+    What followed the clock of `account` keeps the last day that it has by it; a day that has passed is moved as in
+    `return_pieces`.
+    """
+    record = view.get(ACCOUNTS, account)
+    assert record is not None, "what was taken came from an account"
+    today = recorded_on(view, entry)
+    return tuple(_still_good(piece, record, today=today) for piece in fixed_pieces(pieces, record.active_on))
+
+
 def _still_good(piece: Piece, record: AccountRecord, *, today: str) -> Piece:
     last = last_day_of(piece, record.active_on)
     if last is None or last >= today:

@@ -272,4 +272,8 @@ def test_a_command_reads_what_those_before_it_in_its_commit_have_made_it_read(be
     record = bench.reader.record(ACCOUNTS, survivor)
     assert record is not None
     assert record.posted == 75
+    bench.do(ReversePoints(id=uuid("at the survivor"), reverses=uuid("issue issued"), amount=5))
+    record = bench.reader.record(ACCOUNTS, survivor)
+    assert record is not None
+    assert record.posted == 70, "in a commit of its own, too, it reads who stands for the account"
     check_log(bench)

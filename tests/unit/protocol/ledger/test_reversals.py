@@ -9,7 +9,7 @@ from protocol.identifiers import Account, Id
 from protocol.ledger import commands
 from protocol.ledger.lot_commands import ReversePoints
 from protocol.ledger.lot_state import ReversibleRecord
-from protocol.ledger.program_commands import SetProgram
+from protocol.ledger.program_commands import FreezeAccount, MergeAccount, SetProgram, UnfreezeAccount
 from protocol.ledger.state import BALANCES, REVERSIBLE
 from protocol.ledger.transactions import ISSUANCE, REDEMPTION
 from protocol.limits import INTEGER_MAX
@@ -18,7 +18,7 @@ from protocol.program import ExpiryRule, ProgramTerms
 from tests.support.documents import AURORA, uuid
 from tests.support.ledger import MemoryLedger, holder, issue, new_ledger, open_holder, refused, replay, rows_of
 
-ANN = holder("ann")
+ANN, BOB, CARL = holder("ann"), holder("bob"), holder("carl")
 BOUGHT = uuid("bought")
 
 
@@ -226,3 +226,76 @@ def test_points_return_to_the_clock_they_follow() -> None:
     reverse(ledger)
     (back, _) = ledger.state.lots(ANN)
     assert (back.seq, back.clock, back.remaining) == (3, "12-none", 100)
+
+
+def merge(ledger: MemoryLedger, account: Account, survivor: Account) -> None:
+    ledger.execute(MergeAccount(id=uuid(f"merge {account}"), account=account, survivor=survivor, reason="joined_twice"))
+
+
+def test_what_a_merged_account_redeemed_comes_back_to_the_last_of_its_survivors() -> None:
+    ledger = ledger_with((60, "2026-06-30"), (60, "2026-12-31"))
+    open_holder(ledger, "bob")
+    open_holder(ledger, "carl")
+    sealed = redeem(ledger, 100)
+    merge(ledger, ANN, BOB)
+    ledger.execute(commands.RedeemPoints(id=uuid("rest"), account=BOB, amount=20))
+    merge(ledger, BOB, CARL)
+    entry = reverse(ledger, 70)
+    assert entry.postings == transfer_postings(AURORA.points, 70, debit=REDEMPTION, credit=CARL)
+    found = [(lot.seq, lot.part, lot.expires_on, lot.remaining) for lot in ledger.state.lots(CARL)]
+    assert found == [(entry.seq, 0, "2026-06-30", 30), (entry.seq, 1, "2026-12-31", 40)]
+    assert left(ledger, sealed).remaining == 30
+    reverse(ledger, of=uuid("rest"))
+    assert sum(points for _, points in ledger.lots(CARL)) == 90
+    assert rows_of(replay(ledger)) == rows_of(ledger.state)
+
+
+def test_what_followed_the_clock_of_a_merged_account_comes_back_with_the_day_it_had_there() -> None:
+    ledger = new_ledger()
+    for name in ("ann", "bob"):
+        open_holder(ledger, name)
+    terms = ProgramTerms(expiry=ExpiryRule(kind="rolling", months=12))
+    ledger.execute(SetProgram(id=uuid("program"), terms=terms, reason="rolling"))
+    issue(ledger, ANN, 100)
+    redeem(ledger, 100)
+    merge(ledger, ANN, BOB)
+    ledger.advance(days=300)
+    issue(ledger, BOB, 1)
+    reverse(ledger, 60)
+    assert ("2027-03-01", 60) in ledger.lots(BOB), "what the survivor does since is no activity of the one that is gone"
+    ledger.advance(days=100)
+    reverse(ledger)
+    assert ("2027-04-19", 40) in ledger.lots(BOB), "fourteen days, for its last day has passed"
+    assert rows_of(replay(ledger)) == rows_of(ledger.state)
+
+
+def test_what_was_issued_to_a_merged_account_is_taken_back_of_its_survivor() -> None:
+    ledger = ledger_with((10, "2026-06-30"))
+    open_holder(ledger, "bob")
+    sealed = earn(ledger, 100)
+    merge(ledger, ANN, BOB)
+    entry = reverse(ledger, 30)
+    assert entry.postings == transfer_postings(AURORA.points, 30, debit=BOB, credit=ISSUANCE)
+    assert ledger.lots(BOB) == [(None, 80)], "no lot is that of the issue any more: what is spent first is taken first"
+    ledger.execute(commands.RedeemPoints(id=uuid("spent"), account=BOB, amount=75))
+    with refused(Code.INSUFFICIENT_POINTS, ledger):
+        reverse(ledger, 6)
+    assert moved(reverse(ledger, 6, partial=True)) == 5
+    assert left(ledger, sealed).remaining == 65
+    assert rows_of(replay(ledger)) == rows_of(ledger.state)
+
+
+def test_a_survivor_that_is_frozen_gets_points_back_and_one_that_is_closed_does_not() -> None:
+    ledger = ledger_with((50, None))
+    open_holder(ledger, "bob")
+    redeem(ledger, 50)
+    merge(ledger, ANN, BOB)
+    ledger.execute(FreezeAccount(id=uuid("freeze"), account=BOB, reason="fraud"))
+    reverse(ledger, 20)
+    reverse(ledger, 20, name="again")
+    assert ledger.lots(BOB) == [(None, 20), (None, 20)]
+    ledger.execute(UnfreezeAccount(id=uuid("unfreeze"), account=BOB, reason="cleared"))
+    ledger.execute(commands.RedeemPoints(id=uuid("all"), account=BOB, amount=40))
+    ledger.execute(commands.CloseAccount(id=uuid("close"), account=BOB))
+    with refused(Code.ACCOUNT_CLOSED, ledger):
+        reverse(ledger, 10)
