@@ -48,6 +48,8 @@ TRANSFERS: Final = table(
     Index("transfers_account_idx", "account", "offered_seq"),
     Index("transfers_recipient_idx", "recipient", "offered_seq"),
     Index("transfers_state_idx", "state", "accept_by"),
+    Index("transfers_offered_idx", "offered_seq"),
+    Index("transfers_page_idx", "state", "offered_seq"),
     clustered=True,
 )
 TRANSFER_PAIRS: Final = table(
@@ -67,6 +69,7 @@ REVIEWS: Final = table(
     integer("opened_seq"),
     integer("closed_seq", null=True),
     Index("reviews_state_idx", "state", "opened_seq"),
+    Index("reviews_opened_idx", "opened_seq"),
 )
 CLIENT_TRACES: Final = table(
     "client_traces",

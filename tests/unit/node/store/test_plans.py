@@ -1,4 +1,7 @@
-"""What a node asks every second is found by an index, however much it keeps: as SQLite, without figures, plans it."""
+"""What a node asks every second, and each page of a list, is found by an index, however much it keeps.
+
+As SQLite, without figures, plans it.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +13,12 @@ from sqlalchemy import Engine, event
 
 from node.store.database import Database
 from node.store.reader import StoreReader
+from protocol.conversion import SourceState
+from protocol.ledger.program_state import ReviewState, TransferState
 from tests.support.documents import BLUEBIRD, NOW, uuid
+from tests.support.ledger import holder
+
+ANN = holder("ann")
 
 Asked: TypeAlias = list[tuple[str, Sequence[object]]]
 
@@ -37,6 +45,18 @@ QUESTIONS: dict[str, tuple[Callable[[StoreReader], object], str]] = {
     ),
 }
 
+PAGES: dict[str, Callable[[StoreReader], object]] = {
+    "transfers": lambda reader: reader.transfers(),
+    "later transfers": lambda reader: reader.transfers(before_seq=500),
+    "transfers of a state": lambda reader: reader.transfers(state=TransferState.ACCEPTED, before_seq=500),
+    "reviews": lambda reader: reader.reviews(before_seq=500),
+    "reviews of a state": lambda reader: reader.reviews(state=ReviewState.REJECTED),
+    "conversions": lambda reader: reader.outgoing_page(),
+    "conversions of a state": lambda reader: reader.outgoing_page(state=SourceState.CAPTURED, before_seq=500),
+    "conversions of an account": lambda reader: reader.outgoing_page(account=ANN, before_seq=500),
+    "conversions that were decided": lambda reader: reader.incoming_page(before_seq=500),
+}
+
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
@@ -61,13 +81,24 @@ def listening() -> Iterator[Asked]:
         event.remove(Engine, "before_cursor_execute", hear)
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
-def test_an_index_finds_it(question: str, database: Database) -> None:
-    ask, index = QUESTIONS[question]
+def planned(ask: Callable[[StoreReader], object], database: Database) -> list[str]:
+    """Return the steps in which the one thing that `ask` asks is answered."""
     with listening() as asked:
         ask(database.reader())
     ((text, values),) = asked
     with database.connection() as connection:
-        steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", tuple(values))]
+        return [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", tuple(values))]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_an_index_finds_it(question: str, database: Database) -> None:
+    ask, index = QUESTIONS[question]
+    steps = planned(ask, database)
     assert any(index in step for step in steps), steps
     assert not any(step.startswith("SCAN") for step in steps), steps
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_read_in_its_order(page: str, database: Database) -> None:
+    steps = planned(PAGES[page], database)
+    assert all("USING INDEX" in step for step in steps), steps
