@@ -11,7 +11,7 @@ from typing import Final
 
 import aiohttp
 import structlog
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from yarl import URL
@@ -92,7 +92,8 @@ class Standby:
         url = None if FORWARDED in request.headers else await self._writer()
         if url is None:
             return problem_of(NotWriting("no process writes this ledger now: repeat the request"))
-        task = asyncio.ensure_future(self._asked(URL(url), request))
+        sent = _Sent(request)
+        task = asyncio.ensure_future(self._asked(URL(url), request, sent))
         self._waiting.add(task)
         try:
             (done,) = (await asyncio.wait([task]))[0]
@@ -102,7 +103,8 @@ class Standby:
                 # It is the caller who has gone.
                 task.cancel()
                 raise
-            _LOG.warning("writer_unreachable", url=url, failure=type(failure).__name__)
+            if not sent.broken_off:
+                _LOG.warning("writer_unreachable", url=url, failure=type(failure).__name__)
             return problem_of(NotWriting("the process that writes this ledger does not answer: repeat the request"))
         finally:
             self._waiting.discard(task)
@@ -123,7 +125,7 @@ class Standby:
             url = self._url_of()
         return url
 
-    async def _asked(self, url: URL, request: Request) -> aiohttp.ClientResponse:
+    async def _asked(self, url: URL, request: Request, sent: "_Sent") -> aiohttp.ClientResponse:
         """Return the head of the answer of the process at `url`, and its body as far as it is there."""
         query = request.scope["query_string"].decode("latin-1")
         path = request.scope["raw_path"].decode("latin-1")
@@ -137,7 +139,7 @@ class Standby:
             # As it came: neither quoted nor put in order a second time.
             URL(f"{url.origin()}{path}{'?' if query else ''}{query}", encoded=True),
             headers=headers,
-            data=request.stream() if has_body else None,
+            data=sent.chunks() if has_body else None,
             skip_auto_headers=_OF_THE_LIBRARY,
             allow_redirects=False,
         )
@@ -151,6 +153,23 @@ class Standby:
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
+
+
+class _Sent:
+    """What a caller sends, as it comes; `broken_off` where the caller has gone amid it."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self.broken_off = False
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body's parts."""
+        try:
+            async for chunk in self._request.stream():
+                yield chunk
+        except ClientDisconnect:
+            self.broken_off = True
+            raise
 
 
 def _is_read(scope: Scope) -> bool:

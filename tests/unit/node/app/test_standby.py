@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.testing import capture_logs
 
 from node.app.http_protocol import Direct, Reply
 from node.app.standby import FORWARDED, Standby, Switch
@@ -40,7 +41,11 @@ class Writer:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         headers = [(name.lower(), value) for name, value in request.headers.items()]
-        self.seen.append(Sent(request.raw_path, headers, await request.read()))
+        try:
+            body = await request.read()
+        except ConnectionResetError:
+            return web.Response(status=400)
+        self.seen.append(Sent(request.raw_path, headers, body))
         if request.path == "/gone":
             assert request.transport is not None
             request.transport.abort()
@@ -143,6 +148,32 @@ def test_what_is_asked_of_no_path_is_not_passed_on(runner: asyncio.Runner, write
     runner.run(standby(writer.url)(scope, receive, send))
     assert said[0]["status"] in {404, 405}
     assert writer.seen == []
+
+
+def test_a_caller_that_goes_amid_its_request_is_no_failure_of_who_writes(
+    runner: asyncio.Runner, writer: Writer
+) -> None:
+    coming: list[Message] = [
+        {"type": "http.request", "body": b"{", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return coming.pop(0) if coming else {"type": "http.disconnect"}
+
+    async def send(_message: Message) -> None:
+        pass
+
+    scope: Scope = {
+        "type": "http", "method": "POST", "scheme": "http", "path": "/v1/transactions", "raw_path": b"/v1/transactions",
+        "query_string": b"", "headers": [(b"host", b"n"), (b"content-length", b"10")], "client": None, "server": None,
+    }  # fmt: skip
+    app = standby(writer.url)
+    with capture_logs() as logs:
+        runner.run(app(scope, receive, send))
+        runner.run(app.close())
+    assert writer.seen == []
+    assert [each["event"] for each in logs] == []
 
 
 def test_nobody_writes(ask: Ask, writer: Writer) -> None:
