@@ -34,21 +34,26 @@ LOOK_SECONDS: Final = 0.1
 SILENT_SECONDS_MAX: Final = 3.0
 """One that has said nothing for so long, after it had said that it is alive, is ended."""
 
+STOP_SECONDS_MAX: Final = 60.0
+"""How long a stop may take; whatever has not ended by then is ended, as is at any time what says nothing any more."""
+
 ADDRESS_SECONDS_MAX: Final = 15.0
 """How long those that were started before, and stop, may still be at the address."""
 
 _READ_BYTES: Final = 4_096
+_SIGNALLED: Final = 128
 _LOG: Final = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class _Child:
-    """One of the processes, the end of its pipe, when it was started, and at how many looks it has been silent."""
+    """One of the processes, the end of its pipe, when it began, how many looks it was silent at, if it was ended."""
 
     process: "subprocess.Popen[bytes]"
     pipe: int
     started_at: float
     silent_looks: int | None = None
+    is_ended: bool = False
 
     def look(self) -> None:
         """Hear whether it has said anything since the last look; what has not yet begun to is not waited for."""
@@ -65,6 +70,13 @@ class _Child:
         # Counted in looks: while this process does not run, either, nobody is silent.
         return self.silent_looks is not None and self.silent_looks >= SILENT_SECONDS_MAX / LOOK_SECONDS
 
+    def end(self, event: str, *, seconds: float) -> None:
+        """End it, though it may be stopped or hang, and log why; more than once is once."""
+        if not self.is_ended:
+            _LOG.warning(event, pid=self.process.pid, seconds=seconds)
+            self.process.kill()
+            self.is_ended = True
+
 
 class Several:
     """Runs one command several times, until it is told to stop; each is given `--shared` and the end of its pipe."""
@@ -79,19 +91,35 @@ class Several:
         self._status = 0
 
     def run(self) -> int:
-        """Run until SIGTERM or SIGINT and return 0 once all have stopped, or the status with which they all fail."""
+        """Run until SIGTERM or SIGINT and return 0 once all have stopped, or the status with which they all fail.
+
+        For those that a signal ended, that is 128 and the signal's number, as a shell has it.
+        """
         with self._told_to_stop():
             while not self._stopping:
                 self._look()
                 time.sleep(LOOK_SECONDS)
-        for child in self._running:
-            if child is not None and child.process.poll() is None:
-                child.process.send_signal(signal.SIGTERM)
-        for child in self._running:
-            if child is not None:
-                child.process.wait()
-                os.close(child.pipe)
+        self._stop()
         return self._status
+
+    def _stop(self) -> None:
+        """Let all stop in order, those too that have nobody to go on for them."""
+        left = [child for child in self._running if child is not None]
+        for child in left:
+            child.process.terminate()
+        begun = time.monotonic()
+        while left:
+            for child in left:
+                child.look()
+                if child.is_silent:
+                    child.end("ending_silent", seconds=SILENT_SECONDS_MAX)
+                elif time.monotonic() - begun >= STOP_SECONDS_MAX:
+                    child.end("ending_overdue", seconds=STOP_SECONDS_MAX)
+            for child in left:
+                if child.process.poll() is not None:
+                    os.close(child.pipe)
+            left = [child for child in left if child.process.returncode is None]
+            time.sleep(LOOK_SECONDS if left else 0)
 
     def _look(self) -> None:
         for place, child in enumerate(self._running):
@@ -108,9 +136,7 @@ class Several:
             os.close(child.pipe)
             self._running[place] = None
         elif child.is_silent:
-            _LOG.warning("ending_silent", pid=child.process.pid, silent_seconds=SILENT_SECONDS_MAX)
-            child.process.kill()
-            child.silent_looks = None
+            child.end("ending_silent", seconds=SILENT_SECONDS_MAX)
 
     def _start(self) -> _Child:
         read, write = os.pipe()
@@ -133,7 +159,9 @@ class Several:
         _LOG.warning("process_ended", pid=process.pid, status=process.returncode)
         self._failed = self._failed + 1 if lived < SETTLED_SECONDS else 0
         if self._failed > FAILURES_MAX * len(self._running):
-            self._stopping, self._status = True, process.returncode or 1
+            status = process.returncode or 1
+            self._stopping, self._status = True, status if status > 0 else _SIGNALLED - status
+            _LOG.error("giving_up", failures=self._failed, status=self._status)
 
     @contextlib.contextmanager
     def _told_to_stop(self) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """What starts several processes: it gives up those that cannot start, and ends one that says nothing any more."""
 
+import os
 import signal
 import socket
 import sys
@@ -45,15 +46,38 @@ def test_processes_that_end_at_once_are_given_up() -> None:
 
 def test_one_that_says_nothing_any_more_is_ended() -> None:
     with structlog.testing.capture_logs() as logs:
-        assert Several(python(SPEAKS_ONCE), count=1).run() == -signal.SIGKILL
+        assert Several(python(SPEAKS_ONCE), count=1).run() == 128 + signal.SIGKILL
     said = [each["event"] for each in logs]
-    assert said == ["ending_silent", "process_ended"] * (several.FAILURES_MAX + 1)
+    assert said == [*["ending_silent", "process_ended"] * (several.FAILURES_MAX + 1), "giving_up"]
+
+
+@pytest.mark.parametrize(
+    ("code", "event"), [(SPEAKS_ONCE, "ending_silent"), ("import time; time.sleep(60)", "ending_overdue")]
+)
+def test_a_stop_waits_for_none_that_was_stopped_itself(code: str, event: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(several, "SILENT_SECONDS_MAX", 2.0)
+    monkeypatch.setattr(several, "STOP_SECONDS_MAX", 3.0)
+    pids: list[int] = []
+
+    class Watched(Several):
+        """Is told to stop once its process was stopped."""
+
+        def _start(self) -> several._Child:
+            child = super()._start()
+            pids.append(child.process.pid)
+            threading.Timer(0.5, os.kill, (child.process.pid, signal.SIGSTOP)).start()
+            threading.Timer(0.6, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            return child
+
+    with structlog.testing.capture_logs() as logs:
+        assert Watched(python(code), count=1).run() == 0
+    assert [(each["event"], each["pid"]) for each in logs] == [(event, pids[0])]
 
 
 def test_one_that_has_not_begun_to_speak_is_waited_for() -> None:
     with structlog.testing.capture_logs() as logs:
         Several(python(NEVER_SPEAKS), count=1).run()
-    assert {each["event"] for each in logs} == {"process_ended"}
+    assert {each["event"] for each in logs} == {"process_ended", "giving_up"}
 
 
 def test_several_need_a_port(directory: Path) -> None:
