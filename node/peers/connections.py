@@ -14,6 +14,10 @@ LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=Non
 bound it may close one that it has just given to another thread, whose request then fails. There are as many as there
 are partners, and each ends after a silence that is shorter than a node's own (`KEEP_ALIVE_SECONDS`)."""
 
+FAILURES: Final = (httpx.HTTPError, httpx.InvalidURL, UnicodeError)
+"""What httpx raises of a request that came to nothing. A host's name that is none is a `UnicodeError`, also where an
+answer sends on to it: httpx reads where, though nobody follows."""
+
 
 def verify_with(tls: ssl.SSLContext | None) -> ssl.SSLContext | bool:
     """Return what httpx verifies with: the context that is given, or what the system's authorities sign."""

@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 
 import httpx
 
-from node.peers.connections import LIMITS
+from node.peers.connections import FAILURES, LIMITS
 from node.peers.deadlines import bounded
 from node.ports import HookFailed
 
@@ -128,7 +128,7 @@ class HttpHooks:
                 _pass_over(response)
         except _UNREACHED as error:
             raise HookFailed(f"{type(error).__name__}: {error}", reached=False) from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except FAILURES as error:
             raise HookFailed(f"{type(error).__name__}: {error}", reached=True) from error
         if not response.is_success:
             raise HookFailed(f"it answered {response.status_code}", reached=True)
@@ -143,11 +143,12 @@ class HttpHooks:
     def _parsed(self, url: str) -> httpx.URL:
         try:
             wanted = httpx.URL(url)
-        except httpx.InvalidURL as error:
+            host = wanted.host
+        except (httpx.InvalidURL, UnicodeError) as error:
             raise HookFailed(f"it is no URL: {error}", reached=False) from error
         if wanted.scheme not in (("https", "http") if self._private else ("https",)):
             raise HookFailed("only https is spoken with the open internet", reached=False)
-        named = wanted.host and (wanted.port or 1) in range(1, _PORTS)
+        named = host and (wanted.port or 1) in range(1, _PORTS)
         if not named or wanted.userinfo or wanted.fragment or len(url) > URL_CHARACTERS_MAX:
             raise HookFailed("it must name a host, and neither a user nor a fragment", reached=False)
         return wanted

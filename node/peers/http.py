@@ -6,7 +6,7 @@ from typing import Final
 import httpx
 
 from node.peers.bounded import read_bounded
-from node.peers.connections import Connections
+from node.peers.connections import FAILURES, Connections
 from node.ports import TransportFailed
 from protocol.limits import PARCEL_BYTES_MAX
 
@@ -37,7 +37,7 @@ class HttpTransport:
                 answer = read_bounded(
                     response.iter_raw(), PARCEL_BYTES_MAX, seconds_max=ANSWER_SECONDS, what="the partner's answer"
                 )
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except FAILURES as error:
             raise TransportFailed(f"{type(error).__name__}: {error}") from error
         if response.status_code != httpx.codes.OK:
             raise TransportFailed(f"the partner answered {response.status_code}: {answer[:200]!r}")

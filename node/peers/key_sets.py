@@ -7,6 +7,7 @@ from typing import Final
 import httpx
 
 from node.peers.bounded import read_bounded
+from node.peers.connections import FAILURES
 from node.peers.deadlines import bounded
 from node.ports import TransportFailed
 
@@ -35,7 +36,7 @@ class HttpKeySet:
                 if response.status_code != httpx.codes.OK:
                     raise TransportFailed(f"the issuer answered {response.status_code}")
                 return _checked(response.iter_raw())
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except FAILURES as error:
             raise TransportFailed(type(error).__name__) from error
 
 

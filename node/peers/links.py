@@ -6,7 +6,7 @@ from typing import Final
 import httpx
 
 from node.peers.bounded import read_bounded
-from node.peers.connections import verify_with
+from node.peers.connections import FAILURES, verify_with
 from node.peers.deadlines import bounded
 from node.ports import LinkReply, TransportFailed
 
@@ -36,5 +36,5 @@ class HttpLinks:
                     response.iter_raw(), ANSWER_BYTES_MAX, seconds_max=ANSWER_SECONDS, what="the partner's answer"
                 )
                 return LinkReply(status=response.status_code, body=body)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except FAILURES as error:
             raise TransportFailed(type(error).__name__) from error

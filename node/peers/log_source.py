@@ -8,6 +8,7 @@ from typing import Final, Protocol
 import httpx
 
 from node.peers.bounded import read_bounded
+from node.peers.connections import FAILURES
 from node.peers.deadlines import bounded
 from node.peers.package_source import FILE_BYTES_MAX, ClosedSource, Opening, PackageSource
 from node.ports import TransportFailed
@@ -25,6 +26,9 @@ PAUSE_SECONDS: Final = 0.5
 PAUSE_SECONDS_MAX: Final = 30.0
 
 _PLAIN: Final = "identity"
+_LASTING: Final = (httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeError)
+"""Failures that asking again does not mend."""
+
 _BUSY: Final = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE})
 _FORBIDDEN: Final = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN})
 
@@ -79,8 +83,8 @@ class HttpSource(ClosedSource):
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
                 status, data, wait = self._get(path)
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                if attempt == ATTEMPTS_MAX or isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL):
+            except FAILURES as error:
+                if attempt == ATTEMPTS_MAX or isinstance(error, _LASTING):
                     raise CouldNotCheck(f"{self._url}/{path}: {type(error).__name__}: {error}") from error
                 wait = PAUSE_SECONDS * 2**attempt
             except TransportFailed as error:

@@ -6,7 +6,7 @@ from typing import Final
 import httpx
 
 from node.peers.bounded import read_bounded
-from node.peers.connections import Connections
+from node.peers.connections import FAILURES, Connections
 from node.ports import TransportFailed
 from protocol.limits import NOTE_BYTES_MAX, TILE_WIDTH
 from protocol.merkle import HASH_BYTES
@@ -44,7 +44,7 @@ class HttpLogs:
                 if response.status_code != httpx.codes.OK:
                     raise TransportFailed(f"{address} answered {response.status_code}")
                 return read_bounded(response.iter_raw(), bytes_max, seconds_max=_SECONDS, what=address)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except FAILURES as error:
             raise TransportFailed(f"{address}: {type(error).__name__}") from error
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 import httpx
 
 from node.peers.bounded import read_beginning
-from node.peers.connections import verify_with
+from node.peers.connections import FAILURES, verify_with
 from node.peers.deadlines import bounded
 from node.ports import TransportFailed
 
@@ -36,5 +36,5 @@ class HttpPapers:
                 said = read_beginning(response.iter_raw(), _SHOWN_BYTES_MAX, seconds_max=self._timeout_seconds)
                 text = said.decode(errors="replace")
                 raise TransportFailed(f"the partner answered {response.status_code}: {text}")
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except FAILURES as error:
             raise TransportFailed(type(error).__name__) from error

@@ -7,7 +7,7 @@ from typing import Final
 import httpx
 
 from node.peers.bounded import read_bounded
-from node.peers.connections import Connections
+from node.peers.connections import FAILURES, Connections
 from node.ports import TransportFailed, WitnessAnswer
 from protocol.limits import NOTE_BYTES_MAX
 from protocol.witness import ADD_CHECKPOINT
@@ -58,5 +58,5 @@ class HttpWitnesses:
                     response.iter_raw(), NOTE_BYTES_MAX, seconds_max=_SECONDS, what="the witness's answer"
                 )
                 return WitnessAnswer(status=response.status_code, body=body)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except FAILURES as error:
             raise TransportFailed(f"{type(error).__name__}: {error}") from error
