@@ -3,7 +3,10 @@
 import ssl
 import threading
 from collections.abc import Mapping
+from http.client import HTTPResponse
+from http.cookiejar import CookieJar
 from typing import Final
+from urllib.request import Request
 
 import httpx
 
@@ -22,6 +25,16 @@ answer sends on to it: httpx reads where, though nobody follows."""
 def verify_with(tls: ssl.SSLContext | None) -> ssl.SSLContext | bool:
     """Return what httpx verifies with: the context that is given, or what the system's authorities sign."""
     return True if tls is None else tls
+
+
+class NoCookies(CookieJar):
+    """Takes no cookies: one partner's would go along to another of the same domain, until its head is too long."""
+
+    def extract_cookies(self, response: HTTPResponse, request: Request) -> None:
+        """Take none."""
+
+    def add_cookie_header(self, request: Request) -> None:
+        """Send none."""
 
 
 class Connections:
@@ -57,6 +70,7 @@ class Connections:
                     headers=self._headers,
                     follow_redirects=False,
                     verify=verify_with(self._tls),
+                    cookies=NoCookies(),
                 )
                 self._client = bounded(client, seconds=self._seconds_max)
             return self._client

@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 
 import httpx
 
-from node.peers.connections import FAILURES, LIMITS
+from node.peers.connections import FAILURES, LIMITS, NoCookies
 from node.peers.deadlines import bounded
 from node.ports import HookFailed
 
@@ -172,7 +172,12 @@ class HttpHooks:
                 if len(self._clients) >= CLIENTS_MAX:
                     self._clients.pop(next(iter(self._clients)))
                 client = httpx.Client(
-                    timeout=self._timeout, limits=LIMITS, headers=_HEADERS, follow_redirects=False, trust_env=False
+                    timeout=self._timeout,
+                    limits=LIMITS,
+                    headers=_HEADERS,
+                    cookies=NoCookies(),
+                    follow_redirects=False,
+                    trust_env=False,
                 )
                 self._clients[origin] = bounded(client, seconds=2 * ANSWER_SECONDS)
             return self._clients[origin]

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import httpx
 
 from node.peers.bounded import read_bounded
-from node.peers.connections import FAILURES
+from node.peers.connections import FAILURES, NoCookies
 from node.peers.deadlines import bounded
 from node.peers.package_source import FILE_BYTES_MAX, ClosedSource, Opening, PackageSource
 from node.ports import TransportFailed
@@ -65,7 +65,9 @@ class HttpSource(ClosedSource):
         self._pause = pause
         headers = {"accept-encoding": _PLAIN} | ({"authorization": f"Bearer {token}"} if token else {})
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
-        self._client = httpx.Client(headers=headers, timeout=timeout, follow_redirects=False, transport=transport)
+        self._client = httpx.Client(
+            headers=headers, timeout=timeout, cookies=NoCookies(), follow_redirects=False, transport=transport
+        )
         if transport is None:
             bounded(self._client, seconds=ANSWER_SECONDS + FILE_SECONDS)
 
