@@ -32,6 +32,10 @@ _HEADERS: Final = {"accept-encoding": "identity", "user-agent": "tallystick"}
 _PORTS: Final = 65_536
 _STOPS: Final = "the node stops"
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_OPEN: Final = (ipaddress.IPv6Network("2000::/3"), _NAT64, ipaddress.IPv6Network("::ffff:0:0/96"))
+"""Global IPv6 addresses, as IANA assigns them, and IPv4's in their two public forms. Python takes much else for global
+that a network may route within itself: site-local ones, a translator's own prefix (RFC 8215), IPv4 written as IPv6."""
+
 _UNREACHED: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 Resolve: TypeAlias = Callable[[str, int], list[str]]
@@ -49,6 +53,8 @@ def is_public(text: str) -> bool:
     address = ipaddress.ip_address(text.partition("%")[0])
     inner = _embedded(address)
     if inner is not None and not is_public(str(inner)):
+        return False
+    if isinstance(address, IPv6Address) and not any(address in network for network in _OPEN):
         return False
     return address.is_global and not address.is_multicast
 

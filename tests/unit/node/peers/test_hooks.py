@@ -48,6 +48,12 @@ def failure(hooks: HttpHooks, url: str) -> HookFailed:
         ("64:ff9b::5db8:d822", True),
         ("2002:a00:1::", False),
         ("2001:0:4136:e378:8000:63bf:3fff:fdd2", False),
+        ("fec0::1", False),
+        ("64:ff9b:1::10.0.0.1", False),
+        ("::10.0.0.1", False),
+        ("::ffff:0:10.0.0.1", False),
+        ("::ffff:93.184.216.34", True),
+        ("4000::1", False),
     ],
 )
 def test_an_address_of_the_open_internet_is_one_in_every_reading(address: str, *, public: bool) -> None:
