@@ -148,6 +148,8 @@ def check_certificate(
 def _authority_in(directory: Path, now: datetime) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     path, key_path = directory / f"{AUTHORITY}.pem", directory / f"{AUTHORITY}.key"
     if not key_path.exists():
+        if path.exists():
+            raise CertificateInvalid(f"{path} is there without {key_path.name}: bring its key, or name another place")
         return _make_authority(directory, now)
     try:
         key = load_pem_private_key(key_path.read_bytes(), password=None)

@@ -98,6 +98,15 @@ def test_an_authority_that_cannot_sign_is_refused(made: MadeCertificate, authori
         make_certificate(tmp_path / "b", authority=authority, names=NAMES, now=NOW)
 
 
+def test_an_authority_whose_key_is_kept_elsewhere_is_not_replaced(authority: Path, tmp_path: Path) -> None:
+    made = make_certificate(tmp_path / "a", authority=authority, names=NAMES, now=NOW)
+    known = made.authority.read_bytes()
+    (authority / "ca.key").rename(tmp_path / "kept.key")
+    with pytest.raises(CertificateInvalid, match="bring its key"):
+        make_certificate(tmp_path / "b", authority=authority, names=NAMES, now=NOW)
+    assert made.authority.read_bytes() == known
+
+
 def test_what_is_no_certificate_cannot_be_checked(tmp_path: Path) -> None:
     for content in (None, "no certificate"):
         if content is not None:
