@@ -5,6 +5,7 @@ between two, and repeated until it is done.
 """
 
 import getpass
+import os
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -213,9 +214,19 @@ def _read(path: Path) -> str:
         raise KeyFileInvalid(f"{path} cannot be read: {type(error).__name__}") from error
 
 
+def is_exposed(status: os.stat_result, *, reader: int) -> bool:
+    """Return whether others than the user `reader` can read a file, as far as its mode tells.
+
+    A credential of systemd is root's, and lent by an access list to the service's user: then the group's bits are that
+    list's mask, and the group is root's own.
+    """
+    is_lent = status.st_uid == status.st_gid == 0 != reader
+    return bool(status.st_mode & (_OTHERS & ~stat.S_IRGRP if is_lent else _OTHERS))
+
+
 def _read_passphrase(path: Path) -> bytes:
     try:
-        if path.stat().st_mode & _OTHERS:
+        if is_exposed(path.stat(), reader=os.geteuid()):
             raise PassphraseMissing(f"{path} can be read by others: chmod 600 {path}")
         with path.open("rb") as file:
             data = file.read(PASSPHRASE_BYTES_MAX + 3)

@@ -1,5 +1,6 @@
 """Key files of a directory: sealed, opened and given another passphrase, also when that is interrupted."""
 
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from node.app.key_files import (
     KeyFileInvalid,
     PassphraseMissing,
     ask_passphrase,
+    is_exposed,
     plain,
     public_key,
     read_keyring,
@@ -189,6 +191,24 @@ class TestAsking:
         path.chmod(0o644)
         with pytest.raises(PassphraseMissing, match="chmod 600"):
             ask_passphrase(path)()
+
+    @pytest.mark.parametrize(
+        ("mode", "owner", "group", "exposed"),
+        [
+            (0o400, 1000, 1000, False),
+            (0o440, 0, 0, False),
+            (0o440, 0, 1000, True),
+            (0o440, 1000, 0, True),
+            (0o460, 0, 0, True),
+            (0o444, 0, 0, True),
+        ],
+    )
+    def test_what_systemd_lends_is_not_open_to_others(
+        self, mode: int, owner: int, group: int, *, exposed: bool
+    ) -> None:
+        status = os.stat_result((stat.S_IFREG | mode, 1, 1, 1, owner, group, 4, 0, 0, 0))
+        assert is_exposed(status, reader=1000) is exposed
+        assert is_exposed(status, reader=0) is (mode != 0o400)
 
     def test_a_person_types_it_unseen_and_twice_when_it_is_new(self, monkeypatch: pytest.MonkeyPatch) -> None:
         typed: list[str] = []
