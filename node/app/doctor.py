@@ -16,11 +16,12 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from node.app.access import partner_tls, server_tls
 from node.app.directory import STATE_NAME, database_url
 from node.app.key_files import stored_keys
 from node.app.open import public_key_of
 from node.app.tls import check_certificate
-from node.config import NodeConfig, load_config, parse_witness
+from node.config import ConfigInvalid, NodeConfig, load_config, parse_witness
 from node.peers.logs import HttpLogs
 from node.ports import TransportFailed
 from node.services.own_log import open_of
@@ -176,7 +177,7 @@ def _database(directory: Path, config: NodeConfig, *, offline: bool) -> Iterator
         check_here(reader)
         yield from _ledger(directory, config, reader, facts)
         if not offline:
-            yield from _others(config, reader)
+            yield from _others(directory, config, reader)
 
 
 def _ledger(directory: Path, config: NodeConfig, reader: StoreReader, facts: DatabaseFacts) -> Iterator[Check]:
@@ -215,11 +216,15 @@ def _ledger(directory: Path, config: NodeConfig, reader: StoreReader, facts: Dat
     )
 
 
-def _others(config: NodeConfig, reader: StoreReader) -> Iterator[Check]:
+def _others(directory: Path, config: NodeConfig, reader: StoreReader) -> Iterator[Check]:
     """Ask the partners and the witnesses whether they are there."""
+    try:
+        tls = partner_tls(directory, config)
+    except ConfigInvalid:
+        return  # It is told with the certificates.
     record = reader.record(LEDGER, ONLY)
     urls = reader.partner_urls()
-    with closing(HttpLogs()) as logs:
+    with closing(HttpLogs(tls)) as logs:
         for partner in record.partners if record else ():
             if partner in urls:
                 advice = "ask the partner whether its node runs, and which address it has"
@@ -245,6 +250,12 @@ def _asked(name: str, logs: HttpLogs, url: str, advice: str, *, path: str = "liv
 
 
 def _certificates(directory: Path, config: NodeConfig) -> Iterator[Check]:
+    for use in (server_tls, partner_tls):
+        try:
+            use(directory, config)
+        except ConfigInvalid as error:
+            pair = "give a whole certificate, and the key that belongs to it: the node does not start on these"
+            yield Check(name="TLS", health=Health.BAD, found=str(error), advice=pair)
     for name in sorted({config.tls_certificate, config.partner_certificate} - {""}):
         view = check_certificate(directory / name, now=datetime.now(UTC))
         findings = (*view.problems, *view.warnings)

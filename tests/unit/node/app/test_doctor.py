@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +27,7 @@ from protocol.identifiers import Account
 from protocol.keys import Role
 from protocol.note import KeyType, Verifier, format_vkey
 from tests.support.documents import BLUEBIRD, invitation_bytes, uuid
+from tests.support.serving import HOST, LocalServer, QuietHandler, serving
 
 
 @pytest.fixture
@@ -111,6 +113,13 @@ def test_a_small_slow_or_unwritable_disk_and_a_wrong_clock_are_told(
     assert "Read-only" in found(here)["flush"].found
 
 
+class NotFound(QuietHandler):
+    """Has nothing."""
+
+    def do_GET(self) -> None:
+        self.answer(404)
+
+
 class NoBody(httpx.SyncByteStream):
     """An answer's body as it comes from a connection: nothing, read once."""
 
@@ -160,6 +169,38 @@ def test_certificates_that_end_are_told(here: Path, tmp_path: Path, monkeypatch:
         monkeypatch.setenv("TALLYSTICK_TLS_KEY", f"{name}/tls.key")
         check = found(here, offline=False)[f"certificate {name}/{made.certificate.name}"]
         assert check.health is {"old": Health.BAD, "soon": Health.WORRY, "new": Health.GOOD}[name], check
+
+
+@pytest.mark.parametrize("given", ["TLS", "PARTNER"])
+def test_a_key_of_another_certificate_is_told(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    for name in ("one", "other"):
+        make_certificate(here / name, authority=tmp_path / "authority", names=("a.example",), now=datetime.now(UTC))
+    monkeypatch.setenv(f"TALLYSTICK_{given}_CERTIFICATE", "one/tls.pem")
+    monkeypatch.setenv(f"TALLYSTICK_{given}_KEY", "one/tls.key")
+    assert "TLS" not in found(here)
+    monkeypatch.setenv(f"TALLYSTICK_{given}_KEY", "other/tls.key")
+    assert found(here)["TLS"].health is Health.BAD
+
+
+def test_who_shows_a_certificate_of_partner_ca_is_reached(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_certificate(
+        tmp_path / "witness", authority=tmp_path / "authority", names=(HOST,), now=datetime.now(UTC)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made.certificate, made.key)
+    server = LocalServer(NotFound)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    key = BLUEBIRD.signing_keys[Role.WITNESS].public
+    witness = format_vkey(Verifier("witness.example", key, KeyType.COSIGNATURE))
+    monkeypatch.setenv("TALLYSTICK_WITNESSES", json.dumps([f"{witness} https://{HOST}:{server.server_port}"]))
+    with serving(server):
+        assert found(here, offline=False)["witness witness.example"].health is Health.BAD
+        monkeypatch.setenv("TALLYSTICK_PARTNER_CA", str(made.authority))
+        assert found(here, offline=False)["witness witness.example"].health is Health.GOOD
 
 
 def test_a_server_that_writes_nothing_is_told(tmp_path: Path, postgres_url: str) -> None:
