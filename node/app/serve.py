@@ -22,7 +22,7 @@ from node.app.at_work import at_work
 from node.app.listening import Listener
 from node.app.memory import settle
 from node.app.open import OpenedNode, PortOverrides, open_node
-from node.app.tls import check_certificate
+from node.app.tls import CertificateUnreadable, check_certificate
 from node.app.turns import shorten_turns
 from node.app.watching import watched
 from node.store.errors import StoreCorrupt, StoreFailed
@@ -161,6 +161,11 @@ def _look_at_certificates(opened: OpenedNode) -> None:
     """Say which certificates have ended or soon will."""
     config = opened.config
     for name in {config.tls_certificate, config.partner_certificate} - {""}:
-        view = check_certificate(opened.directory / name, now=opened.ports.clock.now())
-        for text in (*view.problems, *view.warnings):
+        try:
+            view = check_certificate(opened.directory / name, now=opened.ports.clock.now())
+            findings = (*view.problems, *view.warnings)
+        except CertificateUnreadable as error:
+            # Whether it can be used is for OpenSSL to say.
+            findings = (str(error),)
+        for text in findings:
             _LOG.warning("certificate", file=Path(name).name, finding=text)

@@ -231,9 +231,14 @@ def _key_text(key: ec.EllipticCurvePrivateKey) -> str:
 
 def _read(path: Path) -> list[x509.Certificate]:
     try:
-        return x509.load_pem_x509_certificates(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise CertificateUnreadable(f"{path} holds no certificate: {error}") from error
+        data = path.read_bytes()
+        found = x509.load_pem_x509_certificates(data)
+        _names_in(found[0])
+    except (OSError, ValueError, x509.UnsupportedGeneralNameType) as error:
+        raise CertificateUnreadable(f"{path} holds no certificate that can be read: {error}") from error
+    if data.count(b"-----BEGIN ") != data.count(b"-----END "):
+        raise CertificateUnreadable(f"{path} is cut off in the middle of a certificate")
+    return found
 
 
 def _problems(chain: Sequence[x509.Certificate], now: datetime) -> Iterator[str]:

@@ -1,12 +1,21 @@
 """Certificates of a pilot: made so that they are believed, and what is wrong with one is said."""
 
+import socket
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtensionOID, NameOID
 
 from node.app.access import partner_tls, server_tls
+from node.app.directory import create_node_directory
+from node.app.serve import serve
+from node.app.sockets import AddressUnavailable
 from node.app.tls import (
     AUTHORITY_DAYS,
     CertificateInvalid,
@@ -113,6 +122,35 @@ def test_what_is_no_certificate_cannot_be_checked(tmp_path: Path) -> None:
             (tmp_path / "x.pem").write_text(content)
         with pytest.raises(CertificateUnreadable):
             check_certificate(tmp_path / "x.pem", now=NOW)
+
+
+def test_names_that_cannot_be_read_are_no_reason_to_fall_over(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "aurora.example")])
+    for names in (b"\x30\x03\x82\x01\xff", b"\x30\x04\xa3\x02\x30\x00", b"\x30\x07\x87\x05\x01\x02\x03\x04\x05"):
+        odd = (
+            x509.CertificateBuilder(name, name, key.public_key(), 1, NOW, NOW + timedelta(days=1))
+            .add_extension(x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, names), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        (tmp_path / "odd.pem").write_bytes(odd.public_bytes(Encoding.PEM))
+        with pytest.raises(CertificateUnreadable):
+            check_certificate(tmp_path / "odd.pem", now=NOW)
+    # OpenSSL may use it all the same: the node comes as far as its address, and has none.
+    made = create_node_directory(
+        tmp_path / "aurora", ledger="aurora.example/main.1", points="AUR", points_name="Aurora Miles", url=""
+    )
+    (tmp_path / "odd.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    given = {"tls_certificate": str(tmp_path / "odd.pem"), "tls_key": str(tmp_path / "odd.key")}
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(AddressUnavailable):
+        serve(made.directory, settings={**given, "port": taken.getsockname()[1]})
+
+
+def test_a_chain_that_is_cut_off_is_no_chain(made: MadeCertificate, tmp_path: Path) -> None:
+    whole = made.authority.read_bytes()
+    (tmp_path / "cut.pem").write_bytes(made.certificate.read_bytes() + whole[: len(whole) // 2])
+    with pytest.raises(CertificateUnreadable, match="cut off"):
+        check_certificate(tmp_path / "cut.pem", now=NOW)
 
 
 def config(**settings: object) -> NodeConfig:
