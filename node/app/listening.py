@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from node.app.http_bounds import cut_late
 from node.app.http_protocol import NodeProtocol
 from node.app.sockets import BACKLOG, listen
+from node.app.tls_door import TlsDoor
 from node.app.tls_protocol import TlsProtocol
 from node.config import NodeConfig
 
@@ -38,7 +39,11 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer, then say so."""
-        await super().startup(sockets)
+        tls = self.config.ssl
+        await super().startup(sockets if tls is None else [])
+        if tls is not None:
+            doors = [TlsDoor(each, self._make(), tls, self.server_state.connections) for each in sockets or ()]
+            self.servers.extend(cast("list[asyncio.Server]", doors))
         self.on_ready()
 
     async def on_tick(self, counter: int) -> bool:
@@ -49,14 +54,17 @@ class _Server(uvicorn.Server):
 
     async def open(self, listening: socket.socket) -> None:
         """Answer at another address, too, which comes first."""
-        make = functools.partial(
+        loop = asyncio.get_running_loop()
+        self.servers.insert(0, await loop.create_server(self._make(), sock=listening, backlog=self.config.backlog))
+
+    def _make(self) -> Callable[[], asyncio.Protocol]:
+        """Return what makes a connection's protocol."""
+        return functools.partial(
             cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class),
             config=self.config,
             server_state=self.server_state,
             app_state=self.lifespan.state,
         )
-        loop = asyncio.get_running_loop()
-        self.servers.insert(0, await loop.create_server(make, sock=listening, backlog=self.config.backlog))
 
     def leave(self) -> None:
         """Answer no new connections at the first address; those that there are stay."""

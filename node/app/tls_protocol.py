@@ -3,9 +3,12 @@
 uvicorn tells an application nothing of it; the extension `tls` of ASGI names the place where it belongs.
 """
 
-from typing import cast
+from typing import Final, cast
 
 from node.app.http_protocol import NodeProtocol
+
+GOODBYE_SECONDS_MAX: Final = 2.0
+"""How long a caller may take over the end of TLS when the node stops: one that is idle does not even see it."""
 
 _SUBJECT = "subject"
 
@@ -20,3 +23,9 @@ class TlsProtocol(NodeProtocol):
         name = str(shown[_SUBJECT]) if shown else None
         extensions = cast("dict[str, object]", self.scope.setdefault("extensions", {}))
         extensions["tls"] = {"client_cert_name": name}
+
+    def shutdown(self) -> None:
+        """End where nothing is asked, whether or not the caller says goodbye; finish the request that there is."""
+        super().shutdown()
+        if self.transport.is_closing():
+            self.loop.call_later(GOODBYE_SECONDS_MAX, self.transport.abort)
