@@ -4,7 +4,8 @@ A store that was put back from an old copy does not know what it has promised, a
 a second history. So the gate of a node that serves is closed from its start until its partners and its witnesses have
 answered, and it stays closed when one of them, or the state file, shows that the store is behind (specs/channel.md §7).
 
-A partner's claim that shows no checkpoint closes it too, since whoever has our channel key may have spoken in our name.
+A partner's claim that shows no checkpoint, or one that not every key of our log has signed, closes it too, since
+whoever has our channel key may have spoken in our name.
 An operator who knows the store to be whole keeps that partner out, by suspending it (specs/succession.md §8).
 """
 
@@ -33,8 +34,8 @@ _BEHIND: Final = (
     "entries back (tallystick recover) or opens a successor (tallystick succeed)"
 )
 _CLAIMED: Final = (
-    "{reason}, and shows no checkpoint of ours for them: nothing is written until an operator brings the missing "
-    "entries back (tallystick recover) or, knowing that this store is whole, keeps that partner out "
+    "{reason}, and nothing shows it that every key of our log has signed: nothing is written until an operator brings "
+    "the missing entries back (tallystick recover) or, knowing that this store is whole, keeps that partner out "
     "(tallystick partner suspend)"
 )
 _UNANSWERED: Final = (
@@ -119,9 +120,14 @@ class Gate:
             if seen is not None and (self._seen is None or _place_of(seen) > _place_of(self._seen)):
                 self._seen = seen
 
-    def claimed_behind(self, partner: Ledger, reason: str) -> None:
-        """Close until `restored`, or until the partner is `kept_out`: it claims what it cannot show."""
+    def claimed_behind(self, partner: Ledger, reason: str, *, restorations: int | None = None) -> None:
+        """Close until `restored`, or until the partner is `kept_out`: it claims what it cannot show.
+
+        `restorations` is as for `found_behind`.
+        """
         with self._lock:
+            if restorations is not None and restorations != self._restorations:
+                return
             self._claims = {**self._claims, partner: reason}
 
     def kept_out(self, partner: Ledger) -> None:

@@ -19,13 +19,14 @@ from node.ports import TransportFailed, Witnesses
 from node.services.context import Context
 from node.services.log_access import log_pass
 from node.services.log_files import LogFiles, log_name
-from node.services.own_log import lack, open_of
+from node.services.own_log import is_signed_by_all, lack, open_of
 from node.services.publication import PUBLISH_SECONDS, Publication
 from node.store.rows import SignedCheckpoint
 from protocol.agreement import key_of
 from protocol.errors import ProtocolError, TallystickError
 from protocol.identifiers import Ledger, successor_of
 from protocol.keys import Role
+from protocol.ledger.state import LEDGER, ONLY, PARTNERS
 from protocol.merkle import Hash, consistency_proof, root_at
 from protocol.note import KeyType, NoteSignature, Verifier, format_vkey, parse_note
 from protocol.tiles import TileReader
@@ -338,7 +339,30 @@ class Cosigning:
         lacks = lack(seen, newest, root_at=lambda size: root_at(size, self._tiles(newest.generation, size).read))
         if lacks is not None:
             _LOG.error("store_behind", witness=cosigner.verifier.name, lacks=lacks)
-            gate.found_behind(f"the witness {cosigner.verifier.name} {lacks}", seen, restorations=restorations)
+            reason = f"the witness {cosigner.verifier.name} {lacks}"
+            if not self._is_claim(cosigner, note):
+                gate.found_behind(reason, seen, restorations=restorations)
+                return
+            gate.claimed_behind(Ledger(cosigner.verifier.name), reason, restorations=restorations)
+            self._require_kept_in(Ledger(cosigner.verifier.name), reason)
+
+    def _is_claim(self, cosigner: Cosigner, note: bytes) -> bool:
+        """Return whether a partner shows what not every key of the log has signed: it can be kept out."""
+        reader = self._context.reader
+        partner = reader.record(PARTNERS, Ledger(cosigner.verifier.name))
+        record = reader.record(LEDGER, ONLY)
+        assert record is not None, "a log has its genesis"
+        return partner is not None and not is_signed_by_all(note, record, reader)
+
+    def _require_kept_in(self, partner: Ledger, reason: str) -> None:
+        """Take back the claim of a partner that is suspended, and raise `WitnessRefused`.
+
+        It may have been suspended since the witness was asked, so this is looked at last.
+        """
+        record = self._context.reader.record(PARTNERS, partner)
+        if record is not None and record.suspended_seq is not None:
+            self._context.writer.gate.kept_out(partner)
+            raise WitnessRefused(f"{reason}; not every key of the log has signed that, and the partner is suspended")
 
     def _proof(self, old_size: int, checkpoint: SignedCheckpoint) -> tuple[Hash, ...]:
         if old_size == 0:

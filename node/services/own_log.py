@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 
+from node.store.reader import StoreReader
 from node.store.rows import SignedCheckpoint
 from protocol.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
-from protocol.errors import CheckpointInvalid, IdentifierInvalid
+from protocol.errors import CheckpointInvalid, IdentifierInvalid, SignatureInvalid
 from protocol.identifiers import Ledger, first_of, generation_of, parse_ledger
 from protocol.keys import PublicKey
+from protocol.ledger.names import log_key_id
+from protocol.ledger.rotation import log_keys
+from protocol.ledger.state import LedgerRecord
 from protocol.merkle import Hash
-from protocol.note import Verifier, parse_note
+from protocol.note import Verifier, parse_note, verify_note
 
 
 def open_of(note: bytes, *, ledger: Ledger, key: PublicKey) -> Checkpoint:
@@ -29,6 +33,31 @@ def open_of(note: bytes, *, ledger: Ledger, key: PublicKey) -> Checkpoint:
 def place_of(checkpoint: Checkpoint) -> tuple[int, int]:
     """Return generation and size, by which the checkpoints of a ledger's logs are ordered."""
     return generation_of(Ledger(checkpoint.origin)), checkpoint.size
+
+
+def is_signed_by_all(note: bytes, record: LedgerRecord, reader: StoreReader) -> bool:
+    """Return whether `note`, which `open_of` has opened, bears a line of each key that our log had by then.
+
+    What lacks one may be the work of whoever has stolen a key that was rotated since. So may what a witness or a
+    partner shows that does not know of the rotation: it has kept the lines of the keys that it knows.
+    """
+    parsed = parse_note(note)
+    checkpoint = parse_checkpoint(parsed.text)
+    try:
+        for number, key in enumerate(log_keys(record)[1:], 1):
+            if _covers(checkpoint, reader.entry_seq_of_id(log_key_id(number)), record):
+                verify_note(parsed, [Verifier(Ledger(checkpoint.origin), key)])
+    except SignatureInvalid:
+        return False
+    return True
+
+
+def _covers(checkpoint: Checkpoint, seq: int | None, record: LedgerRecord) -> bool:
+    """Return whether a checkpoint of our present log, or of one after it, covers our entry `seq`."""
+    assert seq is not None, "a key that the log has got is there by an entry"
+    generation, size = place_of(checkpoint)
+    present = generation_of(record.log)
+    return generation > present or (generation == present and record.first_seq + size > seq)
 
 
 def lack(seen: Checkpoint, newest: SignedCheckpoint, *, root_at: Callable[[int], Hash]) -> str | None:

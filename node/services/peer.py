@@ -49,7 +49,8 @@ class Peer:
     of the frames that are not acknowledged became it, or was offered; `goes_on` tells that the parcel that is being
     answered shows that the partner has had our last answer.
     Our store: `began` is where its log ended, as generation and size, before anything was said to the partner; `shown`
-    is the largest checkpoint of ours that the partner holds, `lacks` what the store lacks of it.
+    is the largest checkpoint of ours that the partner holds, `lacks` what the store lacks of it. `doubted` is the
+    largest that the store lacks and that not every key of our log has signed: a claim, as words without a checkpoint.
     `told` once it is known that the partner has heard of the log that we write, or had not to. `excused` is false once
     it has applied words that the store should know; `expected` once its answer to a HELLO has shown that none of those
     which the store lacks is such a word, until they are back. `late` is true for a partner that was gone when we went
@@ -93,6 +94,7 @@ class Peer:
     shown: Checkpoint | None = None
     shown_note: str | None = None
     lacks: str | None = None
+    doubted: Checkpoint | None = None
     told: bool = False
     excused: bool = True
     expected: bool = False

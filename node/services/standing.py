@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from node.engine.gate import Gate
-from node.services.own_log import lack, open_of, place_of
+from node.services.own_log import is_signed_by_all, lack, open_of, place_of
 from node.services.peer import Peer
 from node.store.reader import StoreReader
 from protocol.checkpoint import Checkpoint
@@ -36,17 +36,21 @@ class Standing:
 
     def show(self, peer: Peer, note: str | None) -> None:
         """Take in the checkpoint of ours that a partner holds, or raise a `ProtocolError` when it is not ours."""
-        if note is None or (note == peer.shown_note and peer.lacks is None):
+        if note is None or (note == peer.shown_note and peer.lacks is None and peer.doubted is None):
             return
         restorations = self._gate.restorations
         checkpoint = open_of(note.encode(), ledger=self._ledger, key=self._key)
-        if peer.shown is None or place_of(checkpoint) > place_of(peer.shown):
+        lack_of_this = self._lack(checkpoint)
+        doubted = checkpoint if lack_of_this and not self._is_ours(note.encode()) else None
+        if doubted is None and (peer.shown is None or place_of(checkpoint) > place_of(peer.shown)):
             peer.shown = checkpoint
-        lacks = self._lack(peer.shown) or (None if checkpoint == peer.shown else self._lack(checkpoint))
+        lacks = self._lack(peer.shown) if peer.shown else None
+        if doubted is None:
+            lacks = lacks or lack_of_this
         with peer.lock:
             # A successor that has begun meanwhile has said what it lacks: its next envelope is compared with that.
             if self._gate.restorations == restorations:
-                peer.lacks, peer.shown_note = lacks, note
+                peer.lacks, peer.doubted, peer.shown_note = lacks, doubted, note
 
     def judge(self, peer: Peer) -> None:
         """Shut the gate if the partner has shown that the store is behind; see `Peer` for what does not show it.
@@ -60,7 +64,7 @@ class Standing:
         peer.excused = self._excuses(peer) if behind else self._goes_on(peer)
         peer.expected = behind and (peer.expected or (peer.excused and peer.outgoing.answered))
         if not peer.excused and not peer.beyond and peer.lacks is None:
-            self._claimed(peer)
+            self._claimed(peer, _WORDS if peer.doubted is None else self._lack(peer.doubted) or _WORDS)
 
     def _shut(self, peer: Peer, lacks: str) -> None:
         self._tell(peer, lacks)
@@ -70,21 +74,23 @@ class Standing:
         if self._gate.behind is None:
             _LOG.error("store_behind", partner=peer.ledger, reason=reason)
 
-    def _claimed(self, peer: Peer) -> None:
-        """Shut the gate by the word of a partner that shows no checkpoint for it, unless an operator keeps it out."""
+    def _claimed(self, peer: Peer, claim: str) -> None:
+        """Shut the gate by what a partner says and does not show, unless an operator keeps it out."""
         record = self._reader.record(PARTNERS, peer.ledger)
         assert record is not None, "a partner that is spoken with"
         if record.suspended_seq is not None or record.ended_seq is not None:
             self._gate.kept_out(peer.ledger)
             return
-        self._tell(peer, _WORDS)
-        self._gate.claimed_behind(peer.ledger, f"{peer.ledger} {_WORDS}")
+        self._tell(peer, claim)
+        self._gate.claimed_behind(peer.ledger, f"{peer.ledger} {claim}")
 
     def _goes_on(self, peer: Peer) -> bool:
-        """Return whether we go on with a partner that has shown no word which we do not know.
+        """Return whether we go on with a partner that has shown no word which we do not know, unless it claims one.
 
         One that was gone when we went on as a successor is asked all the same: only so does it hear of our log.
         """
+        if peer.doubted is not None:
+            return False
         if peer.told or peer.lacks is not None:
             return True
         record = self._record()
@@ -114,7 +120,7 @@ class Standing:
         record = self._record()
         if peer.ledger in record.recovering:
             return True
-        if peer.lacks is not None or peer.shown is None:
+        if peer.lacks is not None or peer.doubted is not None or peer.shown is None:
             return False
         if self._is_waived(record, peer.ledger):
             # An operator has gone on without the rest of its words.
@@ -130,6 +136,9 @@ class Standing:
         ids = (recovery_id(record.log, partner), recovery_ended_id(record.log, partner))
         begun, ended = (self._reader.entry_seq_of_id(each) for each in ids)
         return begun is not None and ended is None
+
+    def _is_ours(self, note: bytes) -> bool:
+        return is_signed_by_all(note, self._record(), self._reader)
 
     def _lack(self, seen: Checkpoint) -> str | None:
         newest = self._reader.latest_checkpoint()

@@ -249,6 +249,7 @@ class SuccessionService:
         """Return what the successor is to name: the largest checkpoint that anybody holds, and what was restored."""
         newest = self._newest()
         shown = [peer.shown for peer in peers if peer.shown is not None]
+        shown += [peer.doubted for peer in peers if peer.doubted is not None and not self._is_kept_out(peer)]
         known = max([*shown, *([self._gate.seen] if self._gate.seen else [])], key=place_of, default=None)
         if known is None or place_of(known) <= (newest.generation, newest.size):
             raise Refusal(Code.SUCCESSION_INVALID, "nobody has shown a checkpoint beyond what the store has")
@@ -263,6 +264,10 @@ class SuccessionService:
             restored_size=newest.size,
             restored_root=newest.root,
         )
+
+    def _is_kept_out(self, peer: Peer) -> bool:
+        record = self._context.reader.record(PARTNERS, peer.ledger)
+        return record is None or record.suspended_seq is not None or record.ended_seq is not None
 
     # --- What follows once it is durable; on the writer's thread.
 
@@ -283,7 +288,7 @@ class SuccessionService:
                 for peer in peers:
                     self._gate.answered(peer.ledger)
                     # The words that it has shown to be lost are those that are now asked for.
-                    peer.excused, peer.told, peer.lacks = True, False, None
+                    peer.excused, peer.told, peer.lacks, peer.doubted = True, False, None, None
                 # Witnesses are asked about the log before no more: the next one begins.
                 self._gate.close_for_witnesses(())
                 self._gate.restored()

@@ -5,7 +5,7 @@ from random import Random
 
 from protocol.identifiers import Digest
 from protocol.keys import Role, SigningKey
-from tests.support.documents import Side, digest
+from tests.support.documents import Side, digest, log_key
 
 
 class SeededRandomness:
@@ -28,7 +28,7 @@ class SideKeyring:
         return self._side.signing_keys[role]
 
     def log_keys(self) -> Sequence[SigningKey]:
-        return [self.key(Role.LOG)]
+        return [self.key(Role.LOG), log_key(self._side, 1)]
 
     def committed(self, note: bytes) -> None:
         pass
