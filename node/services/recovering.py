@@ -1,6 +1,6 @@
 """The exact tail of a log, brought back into a store that is behind: from the audit package of a replica or auditor.
 
-Nothing in the package is believed. Its checkpoint must be signed by the ledger's own key, the store's log must be a
+Nothing in the package is believed. Its checkpoint must be signed by every key of the log, the store's log must be a
 prefix of its log, and every missing entry is judged again by the rules. The store is then what it was at that
 checkpoint, but for what no log and no message holds: proposals, credentials, erasable data.
 """
@@ -27,10 +27,12 @@ from protocol.identifiers import Account, Digest, Ledger, generation_of
 from protocol.keys import PublicKey, Role
 from protocol.ledger import rules
 from protocol.ledger.names import recovery_id
+from protocol.ledger.rotation import log_keys
 from protocol.ledger.state import IDS, LEDGER, ONLY, OUTGOING, LedgerRecord
 from protocol.ledger.view import Overlay
 from protocol.merkle import Hash, leaf_hash
 from protocol.messages import receiver_of
+from protocol.note import Verifier, parse_note, verify_note
 from protocol.recovery_entries import RecoveryBegun, RecoveryEnded, RecoveryWaived
 from protocol.tiles import TileBuilder, bundles_of, decode_bundle, format_path
 
@@ -139,6 +141,7 @@ class _Recovery:
             tiles.append(leaf)
             if index >= known:
                 self._take(sealed, batch)
+        self._check_keys(checkpoint, note)
         self._compare(tree, checkpoint, head, seen)
         first_seq = batch.sealed[0].entry.seq - known if batch.sealed else 0
         self._messages = self._write(batch, tiles, head, (checkpoint, note, first_seq), last=last)
@@ -165,6 +168,16 @@ class _Recovery:
             raise CouldNotCheck(f"the package has an entry that breaks a rule: {error}") from error
         self._citations.add(sealed, self._view)
         return sealed
+
+    def _check_keys(self, checkpoint: Checkpoint, note: bytes) -> None:
+        """Raise unless each key that the log got in the replayed entries has signed too: an old one may be stolen."""
+        own = self._view.get(LEDGER, ONLY)
+        for key in log_keys(own)[1:] if own else ():
+            try:
+                verify_note(parse_note(note), [Verifier(Ledger(checkpoint.origin), key)])
+            except ProtocolError as error:
+                text = f"the log's key {key.text} has not signed the package's checkpoint: {error}"
+                raise CouldNotCheck(text) from error
 
     def _compare(self, tree: RecomputedTree, checkpoint: Checkpoint, head: StoredHead, seen: Checkpoint | None) -> None:
         """Raise unless the entries make the root that was signed, and lead on from all that is known of this log."""

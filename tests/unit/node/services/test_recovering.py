@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import zipfile
 from contextlib import closing
 from pathlib import Path
 
@@ -12,11 +13,14 @@ from node.services.fsck import fsck
 from node.services.package import export
 from node.services.recovering import BroughtBack, recover
 from protocol.audit.findings import Verdict
+from protocol.audit.pages import CHECKPOINT_PATH
 from protocol.checkpoint import Checkpoint, parse_checkpoint
 from protocol.conversion import SourceState
 from protocol.errors import CouldNotCheck
-from protocol.note import parse_note
+from protocol.note import Note, format_note, parse_note
 from tests.support.nodes import Alliance, LocalNode, cancel, convert, database_path
+from tests.support.rotating import rotate
+from tests.support.succeeding import give
 
 
 def copied(node: LocalNode, folder: Path) -> Path:
@@ -148,3 +152,28 @@ def test_a_package_of_another_ledger_is_refused(two: Alliance, tmp_path: Path) -
     source.stop()
     with pytest.raises(CouldNotCheck, match="is none of"):
         brought_back(source, package)
+
+
+def without_later_lines(package: Path) -> Path:
+    """Return a copy of a package whose checkpoint bears the line of the log's first key alone."""
+    changed = package.with_name("changed.zip")
+    with zipfile.ZipFile(package) as before, zipfile.ZipFile(changed, "w") as after:
+        for name in before.namelist():
+            data = before.read(name)
+            if name == CHECKPOINT_PATH:
+                note = parse_note(data)
+                data = format_note(Note(note.text, note.signatures[:1]))
+            after.writestr(name, data)
+    return changed
+
+
+def test_a_package_that_an_old_key_of_the_log_has_signed_alone_is_refused(two: Alliance, tmp_path: Path) -> None:
+    source, _ = two.pair
+    rotate(source)
+    copy = copied(source, tmp_path)
+    give(source, 5)
+    package = packed(source, tmp_path)
+    put_back(source, tmp_path, copy)
+    with pytest.raises(CouldNotCheck, match="has not signed"):
+        brought_back(source, without_later_lines(package))
+    assert brought_back(source, package).entries == 1

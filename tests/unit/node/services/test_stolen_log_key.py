@@ -9,13 +9,11 @@ import pytest
 from node.ports import WitnessAnswer
 from node.services.cosigning import RETRY_SECONDS_MAX, Cosigning, Witnessing
 from node.services.publication import Publication
-from node.services.rotating import RotationService
 from node.services.suspending import SuspensionRequest, SuspensionService
 from protocol.checkpoint import Checkpoint, sign_checkpoint
 from protocol.conversion import SourceState
 from protocol.errors import Code, Refusal
 from protocol.identifiers import Ledger
-from protocol.key_entries import encode_rotation, sign_rotation
 from protocol.keys import Role, SigningKey
 from protocol.merkle import Hash
 from protocol.note import Note, format_note, parse_note
@@ -23,6 +21,7 @@ from protocol.witness import format_size
 from tests.support.documents import AURORA, BLUEBIRD, digest, log_key, uuid
 from tests.support.nodes import Alliance, LocalNode, convert
 from tests.support.puppet import PUPPET_EPOCH, Puppet
+from tests.support.rotating import rotate
 from tests.support.settling import context_of
 from tests.support.succeeding import copy_of, give, opens, replace, service_of, succeed
 from tests.support.witnesses import PlayedWitness, PlayedWitnesses
@@ -30,13 +29,6 @@ from tests.unit.node.services.test_cosigning import at_once
 
 OLD: Final = BLUEBIRD.signing_keys[Role.LOG]
 NEW: Final = log_key(BLUEBIRD, 1)
-
-
-def rotate(node: LocalNode) -> None:
-    """Give the node's log its second key."""
-    after = log_key(BLUEBIRD, 2).public.digest
-    signed = sign_rotation(ledger=node.ledger, number=1, before=OLD, after=NEW, next_log_key=after)
-    RotationService(context_of(node)).rotate(encode_rotation(signed)).result(20)
 
 
 def forged(size: int, *later: SigningKey, log: str = BLUEBIRD.ledger) -> str:
