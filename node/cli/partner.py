@@ -119,7 +119,7 @@ def log_key(
     with connect(node, token_file) as client:
         ledger = client.partner(partner).ledger
         body: JsonObject = {"partner": ledger, "rotation": read_document(rotation)}
-        reply = post(client, "/v1/partners/log-keys", body)
+        reply = client.post("/v1/partners/log-keys", body)
     print_written(reply, as_json=as_json, said=f"the log of {ledger} is known by its new key as well")
 
 

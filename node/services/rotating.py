@@ -3,6 +3,7 @@
 from node.ports import SignerRefused
 from node.services.answers import EntryAnswer, Pending
 from node.services.context import Context
+from protocol.errors import Code, Refusal
 from protocol.identifiers import Ledger
 from protocol.key_entries import decode_rotation
 from protocol.ledger.commands import RotateLogKey, TakeLogKey
@@ -18,12 +19,20 @@ class RotationService:
     def rotate(self, document: bytes) -> Pending[EntryAnswer]:
         """Enter the rotation in `document`.
 
-        Raises `EntryInvalid`, and `SignerRefused` where neither this process nor its agent holds the new key.
+        Raises `EntryInvalid`, `rotation_invalid` for another ledger's, and `SignerRefused` where neither this process
+        nor its agent holds the new key.
         """
         signed = decode_rotation(document)
-        key = signed.statement.key
+        key, ledger = signed.statement.key, signed.statement.ledger
+        if ledger != self._context.ledger:
+            raise Refusal(
+                Code.ROTATION_INVALID, f"the rotation is of the log of {ledger}, not of {self._context.ledger}"
+            )
         if key not in {each.public.text for each in self._context.keyring.log_keys()}:
-            raise SignerRefused(f"the key {key} is not held by this node or its agent: start that again, then repeat")
+            raise SignerRefused(
+                f"this node has not read the log key {key}: start it again where that key is, after its agent if it "
+                "has one, then repeat"
+            )
         command = RotateLogKey(
             id=log_key_id(signed.statement.number),
             request=self._context.digests.digest("rotate", {"rotation": document.decode("ascii")}),

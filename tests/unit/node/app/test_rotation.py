@@ -116,10 +116,21 @@ def test_the_log_gets_one_key_after_the_other(created: Created) -> None:
 def test_a_node_that_does_not_hold_the_new_key_refuses_and_writes_on(created: Created) -> None:
     with open_node(created.directory) as opened:
         signed = prepare(created)
-        with pytest.raises(SignerRefused, match="start that again"):
+        with pytest.raises(SignerRefused, match="start it again where that key is"):
             rotate(opened, signed)
         open_account(opened, "ann")
         assert opened.node.log.newest().size == 2
+
+
+def test_the_rotation_of_another_ledger_is_not_taken_for_a_key_that_was_not_read(created: Created) -> None:
+    signed = prepare(created)
+    statement = msgspec.structs.replace(signed.statement, ledger=Ledger("bluebird.example/main.1"))
+    with (
+        open_node(created.directory) as opened,
+        pytest.raises(Refusal, match=r"of the log of bluebird\.example") as refused,
+    ):
+        rotate(opened, msgspec.structs.replace(signed, statement=statement))
+    assert refused.value.code == Code.ROTATION_INVALID
 
 
 def test_a_key_that_the_log_has_not_committed_to_is_refused(created: Created) -> None:

@@ -41,3 +41,13 @@ def test_a_partners_new_log_key_is_handed_in(tallystick: Command, node: NodeStan
     finished = tallystick("partner", "log-key", "bluebird.example", str(file))
     assert finished.status == 0, finished.err
     assert node.body() == {"partner": "bluebird.example/main.1", "rotation": {"statement": {"number": 1}}}
+
+
+def test_a_log_key_that_cannot_be_taken_now_is_refused_in_plain_words(
+    tallystick: Command, node: NodeStandIn, tmp_path: Path
+) -> None:
+    file = tmp_path / "rotation.json"
+    file.write_text('{"statement": {"number": 1}}')
+    node.on("POST", "/v1/partners/log-keys", answer({}, status=503))
+    finished = tallystick("partner", "log-key", "bluebird.example", str(file))
+    assert (finished.status, "node_unreachable" in finished.err) == (3, True), finished.err
