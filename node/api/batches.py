@@ -12,8 +12,8 @@ from node.api.fields import Body
 from node.api.problems import STATUS, problem, problem_document
 from node.api.routes import answered
 from node.api.threads import on_thread
-from node.services.answers import Pending
 from node.services.batches import ItemRefused
+from node.services.pending import Pending
 from node.services.written import AnswerRow
 from protocol.errors import Refusal
 

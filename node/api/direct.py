@@ -19,7 +19,8 @@ from node.api.quick import TRANSACT, QuickWay
 from node.api.quick_bodies import read_transaction
 from node.api.requests import first_headers, plain_length
 from node.api.routes import JSON
-from node.services.answers import Pending, encode_answer
+from node.services.answers import encode_answer
+from node.services.pending import Pending
 from node.services.written import AnswerRow
 from node.telemetry import log_context
 from protocol.errors import TallystickError

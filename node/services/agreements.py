@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from node.engine.work import Work
-from node.services.answers import Document, EntryAnswer, Pending
+from node.services.answers import Document, EntryAnswer
 from node.services.context import Context
+from node.services.pending import Pending
 from node.services.proposing import EnterWork, KeepWork
 from node.services.rate_checks import RateReport, loops_in_grace, refuse_loops, report_of, still_counting
 from node.services.refusals import NodeCode, NodeRefusal

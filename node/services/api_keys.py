@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, TypeVar
 
 from node.engine.work import Desk
-from node.services.answers import Pending
 from node.services.context import Context, WriteWork
 from node.services.credentials import Caller, CallerRole
+from node.services.pending import Pending
 from node.services.refusals import NodeCode, NodeRefusal
 from node.services.tokens import issue_credential, parse_token, recognise_token
 from node.store.rows_access import Credential, ExpireCredential, PutCredential, RevokeCredential

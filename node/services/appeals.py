@@ -9,9 +9,10 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from node.services.answers import EntryAnswer, Pending
+from node.services.answers import EntryAnswer
 from node.services.context import Context
 from node.services.metadata import metadata_row, pack_metadata
+from node.services.pending import Pending
 from node.services.requests import digest_request
 from node.store.rows import PutMetadata
 from protocol.appeal_entries import AppealDecided, AppealMessage, AppealOpened, AppealOutcome, AppealParty

@@ -8,10 +8,11 @@ import msgspec
 
 from node.engine.work import Answer, CommandWork, Desk, Work
 from node.services.agreements import AgreementsService
-from node.services.answers import Document, EntryAnswer, Pending
+from node.services.answers import Document, EntryAnswer
 from node.services.context import Context
 from node.services.conversions import ConversionsService
 from node.services.metadata import metadata_row
+from node.services.pending import Pending
 from node.services.program import ProgramService
 from node.services.refusals import NodeCode, NodeRefusal
 from node.services.render import document_of

@@ -9,9 +9,9 @@ from typing import Final
 from urllib.parse import urlencode
 
 from node.engine.work import Answer, Desk
-from node.services.answers import Pending
 from node.services.context import Context, WriteWork
 from node.services.links import issue_command, known_partner, link_document
+from node.services.pending import Pending
 from node.services.refusals import NodeCode, NodeRefusal
 from node.services.requests import IssueLinkRequest
 from node.services.tries import Tries

@@ -9,7 +9,8 @@ from node.engine.engine import Committed
 from node.engine.gate import Gate
 from node.engine.work import Answer, CommandWork, Desk, Foremost, Work
 from node.ports import Clock, Keyring, Randomness
-from node.services.answers import EntryAnswer, Pending
+from node.services.answers import EntryAnswer
+from node.services.pending import Pending
 from node.services.render import render
 from node.services.request_digest import RequestDigests
 from node.services.written import AnswerRow, row_of

@@ -7,9 +7,10 @@ from typing import Final, Literal, TypeAlias
 
 from node.engine.engine import Committed
 from node.engine.work import CommandWork
-from node.services.answers import EntryAnswer, Pending
+from node.services.answers import EntryAnswer
 from node.services.context import Context
 from node.services.ordering import OrderBatchWork, OrderWork, PlacedOrder
+from node.services.pending import Pending
 from node.services.requests import CancelRequest, ForceReleaseRequest, OrderRequest, digest_request
 from node.services.screening import NO_CLIENT, ClientData
 from node.services.written import AnswerRow

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from node.engine.work import Answer, Desk
-from node.services.answers import EntryAnswer, Pending
+from node.services.answers import EntryAnswer
 from node.services.batches import ItemRefused
 from node.services.context import Context
+from node.services.pending import Pending
 from node.services.people import DEFAULT_LOCALE
 from node.services.refusals import NodeCode, NodeRefusal
 from node.store.reader import StoreReader

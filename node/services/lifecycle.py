@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from node.services.answers import EntryAnswer, Pending
+from node.services.answers import EntryAnswer
 from node.services.context import Context
+from node.services.pending import Pending
 from node.services.requests import digest_request
 from protocol.identifiers import Account, Id
 from protocol.ledger.program_commands import FreezeAccount, MergeAccount, UnfreezeAccount

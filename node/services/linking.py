@@ -11,10 +11,11 @@ from urllib.parse import urlencode
 import msgspec
 
 from node.ports import LinkReply, Links, TransportFailed
-from node.services.answers import EntryAnswer, Pending
+from node.services.answers import EntryAnswer
 from node.services.consents import LAPSED_ROWS, TRIES_SECONDS
 from node.services.context import Context, WriteWork
 from node.services.links import known_partner, verified_link
+from node.services.pending import Pending
 from node.services.refusals import NodeCode, NodeRefusal
 from node.services.requests import RedeemCodeRequest, digest_request
 from node.services.tries import Tries

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from node.services.answers import EntryAnswer, LinkAnswer, LinkIssuedAnswer, Pending
+from node.services.answers import EntryAnswer, LinkAnswer, LinkIssuedAnswer
 from node.services.context import Context
+from node.services.pending import Pending
 from node.services.render import document_in
 from node.services.requests import AcceptLinkRequest, IssueLinkRequest, RevokeLinkRequest, digest_request
 from protocol.agreement import key_of

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from node.engine.work import Answer, Desk
-from node.services.answers import Document, EntryAnswer, PartnerAcceptedAnswer, PartnerAnswer, Pending
+from node.services.answers import Document, EntryAnswer, PartnerAcceptedAnswer, PartnerAnswer
 from node.services.context import Context
 from node.services.exposures import ExposureView, exposures
+from node.services.pending import Pending
 from node.services.refusals import NodeCode, NodeRefusal
 from node.services.render import document_in, fingerprint_of
 from node.services.requests import PartnerRequest, digest_request

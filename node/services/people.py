@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from node.engine.work import Desk
 from node.services.accounts import AccountPage, AccountsService
-from node.services.answers import Pending
 from node.services.context import Context
+from node.services.pending import Pending
 from node.services.refusals import NodeCode, NodeRefusal
 from node.store.reader import StoreReader
 from node.store.rows_members import Locale, Personal

@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 from node.engine.asking import asking_for
 from node.engine.work import Answer, CommandWork, Desk
-from node.services.answers import EntryAnswer, IssuedAnswer, MovedAnswer, Pending, ReversedAnswer
+from node.services.answers import EntryAnswer, IssuedAnswer, MovedAnswer, ReversedAnswer
 from node.services.batches import EachOrAll
 from node.services.context import Context
 from node.services.metadata import metadata_row
+from node.services.pending import Pending
 from node.services.refusals import NodeCode, NodeRefusal
 from node.services.requests import (
     CaptureHoldRequest,

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from node.services.answers import Document, EntryAnswer, Pending
+from node.services.answers import Document, EntryAnswer
 from node.services.context import Context
+from node.services.pending import Pending
 from node.services.render import document_of
 from node.services.time_zones import offsets_of
 from protocol.identifiers import Id

@@ -7,9 +7,10 @@ from typing import Literal, cast
 import msgspec
 
 from node.engine.work import Answer, Desk
-from node.services.answers import Document, EntryAnswer, Pending
+from node.services.answers import Document, EntryAnswer
 from node.services.context import Context
 from node.services.metadata import metadata_row, pack_metadata
+from node.services.pending import Pending
 from node.services.render import document_of
 from node.store.rows import PutMetadata
 from protocol.encoding import JsonValue

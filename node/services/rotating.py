@@ -1,8 +1,9 @@
 """Rotations of log keys, as they were prepared where the keys are: this ledger's, and partners' (specs/keys.md §7)."""
 
 from node.ports import SignerRefused
-from node.services.answers import EntryAnswer, Pending
+from node.services.answers import EntryAnswer
 from node.services.context import Context
+from node.services.pending import Pending
 from protocol.errors import Code, Refusal
 from protocol.identifiers import Ledger
 from protocol.key_entries import decode_rotation

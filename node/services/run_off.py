@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from node.ports import Logs
-from node.services.answers import EntryAnswer, Pending
+from node.services.answers import EntryAnswer
 from node.services.context import Context
 from node.services.log_files import log_name
 from node.services.partner_log import PartnerLog
+from node.services.pending import Pending
 from node.services.quotes import StoredView
 from protocol.identifiers import Digest, Ledger
 from protocol.ledger.names import partner_ended_id

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from node.ports import Logs
-from node.services.answers import EntryAnswer, Pending
+from node.services.answers import EntryAnswer
 from node.services.context import Context
 from node.services.narrowing import TO_DO, Narrowing, disputed
+from node.services.pending import Pending
 from node.services.quotes import StoredView
 from node.services.refusals import NodeCode, NodeRefusal
 from node.services.requests import ConfirmationRequest, DisputeRequest, PaymentRequest, ReturnRequest, digest_request

@@ -7,10 +7,11 @@ from typing import Final
 
 from node.ports import Logs
 from node.services.adjusting import Adjusting, Adjustment
-from node.services.answers import EntryAnswer, Pending
+from node.services.answers import EntryAnswer
 from node.services.context import Context
 from node.services.log_files import log_name
 from node.services.partner_log import PartnerLog
+from node.services.pending import Pending
 from node.services.quotes import StoredView
 from node.services.refusals import NodeCode, NodeRefusal
 from node.services.waiting import newest_waiting

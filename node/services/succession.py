@@ -12,12 +12,13 @@ from typing import Final, Literal, TypeAlias
 
 from node.engine.gate import Gate
 from node.engine.work import Answer, CommandWork, Desk
-from node.services.answers import EntryAnswer, Pending
+from node.services.answers import EntryAnswer
 from node.services.channel_rows import present_channel
 from node.services.context import Context
 from node.services.exchange import Exchange
 from node.services.own_log import place_of
 from node.services.peer import Peer
+from node.services.pending import Pending
 from node.services.taking_back import beginning_of, ending_of
 from node.store.rows import SignedCheckpoint
 from protocol.entries import Genesis, Sealed

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import msgspec
 
 from node.engine.work import Answer, Desk
-from node.services.answers import EntryAnswer, Pending
+from node.services.answers import EntryAnswer
 from node.services.context import Context
 from node.services.exchange import Exchange
+from node.services.pending import Pending
 from node.store.reader import StoreReader
 from node.store.rows import ChannelState
 from protocol.identifiers import Digest, Id, Ledger

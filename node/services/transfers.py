@@ -6,9 +6,10 @@ from typing import Literal
 
 from node.engine.work import Answer, Desk
 from node.ports import Randomness
-from node.services.answers import EntryAnswer, Pending
+from node.services.answers import EntryAnswer
 from node.services.context import Context, WriteWork
 from node.services.metadata import metadata_row
+from node.services.pending import Pending
 from node.services.requests import digest_request
 from node.services.screening import NO_CLIENT, TRACE_DAYS_MAX, Asked, ClientData, ScreenedWork
 from node.store.reader import StoreReader

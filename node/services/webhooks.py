@@ -8,9 +8,9 @@ from typing import Final
 import msgspec
 
 from node.ports import HookFailed, Hooks
-from node.services.answers import Pending
 from node.services.context import Context, WriteWork
 from node.services.events import Event, EventFeed, EventsService, known_types
+from node.services.pending import Pending
 from node.services.refusals import NodeCode, NodeRefusal
 from node.services.webhook_delivery import ATTEMPTS_KEPT, DeliveryPolicy, Round, World
 from node.services.webhook_signing import encode_event, new_secret, rotated, signed_headers

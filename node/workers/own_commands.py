@@ -5,7 +5,8 @@ from typing import Final
 
 import structlog
 
-from node.services.answers import EntryAnswer, Pending
+from node.services.answers import EntryAnswer
+from node.services.pending import Pending
 from protocol.errors import Refusal, TallystickError
 
 _LOG: Final = structlog.get_logger()

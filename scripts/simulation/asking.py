@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from node.services.answers import EntryAnswer, Pending, encode_answer
+from node.services.answers import EntryAnswer, encode_answer
 from node.services.node import Node
+from node.services.pending import Pending
 from node.services.requests import (
     CaptureHoldRequest,
     CloseAccountRequest,

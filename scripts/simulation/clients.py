@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from node.services.answers import EntryAnswer, Pending
+from node.services.answers import EntryAnswer
+from node.services.pending import Pending
 from node.services.requests import (
     CaptureHoldRequest,
     CloseAccountRequest,

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from node.services.adjusting import Adjustment
-from node.services.answers import EntryAnswer, Pending
+from node.services.answers import EntryAnswer
 from node.services.node import Node
+from node.services.pending import Pending
 from node.services.requests import (
     ConfirmationRequest,
     DisputeRequest,

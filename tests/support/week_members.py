@@ -7,7 +7,8 @@ from itertools import permutations
 from random import Random
 from typing import Final, TypeAlias
 
-from node.services.answers import ConversionAnswer, EntryAnswer, Pending
+from node.services.answers import ConversionAnswer, EntryAnswer
+from node.services.pending import Pending
 from node.services.requests import (
     AcceptLinkRequest,
     IssueLinkRequest,

@@ -8,8 +8,8 @@ from concurrent.futures import Future
 import pytest
 
 from node.services import arriving
-from node.services.answers import Pending
 from node.services.arriving import arrival, on_arrival
+from node.services.pending import Pending
 
 
 class Refused(Exception):
