@@ -28,6 +28,9 @@ _PLANS: Final = """
     SET plan_cache_mode = force_generic_plan
 """
 
+# The least that a server waits for when it is committed: a transaction that writes nothing waits for nobody.
+_A_RECORD: Final = "SELECT pg_logical_emit_message(true, 'tallystick', '')"
+
 _COPIED: Final = {BigInteger: "int8", Boolean: "bool", LargeBinary: "bytea", Text: "text"}
 
 
@@ -40,6 +43,7 @@ class PostgresWords(Words):
         """Compose for `dialect`."""
         super().__init__(dialect)
         self._packers: dict[str, dict[str, Packed]] = {}
+        self._is_doubtful = False
 
     def adapt(self, connection: object) -> None:
         """Let a connection take arrays that are packed here."""
@@ -51,7 +55,24 @@ class PostgresWords(Words):
         driver = cast("psycopg.Connection[tuple[object, ...]]", connection)
         if (reason := unfit(driver)) is not None:
             raise StoreFailed(reason)
+        driver.add_notice_handler(self._hear)
         driver.execute(_PLANS)
+
+    def commit(self, cursor: DBAPICursor) -> None:
+        """End the open transaction, and wait until a standby that the server waits for has it, whoever cancels that.
+
+        Where the wait is cancelled the server warns of it and says that all is well. A transaction that comes after it
+        is on the standby only once it is, too.
+        """
+        self._is_doubtful = False
+        cursor.execute("COMMIT")
+        while self._is_doubtful:
+            self._is_doubtful = False
+            for text in ("BEGIN", _A_RECORD, "COMMIT"):
+                cursor.execute(text)
+
+    def _hear(self, notice: psycopg.errors.Diagnostic) -> None:
+        self._is_doubtful = self._is_doubtful or notice.severity_nonlocalized == "WARNING"
 
     def insert(self, cursor: DBAPICursor, table: Table, rows: Sequence[Row]) -> int:
         """Insert new `rows`, each as the table's columns; return how many were written."""

@@ -52,7 +52,7 @@ class Session:
                     self._cursor.execute(self._words.begin_text)
                     yield
                     self._hear()
-                self._cursor.execute("COMMIT")
+                self._words.commit(self._cursor)
             except BaseException:
                 self._roll_back()
                 raise

@@ -93,6 +93,10 @@ class Words(ABC):
         """Make a writer's `connection` ready for these words."""
         self.adapt(connection)
 
+    def commit(self, cursor: DBAPICursor) -> None:
+        """End the open transaction: once this returns, all of it is as durable as the database makes it."""
+        cursor.execute("COMMIT")
+
     @abstractmethod
     def insert(self, cursor: DBAPICursor, table: Table, rows: Sequence[Row]) -> int:
         """Insert new `rows`, each as the table's columns; return how many were written."""

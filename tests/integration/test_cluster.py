@@ -2,7 +2,9 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -12,6 +14,8 @@ import pytest
 from node.app.cluster import serve_one_of_several
 from node.app.directory import Created, create_node_directory
 from node.config import ConfigInvalid
+from node.store.database import Database
+from node.store.rows import CommitRecord, PutSetting
 from tests.support.cluster import (
     ANN,
     Process,
@@ -33,6 +37,8 @@ BEFORE: Final = 40
 """Answered writes after which the process that writes is taken away."""
 
 AFTER: Final = 40
+
+WAITING: Final = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 
 
 @pytest.fixture
@@ -206,3 +212,18 @@ def test_a_promoted_standby_has_all_that_was_acknowledged(servers: PostgresPair,
             servers.promote()
             writers.reach(len(writers.acknowledged) + AFTER)
     check(created, writers.acknowledged)
+
+
+def test_a_commit_waits_for_the_standby_whoever_cancels_that(servers: PostgresPair) -> None:
+    with Database.open(servers.url) as database, ThreadPoolExecutor(1) as pool:
+        database.migrate()
+        with database.writer() as writer:
+            with servers.falling_behind():
+                written = pool.submit(writer.commit, CommitRecord(old_size=0, writes=(PutSetting("kept", "twice"),)))
+                poll(lambda: servers.ask(WAITING) or None, "the commit to wait for the standby")
+                for _ in range(4):
+                    servers.ask(WAITING.replace("SELECT pid", "SELECT pg_cancel_backend(pid)"))
+                    time.sleep(0.3)
+                    assert servers.ask(WAITING), "the standby has nothing of it yet"
+                assert not written.done()
+            assert written.result(60) is None

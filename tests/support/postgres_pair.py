@@ -53,6 +53,23 @@ class PostgresPair:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
+    @contextmanager
+    def falling_behind(self) -> Iterator[None]:
+        """Let the standby take nothing in meanwhile."""
+        with psycopg.connect(conninfo(self.standby), autocommit=True) as connection:
+            ((receiver,),) = connection.execute("SELECT pid FROM pg_stat_wal_receiver").fetchall()
+        os.kill(receiver, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(receiver, signal.SIGCONT)
+
+    def ask(self, question: str) -> list[tuple[object, ...]]:
+        """Return the rows that the primary answers."""
+        with psycopg.connect(conninfo(self.primary), autocommit=True) as connection:
+            answer = connection.execute(question.encode())
+            return answer.fetchall() if answer.description else []
+
     def promote(self) -> None:
         """Make the standby the primary."""
         with psycopg.connect(conninfo(self.standby), autocommit=True) as connection:
