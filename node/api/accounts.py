@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from node.api.fields import Body, Cursor, DayText, HolderText, IdText, Limit
 from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
-from node.services.accounts import AccountPage, AccountView, HistoryPage
+from node.services.access.credentials import Scope
 from node.services.answers import AccountAnswer
-from node.services.credentials import Scope
+from node.services.members.accounts import AccountPage, AccountView, HistoryPage
 from node.services.requests import CloseAccountRequest, OpenAccountRequest
 from protocol.errors import Code
 from protocol.identifiers import Account, Id, holder_account

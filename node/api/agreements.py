@@ -19,10 +19,10 @@ from node.api.fields import (
     encode_document,
 )
 from node.api.routes import COMMANDS, READS, WRITES, NodeDependency, answered, answers, requires, router
-from node.services.agreements import AgreementList, AgreementView, ProposalList, ProposalView
+from node.services.access.credentials import Scope
 from node.services.answers import AgreementAnswer, EndedAnswer
-from node.services.credentials import Scope
-from node.services.rate_checks import RateReport
+from node.services.conversions.agreements import AgreementList, AgreementView, ProposalList, ProposalView
+from node.services.conversions.rate_checks import RateReport
 from node.services.refusals import NodeCode
 from node.services.requests import DirectionTerms, EndRequest, ProposalRequest
 from protocol.agreement import InFlightLimits, MemberLimits, Promotion

@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from node.api.fields import Body, Cursor, DayText, HolderText, IdText, Limit, ReasonText
 from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
+from node.services.access.credentials import Scope
 from node.services.answers import OtherAnswer
-from node.services.appeals import AppealPage, AppealView, DecideRequest, OpenAppealRequest, SayRequest
-from node.services.credentials import Scope
+from node.services.members.appeals import AppealPage, AppealView, DecideRequest, OpenAppealRequest, SayRequest
 from protocol.appeal_entries import AppealOutcome, AppealParty
 from protocol.errors import Code
 from protocol.identifiers import Account, Id

@@ -13,8 +13,9 @@ from node.api.auth import caller_of
 from node.api.fields import Body, Cursor, DayText, DigestText, HolderText, IdText, Limit, MetadataField, ReasonText
 from node.api.program import ProgramTermsBody
 from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
+from node.services.access.credentials import Scope
 from node.services.answers import OtherAnswer, encode_answer
-from node.services.approvals import (
+from node.services.conversions.approvals import (
     APPROVE_WITHIN_HOURS,
     APPROVE_WITHIN_HOURS_MAX,
     AgreementKept,
@@ -25,7 +26,6 @@ from node.services.approvals import (
     ProposeRequest,
     RefuseRequest,
 )
-from node.services.credentials import Scope
 from node.services.metadata import pack_metadata
 from node.services.refusals import NodeCode
 from protocol.approval_entries import Adjustment, ConversionForcing, TermsSetting

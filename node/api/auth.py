@@ -7,8 +7,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 
-from node.services.callers import CallersService
-from node.services.credentials import Caller, Scope
+from node.services.access.callers import CallersService
+from node.services.access.credentials import Caller, Scope
 from node.services.node import Node
 from node.services.refusals import NodeCode, NodeRefusal
 

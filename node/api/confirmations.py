@@ -6,8 +6,8 @@ from fastapi import Path
 from starlette.responses import Response
 
 from node.api.routes import READS, NodeDependency, answered, answers, requires, router
+from node.services.access.credentials import Scope
 from node.services.answers import EntryAnswer
-from node.services.credentials import Scope
 from node.services.refusals import NodeCode
 from protocol.consent import ALPHABET
 

@@ -18,16 +18,16 @@ from node.api.link_fields import (
     UrlText,
 )
 from node.api.routes import READS, WRITES, NodeDependency, answered, answers, requires, router
+from node.services.access.credentials import Scope
 from node.services.answers import LinkAnswer
-from node.services.consents import (
+from node.services.members.consents import (
     ConsentRequest,
     ConsentView,
     LinkPagesView,
     RedirectRequest,
     TypedCodeView,
 )
-from node.services.credentials import Scope
-from node.services.linking import BeginLinkRequest, LinkBegun
+from node.services.members.linking import BeginLinkRequest, LinkBegun
 from node.services.refusals import NodeCode
 from node.services.requests import RedeemCodeRequest
 from protocol.errors import Code

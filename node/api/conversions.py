@@ -40,11 +40,11 @@ from node.api.routes import (
 )
 from node.api.screened import GOVERNED, UNDER_REVIEW, ClientBody, client_of, ordered, status_of
 from node.api.threads import on_thread
+from node.services.access.credentials import Scope
 from node.services.answers import ConversionAnswer, ForcedAnswer, OtherAnswer
-from node.services.conversions import ConversionPage, ConversionView, IncomingPage
-from node.services.credentials import Scope
+from node.services.conversions.conversions import ConversionPage, ConversionView, IncomingPage
+from node.services.conversions.ordering import PlacedOrder
 from node.services.node import Node
-from node.services.ordering import PlacedOrder
 from node.services.requests import ForceReleaseRequest, OrderRequest
 from protocol.errors import Code
 from protocol.identifiers import Account, Digest, Id, Ledger

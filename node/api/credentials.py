@@ -10,9 +10,9 @@ from starlette.responses import Response
 from node.api.auth import caller_of
 from node.api.fields import Body, LedgerText, TimeText
 from node.api.routes import READS, WRITES, NodeDependency, answered, answers, requires, router
-from node.services.api_keys import OVERLAP_HOURS, OVERLAP_HOURS_MAX, IssuedKey, KeyList, KeyRequest
-from node.services.credentials import CallerRole, Scope
-from node.services.rates import PER_MINUTE_MAX
+from node.services.access.api_keys import OVERLAP_HOURS, OVERLAP_HOURS_MAX, IssuedKey, KeyList, KeyRequest
+from node.services.access.credentials import CallerRole, Scope
+from node.services.access.rates import PER_MINUTE_MAX
 from node.services.refusals import NodeCode
 from protocol.errors import Code
 from protocol.identifiers import Ledger

@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from node.api.fields import WHOLE, Cursor, Limit
 from node.api.routes import READS, NodeDependency, answered, answers, answers_bytes, requires, router
-from node.services.credentials import Scope
-from node.services.log import EntryPage, EntryView
+from node.services.access.credentials import Scope
+from node.services.logs.log import EntryPage, EntryView
 from node.services.refusals import NodeCode
 from protocol.limits import INTEGER_MAX
 

@@ -12,8 +12,8 @@ from starlette.responses import Response
 
 from node.api.fields import WHOLE, HolderText, Limit
 from node.api.routes import READS, NodeDependency, answered, answers, requires, router
-from node.services.credentials import Scope
-from node.services.events import EventPage
+from node.services.access.credentials import Scope
+from node.services.events.events import EventPage
 from node.services.node import Node
 from protocol.identifiers import Account
 

@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from node.api.fields import Cursor, DigestText, Limit
 from node.api.routes import JSON, READS, NodeDependency, answered, answers, answers_bytes, requires, router
-from node.services.accusations import AccusationPage
-from node.services.credentials import Scope
+from node.services.access.credentials import Scope
+from node.services.channel.accusations import AccusationPage
 from node.services.refusals import NodeCode
 from protocol.identifiers import Digest
 

@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from node.api.fields import WHOLE
 from node.api.routes import READS, NodeDependency, answered, answers, requires, router
-from node.services.credentials import Scope
-from node.services.exceptions import ExceptionList
+from node.services.access.credentials import Scope
+from node.services.operating.exceptions import ExceptionList
 
 ROUTER: Final = router("exceptions", "/v1/exceptions")
 OLDER_THAN_SECONDS: Final = 600

@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from node.api.fields import Body, LedgerText
 from node.api.routes import WRITES, NodeDependency, answered, answers, answers_bytes, requires, router
-from node.services.credentials import Scope
-from node.services.exchange_files import ImportAnswer
+from node.services.access.credentials import Scope
+from node.services.channel.exchange_files import ImportAnswer
 from protocol.errors import Code
 from protocol.exchange_file import FILE_BYTES_MAX
 from protocol.identifiers import Ledger

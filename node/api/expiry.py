@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from node.api.fields import Body, DayText
 from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
-from node.services.credentials import Scope
-from node.services.expiry import ExpiryStep
+from node.services.access.credentials import Scope
+from node.services.program.expiry import ExpiryStep
 from protocol.errors import Code
 from protocol.identifiers import HOLDER_PATTERN
 from protocol.ledger.expiry import CLOCK_PATTERN

@@ -8,8 +8,8 @@ from starlette.responses import Response
 from node.api.fields import Body
 from node.api.openapi import ANSWERED
 from node.api.routes import GUARDED, NodeDependency, answered, answers, answers_bytes, requires, router
-from node.services.credentials import Scope
-from node.services.metrics import CONTENT_TYPE
+from node.services.access.credentials import Scope
+from node.services.operating.metrics import CONTENT_TYPE
 from node.services.refusals import NodeCode
 
 ROUTER: Final = router("health")

@@ -9,9 +9,9 @@ from starlette.responses import Response
 from node.api.fields import AmountField, Body, DayText, HolderText, IdText, MetadataField, TimeText
 from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
 from node.api.screened import GOVERNED
-from node.services.accounts import HoldView
+from node.services.access.credentials import Scope
 from node.services.answers import CaptureAnswer, HoldAnswer, ReleaseAnswer
-from node.services.credentials import Scope
+from node.services.members.accounts import HoldView
 from node.services.metadata import pack_metadata
 from node.services.requests import CaptureHoldRequest, PlaceHoldRequest, ReleaseHoldRequest
 from protocol.errors import Code

@@ -11,10 +11,10 @@ from node.api.accounts import HolderKind, ReferenceText
 from node.api.batches import item_refused
 from node.api.fields import Body, DayText, DigestText, HolderText
 from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
+from node.services.access.credentials import Scope
 from node.services.answers import OtherAnswer
 from node.services.batches import ItemRefused
-from node.services.credentials import Scope
-from node.services.importing import (
+from node.services.members.importing import (
     ROWS_MAX,
     BalanceRow,
     ImportList,

@@ -8,9 +8,9 @@ from starlette.responses import Response
 from node.api.accounts import IdPath, KindPath
 from node.api.fields import Body, HolderText, IdText, ReasonText
 from node.api.routes import COMMANDS, NodeDependency, answered, answers, requires, router
+from node.services.access.credentials import Scope
 from node.services.answers import OtherAnswer
-from node.services.credentials import Scope
-from node.services.lifecycle import FreezeRequest, MergeRequest, UnfreezeRequest
+from node.services.members.lifecycle import FreezeRequest, MergeRequest, UnfreezeRequest
 from protocol.errors import Code
 from protocol.identifiers import Account, Id, holder_account
 

@@ -9,9 +9,9 @@ from starlette.responses import Response
 from node.api.fields import Body, DayText, DocumentField, HolderText, IdText, LedgerText, encode_document
 from node.api.link_fields import ENDED, AliasText, DirectionField, LimitsBody
 from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
+from node.services.access.credentials import Scope
 from node.services.answers import LinkAnswer, LinkIssuedAnswer, OtherAnswer
-from node.services.credentials import Scope
-from node.services.links import LinkList
+from node.services.members.links import LinkList
 from node.services.requests import AcceptLinkRequest, IssueLinkRequest, RevokeLinkRequest
 from protocol.errors import Code
 from protocol.identifiers import Account, Alias, Id, Ledger

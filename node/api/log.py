@@ -11,7 +11,7 @@ from starlette.responses import Response
 from node.api.fields import WHOLE
 from node.api.log_reading import FOR_EVER, OPTIONAL, SOON_STALE, KnownTags, answers_file, log_file, reads_log
 from node.api.routes import ALWAYS, JSON, READS, NodeDependency, answers_bytes, requires, router
-from node.services.credentials import Scope
+from node.services.access.credentials import Scope
 from node.services.refusals import NodeCode
 from protocol.limits import INTEGER_MAX, LOG_SIZE_MAX, TILE_LEVEL_MAX
 

@@ -12,8 +12,8 @@ from starlette.responses import Response
 from node.api.auth import SCHEME as TOKEN
 from node.api.auth import Requires
 from node.api.routes import GUARDED, Responses, answers_bytes
-from node.services.credentials import Scope
-from node.services.log_access import SCHEME
+from node.services.access.credentials import Scope
+from node.services.logs.log_access import SCHEME
 from node.services.node import Node
 
 FOR_EVER: Final = "max-age=31536000, immutable"

@@ -24,15 +24,22 @@ from node.api.routes import (
     router,
 )
 from node.api.screened import UNDER_REVIEW, ordered
+from node.services.access.credentials import Scope
 from node.services.answers import ConversionAnswer, encode_answer
-from node.services.credentials import Scope
-from node.services.member_day import BalanceView, Held, MemberConversion, MemberConversions, MemberHistory, MemberQuote
-from node.services.member_statement import MemberStatement, statement_csv, statement_page
+from node.services.members.member_day import (
+    BalanceView,
+    Held,
+    MemberConversion,
+    MemberConversions,
+    MemberHistory,
+    MemberQuote,
+)
+from node.services.members.member_statement import MemberStatement, statement_csv, statement_page
+from node.services.members.texts import Speech, locale_of
 from node.services.node import Node
+from node.services.program.screening import ClientData
 from node.services.refusals import NodeCode
 from node.services.requests import OrderRequest, QuoteRequest
-from node.services.screening import ClientData
-from node.services.texts import Speech, locale_of
 from protocol.errors import Code
 from protocol.identifiers import Account, Digest, Id, Ledger
 

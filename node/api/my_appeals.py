@@ -10,9 +10,9 @@ from node.api.appeals import OPEN_CODES, STEP_CODES, AppealPath, StateQuery, Sub
 from node.api.auth import caller_of
 from node.api.fields import Body, Cursor, IdText, Limit, ReasonText
 from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
+from node.services.access.credentials import Scope
 from node.services.answers import OtherAnswer
-from node.services.appeals import AppealPage, AppealView, DecideRequest, OpenAppealRequest, SayRequest
-from node.services.credentials import Scope
+from node.services.members.appeals import AppealPage, AppealView, DecideRequest, OpenAppealRequest, SayRequest
 from protocol.appeal_entries import AppealOutcome, AppealParty
 from protocol.errors import Code
 from protocol.identifiers import Account, Id

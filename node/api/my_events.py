@@ -14,12 +14,12 @@ from node.api.events import AfterQuery, PlaceText
 from node.api.fields import WHOLE
 from node.api.me import LocaleQuery, own, speech_of
 from node.api.routes import READS, NodeDependency, answers_bytes, requires, router
+from node.services.access.credentials import Scope as Permission
 from node.services.answers import encode_answer
-from node.services.credentials import Scope as Permission
-from node.services.events import Place
-from node.services.member_events import MemberEvents, Pushed
+from node.services.events.events import Place
+from node.services.members.member_events import MemberEvents, Pushed
+from node.services.members.texts import Speech
 from node.services.refusals import NodeCode
-from node.services.texts import Speech
 from protocol.identifiers import Account
 
 ROUTER: Final = router("me", "/v1/me/events")

@@ -22,11 +22,11 @@ from node.api.link_fields import (
     UrlText,
 )
 from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
+from node.services.access.credentials import Scope
 from node.services.answers import LinkAnswer, OtherAnswer
-from node.services.consents import ConsentRequest, ConsentView, RedirectRequest, TypedCodeView
-from node.services.credentials import Scope
-from node.services.linking import BeginLinkRequest, LinkBegun
-from node.services.links import LinkList
+from node.services.members.consents import ConsentRequest, ConsentView, RedirectRequest, TypedCodeView
+from node.services.members.linking import BeginLinkRequest, LinkBegun
+from node.services.members.links import LinkList
 from node.services.refusals import NodeCode
 from node.services.requests import RedeemCodeRequest, RevokeLinkRequest
 from protocol.errors import Code

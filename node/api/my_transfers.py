@@ -11,9 +11,9 @@ from node.api.me import client_behind, own
 from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
 from node.api.screened import UNDER_REVIEW, ordered
 from node.api.transfers import ACCEPT_CODES, DECLINE_CODES, OFFER_CODES, TransferPath
+from node.services.access.credentials import Scope
 from node.services.answers import OtherAnswer
-from node.services.credentials import Scope
-from node.services.transfers import AcceptRequest, DeclineRequest, OfferRequest, TransferPage, TransferView
+from node.services.members.transfers import AcceptRequest, DeclineRequest, OfferRequest, TransferPage, TransferView
 from protocol.errors import Code
 from protocol.identifiers import Account, Id
 from protocol.ledger.program_state import TransferState

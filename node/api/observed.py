@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from node.api.problems import problem
 from node.ports import Randomness
-from node.services.metrics import Metrics
+from node.services.operating.metrics import Metrics
 from node.services.refusals import NodeCode
 from node.telemetry import REQUEST_LINES, log_context
 

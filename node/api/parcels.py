@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from node.api.problems import ProblemRaised
 from node.services.arriving import arrival
-from node.services.exchange import Exchange
+from node.services.channel.exchange import Exchange
 from protocol.errors import Code, TallystickError
 from protocol.identifiers import Ledger
 

@@ -9,12 +9,12 @@ from starlette.responses import Response
 
 from node.api.fields import Body, DocumentField, IdText, LedgerText, NetworkText, ReasonText, encode_document
 from node.api.routes import COMMANDS, READS, WRITES, NodeDependency, answered, answers, requires, router
+from node.services.access.credentials import Scope
 from node.services.answers import OtherAnswer, PartnerAcceptedAnswer
-from node.services.credentials import Scope
-from node.services.partners import PartnerList
+from node.services.partners.partners import PartnerList
+from node.services.partners.run_off import RunOffView
+from node.services.partners.suspending import SuspensionRequest
 from node.services.refusals import NodeCode
-from node.services.run_off import RunOffView
-from node.services.suspending import SuspensionRequest
 from protocol.errors import Code
 from protocol.identifiers import Id, Ledger, Network
 

@@ -10,8 +10,8 @@ from node.api.parcels import PARCEL_TYPE, answer_to, for_partners
 from node.api.problems import document_problems
 from node.api.requests import LARGE_BODY
 from node.api.routes import ALWAYS, JSON, WRITING, NodeDependency, Responses, answered, answers, router
-from node.services.agreements import ProposalView
 from node.services.answers import AgreementAnswer
+from node.services.conversions.agreements import ProposalView
 from node.services.refusals import NodeCode
 from protocol.errors import Code
 

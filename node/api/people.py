@@ -9,9 +9,9 @@ from starlette.responses import Response
 from node.api.accounts import IdPath, KindPath, ReferenceText
 from node.api.fields import Body, IdText
 from node.api.routes import COMMANDS, READS, WRITES, NodeDependency, answered, answers, requires, router
+from node.services.access.credentials import Scope
 from node.services.answers import OtherAnswer
-from node.services.credentials import Scope
-from node.services.people import DEFAULT_LOCALE, PersonRequest, PersonView
+from node.services.members.people import DEFAULT_LOCALE, PersonRequest, PersonView
 from node.services.refusals import NodeCode
 from node.services.requests import EraseRequest
 from protocol.errors import Code

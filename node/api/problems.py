@@ -8,7 +8,7 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from node.services.rates import RateLimited
+from node.services.access.rates import RateLimited
 from node.services.refusals import NodeCode
 from protocol import errors as documents_errors
 from protocol.errors import Code, TallystickError

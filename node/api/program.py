@@ -8,9 +8,9 @@ from starlette.responses import Response
 
 from node.api.fields import AmountField, Body, IdText, LedgerText, ReasonText, TimeText
 from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
+from node.services.access.credentials import Scope
 from node.services.answers import OtherAnswer, encode_answer
-from node.services.credentials import Scope
-from node.services.program import ProgramRequest, ProgramView
+from node.services.program.program import ProgramRequest, ProgramView
 from protocol.errors import Code
 from protocol.identifiers import Id
 from protocol.limits import INTEGER_MAX

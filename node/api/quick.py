@@ -30,8 +30,8 @@ from node.api.requests import BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX, first_header
 from node.api.routes import JSON, answered
 from node.api.threads import on_thread
 from node.api.transactions import do_batch, do_transaction
-from node.services.credentials import SCOPES
-from node.services.credentials import Scope as Permission
+from node.services.access.credentials import SCOPES
+from node.services.access.credentials import Scope as Permission
 from node.services.node import Node
 from node.services.refusals import NodeRefusal
 from node.telemetry import log_context

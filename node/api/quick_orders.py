@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from node.api.conversions import ACCEPT_WITHIN_SECONDS, ORDERS_MAX, WAIT_SECONDS_MAX
-from node.services.ordering import PlacedOrder
+from node.services.conversions.ordering import PlacedOrder
 from node.services.requests import OrderRequest
 from protocol.fields import DateField, DigestField, HolderField, LedgerField, UuidField
 from protocol.limits import ACCEPT_BY_SECONDS_MAX, INTEGER_MAX

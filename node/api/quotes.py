@@ -6,8 +6,8 @@ from starlette.responses import Response
 
 from node.api.fields import AmountField, Body, HolderText, LedgerText
 from node.api.routes import LIMITS, LINKS, READS, WRITING, NodeDependency, answered, answers, requires, router
-from node.services.credentials import Scope
-from node.services.quotes import QuoteView
+from node.services.access.credentials import Scope
+from node.services.conversions.quotes import QuoteView
 from node.services.requests import QuoteRequest
 from protocol.errors import Code
 from protocol.identifiers import Account, Ledger

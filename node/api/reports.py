@@ -7,8 +7,8 @@ from starlette.responses import Response, StreamingResponse
 
 from node.api.fields import DayText, LedgerText
 from node.api.routes import READS, NodeDependency, answers_bytes, requires, router
-from node.services.credentials import Scope
-from node.services.journal import Per
+from node.services.access.credentials import Scope
+from node.services.program.journal import Per
 from protocol.errors import Code
 from protocol.identifiers import Ledger
 

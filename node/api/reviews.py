@@ -10,9 +10,9 @@ from node.api.conversions import ORDER_CODES
 from node.api.fields import Body, Cursor, IdText, Limit, ReasonText
 from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
 from node.api.transfers import OFFER_CODES
+from node.services.access.credentials import Scope
 from node.services.answers import OtherAnswer
-from node.services.credentials import Scope
-from node.services.reviews import ReviewPage, ReviewRequest, ReviewView
+from node.services.program.reviews import ReviewPage, ReviewRequest, ReviewView
 from protocol.errors import Code
 from protocol.identifiers import Id
 from protocol.ledger.program_state import ReviewState

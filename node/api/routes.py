@@ -12,8 +12,8 @@ from node.api.auth import Requires
 from node.api.openapi import ANSWERED
 from node.api.problems import document_problems
 from node.api.requests import StrictRoute
+from node.services.access.credentials import Scope
 from node.services.answers import encode_answer
-from node.services.credentials import Scope
 from node.services.node import Node
 from node.services.refusals import NodeCode
 from protocol.errors import Code

@@ -10,7 +10,7 @@ from node.api.fields import Body
 from node.api.openapi import ANSWERED
 from node.api.routes import Responses, answered
 from node.services.answers import OtherAnswer
-from node.services.screening import NO_CLIENT, ClientData
+from node.services.program.screening import NO_CLIENT, ClientData
 from node.services.written import AnswerRow
 from protocol.errors import Code
 

@@ -10,14 +10,14 @@ from starlette.responses import Response
 from node.api.fields import Body, Cursor, DigestText, IdText, LedgerText, Limit, PromotionText, WindowField
 from node.api.routes import COMMANDS, READS, NodeDependency, Responses, answered, answers, requires, router
 from node.api.windows import REFUSALS
-from node.services.adjusting import Adjustment
+from node.services.access.credentials import Scope
 from node.services.answers import OtherAnswer
-from node.services.credentials import Scope
 from node.services.refusals import NodeCode
 from node.services.requests import ConfirmationRequest, PaymentRequest, ReturnRequest
-from node.services.settlement import LISTED_MAX
-from node.services.settlement_views import ProposalList, StatementList, StatementView
-from node.services.signing import Signing
+from node.services.settlement.adjusting import Adjustment
+from node.services.settlement.settlement import LISTED_MAX
+from node.services.settlement.settlement_views import ProposalList, StatementList, StatementView
+from node.services.settlement.signing import Signing
 from protocol.errors import Code
 from protocol.identifiers import Digest, Id, Ledger
 from protocol.limits import INTEGER_MAX

@@ -8,10 +8,10 @@ from starlette.responses import Response
 
 from node.api.fields import Body, DocumentField, IdText, LedgerText, ReasonText, encode_document
 from node.api.routes import COMMANDS, READS, WRITES, NodeDependency, answered, answers, requires, router
+from node.services.access.credentials import Scope
 from node.services.answers import GenesisAnswer, OtherAnswer
-from node.services.credentials import Scope
+from node.services.partners.succession import LedgerStanding, StartRequest, SucceedRequest, WaiveRequest
 from node.services.refusals import NodeCode, NodeRefusal
-from node.services.succession import LedgerStanding, StartRequest, SucceedRequest, WaiveRequest
 from protocol.errors import Code
 from protocol.identifiers import Id, Ledger
 from protocol.limits import NAME_CHARACTERS_MAX

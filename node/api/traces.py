@@ -8,8 +8,8 @@ from starlette.responses import Response
 from node.api.conversions import ConversionPath
 from node.api.fields import LedgerText
 from node.api.routes import READS, NodeDependency, answered, answers, requires, router
-from node.services.credentials import Scope
-from node.services.trace_views import TraceView
+from node.services.access.credentials import Scope
+from node.services.traces.trace_views import TraceView
 from protocol.errors import Code
 from protocol.identifiers import Id, Ledger
 

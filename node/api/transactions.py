@@ -14,8 +14,8 @@ from node.api.quick_bodies import ITEMS_MAX
 from node.api.requests import LARGE_BODY
 from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
 from node.api.screened import GOVERNED
+from node.services.access.credentials import Scope
 from node.services.answers import IssuedAnswer, MovedAnswer, ReversedAnswer
-from node.services.credentials import Scope
 from node.services.metadata import pack_metadata
 from node.services.node import Node
 from node.services.refusals import NodeCode

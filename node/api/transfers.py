@@ -9,10 +9,10 @@ from starlette.responses import Response
 from node.api.fields import AmountField, Body, Cursor, DayText, HolderText, IdText, Limit, MetadataField
 from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
 from node.api.screened import GOVERNED, UNDER_REVIEW, ClientBody, client_of, ordered
+from node.services.access.credentials import Scope
 from node.services.answers import OtherAnswer
-from node.services.credentials import Scope
+from node.services.members.transfers import AcceptRequest, DeclineRequest, OfferRequest, TransferPage, TransferView
 from node.services.metadata import pack_metadata
-from node.services.transfers import AcceptRequest, DeclineRequest, OfferRequest, TransferPage, TransferView
 from protocol.errors import Code
 from protocol.identifiers import Account, Id
 from protocol.ledger.program_state import TransferState

@@ -10,9 +10,8 @@ from starlette.responses import Response
 from node.api.events import PlaceText
 from node.api.fields import Body, IdText
 from node.api.routes import READS, WRITES, NodeDependency, answered, answers, requires, router
-from node.services.credentials import Scope
-from node.services.refusals import NodeCode
-from node.services.webhook_views import (
+from node.services.access.credentials import Scope
+from node.services.events.webhook_views import (
     AddWebhookRequest,
     DeliveriesView,
     NewWebhook,
@@ -20,6 +19,7 @@ from node.services.webhook_views import (
     WebhookTested,
     WebhookView,
 )
+from node.services.refusals import NodeCode
 from protocol.identifiers import Id
 
 ROUTER: Final = router("webhooks", "/v1/webhooks")

@@ -9,11 +9,11 @@ from starlette.responses import Response
 
 from node.api.fields import EXAMPLE_LEDGER, WHOLE, Body, IdText, LedgerText, Limit, WindowField
 from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
+from node.services.access.credentials import Scope
 from node.services.answers import OtherAnswer
-from node.services.credentials import Scope
 from node.services.requests import DisputeRequest
-from node.services.settlement import LISTED_MAX
-from node.services.settlement_views import DifferenceList, WindowLineList, WindowList
+from node.services.settlement.settlement import LISTED_MAX
+from node.services.settlement.settlement_views import DifferenceList, WindowLineList, WindowList
 from protocol.errors import Code
 from protocol.identifiers import LEDGER_PATTERN, Id, Ledger
 from protocol.limits import NAME_CHARACTERS_MAX

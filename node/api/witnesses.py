@@ -5,8 +5,8 @@ from typing import Final
 from starlette.responses import Response
 
 from node.api.routes import READS, NodeDependency, answered, answers, requires, router
-from node.services.cosigning import WitnessList
-from node.services.credentials import Scope
+from node.services.access.credentials import Scope
+from node.services.logs.cosigning import WitnessList
 
 ROUTER: Final = router("witness", "/v1/witnesses")
 

@@ -7,10 +7,10 @@ import httpx
 
 from node.config import STRANGER, ConfigInvalid, NodeConfig, parse_rate
 from node.peers.key_sets import FileKeySet, HttpKeySet
-from node.services.callers import Access
-from node.services.credentials import CallerRole
-from node.services.member_tokens import Issuer
-from node.services.rates import STRANGER_PER_MINUTE
+from node.services.access.callers import Access
+from node.services.access.credentials import CallerRole
+from node.services.access.member_tokens import Issuer
+from node.services.access.rates import STRANGER_PER_MINUTE
 
 
 def access_of(directory: Path, config: NodeConfig) -> Access:

@@ -35,7 +35,7 @@ from node.app.files import alone
 from node.app.genesis import own_keys
 from node.app.key_files import KEYS
 from node.ports import Keyring, SignerRefused
-from node.services.own_log import open_of
+from node.services.logs.own_log import open_of
 from node.workers.keep_state import StateFileInvalid, read_state, write_state
 from protocol.checkpoint import Checkpoint
 from protocol.errors import ProtocolError, TallystickError

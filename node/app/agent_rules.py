@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from node.ports import SignerRefused
-from node.services.own_log import place_of
+from node.services.logs.own_log import place_of
 from protocol import encoding
 from protocol.agreement import Agreement, check_agreement
 from protocol.checkpoint import Checkpoint, parse_checkpoint

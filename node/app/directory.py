@@ -17,8 +17,8 @@ from node.app.sealed_seeds import AskPassphrase
 from node.app.system import SystemClock, SystemRandomness
 from node.config import FILE_NAME, NodeConfig, format_config, make_config
 from node.ports import Clock, Randomness
-from node.services.credentials import CallerRole
-from node.services.tokens import adopt_token, issue_credential
+from node.services.access.credentials import CallerRole
+from node.services.access.tokens import adopt_token, issue_credential
 from node.store.database import Database, StoreUrl, file_url, whole_url
 from node.workers.keep_state import write_state
 from protocol.errors import TallystickError

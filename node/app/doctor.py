@@ -24,7 +24,7 @@ from node.app.tls import check_certificate
 from node.config import ConfigInvalid, NodeConfig, load_config, parse_witness
 from node.peers.logs import HttpLogs
 from node.ports import TransportFailed
-from node.services.own_log import open_of
+from node.services.logs.own_log import open_of
 from node.store.copying import check_here
 from node.store.database import Database
 from node.store.facts import DatabaseFacts, facts_of

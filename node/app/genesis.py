@@ -9,7 +9,7 @@ from node.engine.engine import Engine
 from node.engine.work import CommandWork
 from node.ports import Keyring, NoFaults, Randomness
 from node.services.node import REQUEST_KEY_SETTING
-from node.services.partners import NETWORK_SETTING
+from node.services.partners.partners import NETWORK_SETTING
 from node.store.database import Database
 from node.store.rows import PutSetting, Write
 from node.store.rows_access import PutCredential

@@ -26,9 +26,9 @@ from node.peers.papers import HttpPapers
 from node.peers.witnesses import HttpWitnesses
 from node.ports import Clock, Faults, Hooks, Keyring, Links, Logs, NoFaults, Papers, Randomness, Transport, Witnesses
 from node.services.context import NodeWriter
-from node.services.cosigning import Cosigner, Witnessing
+from node.services.logs.cosigning import Cosigner, Witnessing
+from node.services.logs.own_log import lack, open_of, place_of
 from node.services.node import Node, Ports
-from node.services.own_log import lack, open_of, place_of
 from node.store.copying import check_here
 from node.store.database import Database
 from node.store.reader import StoreReader

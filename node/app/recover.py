@@ -10,7 +10,7 @@ from node.app.open import check_directory, keyring_of, seen_before
 from node.config import NodeConfig, load_config
 from node.peers.log_source import PackageSource
 from node.ports import Keyring
-from node.services.recovering import BroughtBack, recover
+from node.services.partners.recovering import BroughtBack, recover
 from node.store.database import Database
 from node.workers.keep_state import write_state
 

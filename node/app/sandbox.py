@@ -17,7 +17,7 @@ from node.app.system import SystemClock
 from node.config import FILE_NAME
 from node.peers.http import HttpTransport
 from node.ports import Clock
-from node.services.credentials import CallerRole
+from node.services.access.credentials import CallerRole
 from node.telemetry import configure_logging
 from node.workers.runner import Runner
 

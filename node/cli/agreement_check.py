@@ -13,7 +13,7 @@ from node.cli.options import JsonOption, connect
 from node.cli.output import print_json, print_line
 from node.cli.request import JsonObject
 from node.client.answers import Finding, RateReport
-from node.services.rate_checks import report_of
+from node.services.conversions.rate_checks import report_of
 from protocol.agreement import decode_signed_agreement
 
 _ENCODER: Final = msgspec.json.Encoder()

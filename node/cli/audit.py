@@ -19,9 +19,9 @@ from node.cli.options import JsonOption, NodeOption, TokenOption, connect
 from node.cli.output import print_json, print_line
 from node.client import read_token
 from node.peers.log_source import HttpSource, LogSource, open_source
-from node.services.audit_papers import SAMPLE_ENTRIES, SAMPLE_SEED, Wanted
-from node.services.audit_state import AuditState
-from node.services.auditing import Audited, Auditing, Held, held_by
+from node.services.audits.audit_papers import SAMPLE_ENTRIES, SAMPLE_SEED, Wanted
+from node.services.audits.audit_state import AuditState
+from node.services.audits.auditing import Audited, Auditing, Held, held_by
 from protocol.audit.accuse import Accusation
 from protocol.audit.findings import EXIT_STATUS
 from protocol.audit.log import STATE_ENTRIES
@@ -158,7 +158,7 @@ def export(
 def export_node(url: str, token: str | None, package: Path) -> Checkpoint:
     """Write the package of the log of a running node, and return its checkpoint."""
     # The store's library is imported only here, so that all other commands start without it.
-    from node.services.package import write_package  # noqa: PLC0415 - as said
+    from node.services.logs.package import write_package  # noqa: PLC0415 - as said
 
     with HttpSource(url, token) as source:
         return write_package(source, package)

@@ -9,9 +9,9 @@ from typing import Final
 import typer
 
 from node.cli.files import FileUnreadable, write_bytes
-from node.services.audit_page import page
-from node.services.audit_papers import Wanted, paper_files, papers_of
-from node.services.auditing import Audited
+from node.services.audits.audit_page import page
+from node.services.audits.audit_papers import Wanted, paper_files, papers_of
+from node.services.audits.auditing import Audited
 from protocol.audit.accuse import Accusation
 from protocol.audit.evidence import encode_evidence
 from protocol.audit.report import Report

@@ -133,7 +133,7 @@ def fsck(directory: DirectoryArgument, *, as_json: JsonOption = False) -> None:
     Exit status 0: it held. 1: something was changed, and the first places are named. 3: it could not be checked.
     """
     from node.app.directory import STATE_NAME  # noqa: PLC0415 - see the module's docstring
-    from node.services.fsck import fsck as check_store  # noqa: PLC0415 - as above
+    from node.services.fsck.fsck import fsck as check_store  # noqa: PLC0415 - as above
     from node.workers.keep_state import read_state  # noqa: PLC0415 - as above
 
     with open_store(directory) as database:
@@ -176,7 +176,7 @@ def passphrase_settings(path: Path | None) -> dict[str, str]:
 
 def export_directory(directory: Path, package: Path) -> Checkpoint:
     """Write the log of the node in `directory` to `package` and return the checkpoint that it reaches."""
-    from node.services.package import export  # noqa: PLC0415 - see the module's docstring
+    from node.services.logs.package import export  # noqa: PLC0415 - see the module's docstring
 
     with open_store(directory) as database:
         return export(database.reader(), package)

@@ -10,55 +10,55 @@ from node.peers.links import HttpLinks
 from node.peers.logs import HttpLogs
 from node.peers.witnesses import HttpWitnesses
 from node.ports import Clock, Faults, Hooks, Keyring, Links, Logs, Papers, Randomness, Transport, Witnesses
-from node.services.accounts import AccountsService
-from node.services.accusations import AccusationsService
-from node.services.acknowledging import WitnessedWriter
-from node.services.agreements import AgreementsService
-from node.services.api_keys import CredentialsService
-from node.services.appeals import DEADLINE_DAYS, AppealsService
-from node.services.approvals import ApprovalsService
-from node.services.callers import Access, CallersService
-from node.services.consents import ConsentsService
+from node.services.access.api_keys import CredentialsService
+from node.services.access.callers import Access, CallersService
+from node.services.channel.accusations import AccusationsService
+from node.services.channel.exchange import Exchange
+from node.services.channel.exchange_files import ExchangeFilesService
+from node.services.channel.start_question import StartQuestion
 from node.services.context import Context, NodeWriter, Ping, WriteWork
-from node.services.conversions import ConversionsService
-from node.services.cosigning import Cosigning, Witnessing
-from node.services.erasing import ErasingService
-from node.services.events import EventsService
-from node.services.exceptions import Delivery, ExceptionsService
-from node.services.exchange import Exchange
-from node.services.exchange_files import ExchangeFilesService
-from node.services.expiry import ExpiryService
-from node.services.expiry_notices import ExpiryNotices
-from node.services.importing import ImportService
-from node.services.journal import JournalService
-from node.services.lifecycle import LifecycleService
-from node.services.linking import LinkingService
-from node.services.links import LinksService
-from node.services.log import LogService
-from node.services.log_access import LogAccess
-from node.services.member_day import MemberService
-from node.services.member_events import MemberEvents
-from node.services.member_statement import MemberStatements
-from node.services.metrics import Metrics, Sources
-from node.services.partners import Contact, PartnersService
-from node.services.people import PeopleService
-from node.services.points import PointsService
-from node.services.program import ProgramService
-from node.services.proving import Proving
-from node.services.quotes import QuotesService
-from node.services.reconciling import ReconciliationService
+from node.services.conversions.agreements import AgreementsService
+from node.services.conversions.approvals import ApprovalsService
+from node.services.conversions.conversions import ConversionsService
+from node.services.conversions.quotes import QuotesService
+from node.services.events.events import EventsService
+from node.services.events.webhooks import WebhooksService
+from node.services.logs.acknowledging import WitnessedWriter
+from node.services.logs.cosigning import Cosigning, Witnessing
+from node.services.logs.log import LogService
+from node.services.logs.log_access import LogAccess
+from node.services.logs.rotating import RotationService
+from node.services.members.accounts import AccountsService
+from node.services.members.appeals import DEADLINE_DAYS, AppealsService
+from node.services.members.consents import ConsentsService
+from node.services.members.erasing import ErasingService
+from node.services.members.importing import ImportService
+from node.services.members.lifecycle import LifecycleService
+from node.services.members.linking import LinkingService
+from node.services.members.links import LinksService
+from node.services.members.member_day import MemberService
+from node.services.members.member_events import MemberEvents
+from node.services.members.member_statement import MemberStatements
+from node.services.members.people import PeopleService
+from node.services.members.transfers import TransfersService
+from node.services.operating.exceptions import Delivery, ExceptionsService
+from node.services.operating.metrics import Metrics, Sources
+from node.services.partner_logs.proving import Proving
+from node.services.partner_logs.witness import WitnessService
+from node.services.partners.partners import Contact, PartnersService
+from node.services.partners.run_off import RunOffService
+from node.services.partners.succession import SuccessionService
+from node.services.partners.suspending import SuspensionService
+from node.services.program.expiry import ExpiryService
+from node.services.program.expiry_notices import ExpiryNotices
+from node.services.program.journal import JournalService
+from node.services.program.points import PointsService
+from node.services.program.program import ProgramService
+from node.services.program.reviews import ReviewsService
 from node.services.request_digest import RequestDigests
-from node.services.reviews import ReviewsService
-from node.services.rotating import RotationService
-from node.services.run_off import RunOffService
-from node.services.settlement import SettlementService
-from node.services.start_question import StartQuestion
-from node.services.succession import SuccessionService
-from node.services.suspending import SuspensionService
-from node.services.trace import TraceService
-from node.services.transfers import TransfersService
-from node.services.webhooks import WebhooksService
-from node.services.witness import WitnessService
+from node.services.settlement.reconciling import ReconciliationService
+from node.services.settlement.settlement import SettlementService
+from node.services.traces.trace import TraceService
 from node.store.reader import StoreReader
 from node.store.rows import PutSetting
 from protocol.errors import TallystickError

@@ -7,7 +7,7 @@ import structlog
 
 from node.services.answers import EntryAnswer
 from node.services.pending import Pending
-from node.services.settlement import SettlementService
+from node.services.settlement.settlement import SettlementService
 from protocol.errors import TallystickError
 from protocol.identifiers import Ledger
 

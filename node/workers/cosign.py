@@ -6,8 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
-from node.services.acknowledging import WitnessedWriter
-from node.services.cosigning import Cosigning
+from node.services.logs.acknowledging import WitnessedWriter
+from node.services.logs.cosigning import Cosigning
 
 INTERVAL_SECONDS: Final = 1.0
 _THREADS_MAX: Final = 16

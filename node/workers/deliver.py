@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from node.ports import Clock
-from node.services.exchange import Exchange
+from node.services.channel.exchange import Exchange
 
 _THREADS_MAX: Final = 256
 """Made as they are needed: one that hangs keeps its thread for as long as a partner may be silent, and no other's."""

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from node.services.points import PointsService
+from node.services.program.points import PointsService
 from node.workers.own_commands import wait_for_each
 
 BATCH_HOLDS_MAX: Final = 256

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from node.ports import Clock
-from node.services.expiry import STEP_LOTS_MAX, ExpiryService
+from node.services.program.expiry import STEP_LOTS_MAX, ExpiryService
 from protocol.errors import Refusal
 
 INTERVAL_SECONDS: Final = 1.0

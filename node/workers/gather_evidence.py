@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from node.services.accusations import AccusationsService
+from node.services.channel.accusations import AccusationsService
 
 INTERVAL_SECONDS: Final = 1.0
 

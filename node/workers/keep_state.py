@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from node.services.log import LogService
+from node.services.logs.log import LogService
 from protocol.errors import TallystickError
 
 INTERVAL_SECONDS: Final = 1.0

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from node.services.transfers import TransfersService
+from node.services.members.transfers import TransfersService
 from node.workers.own_commands import wait_for_each
 
 BATCH_MAX: Final = 256

@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from node.services.proving import Proving
+from node.services.partner_logs.proving import Proving
 
 INTERVAL_SECONDS: Final = 5.0
 _THREADS_MAX: Final = 8

@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 
 from node.ports import Clock, Papers, TransportFailed
-from node.services.agreements import AgreementsService, Paper
+from node.services.conversions.agreements import AgreementsService, Paper
 
 INTERVAL_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 0.5

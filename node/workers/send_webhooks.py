@@ -6,8 +6,8 @@ from typing import Final
 
 import structlog
 
-from node.services.events import EventsService
-from node.services.webhooks import WEBHOOKS_MAX, WebhooksService
+from node.services.events.events import EventsService
+from node.services.events.webhooks import WEBHOOKS_MAX, WebhooksService
 from protocol.errors import TallystickError
 
 INTERVAL_SECONDS: Final = 1.0

@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from node.services.expiry_notices import ExpiryNotices
+from node.services.program.expiry_notices import ExpiryNotices
 from node.workers.expire_points import PAUSE_SECONDS
 from protocol.errors import TallystickError
 

@@ -18,8 +18,8 @@ import msgspec
 from node.app.key_files import public_key
 from node.client import read_token
 from node.peers.log_source import HttpSource
-from node.services.auditing import audit
-from node.services.publication import PUBLISHED_WITHIN_SECONDS
+from node.services.audits.auditing import audit
+from node.services.logs.publication import PUBLISHED_WITHIN_SECONDS
 from protocol.audit.log import Progress
 from protocol.audit.report import Report
 from protocol.keys import Role

@@ -8,8 +8,8 @@ from typing import Final
 
 from node.cli.directory import open_store
 from node.peers.log_source import PackageSource
-from node.services.auditing import audit
-from node.services.package import export
+from node.services.audits.auditing import audit
+from node.services.logs.package import export
 from protocol.audit.findings import Verdict
 from protocol.merkle import HASH_BYTES, inclusion_proof
 from protocol.tiles import TileId, TileReader

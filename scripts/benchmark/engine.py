@@ -14,7 +14,7 @@ from node.app.system import SystemRandomness
 from node.config import load_config
 from node.engine.engine import Engine
 from node.ports import NoFaults
-from node.services.points import BatchItem, BatchWork
+from node.services.program.points import BatchItem, BatchWork
 from node.store.database import Database
 from protocol.encoding import digest_of
 from protocol.identifiers import Account

@@ -13,7 +13,7 @@ import msgspec
 from node.app.key_files import public_key
 from node.client import Query
 from node.client.answers import ConversionList
-from node.services.publication import PUBLISHED_WITHIN_SECONDS
+from node.services.logs.publication import PUBLISHED_WITHIN_SECONDS
 from protocol.audit.report import Report
 from protocol.keys import Role
 from protocol.note import Verifier, format_vkey

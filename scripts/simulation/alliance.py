@@ -13,7 +13,7 @@ from node.engine.engine import Engine
 from node.engine.work import CommandWork
 from node.ports import NoFaults
 from node.services.node import REQUEST_KEY_SETTING
-from node.services.partners import NETWORK_SETTING
+from node.services.partners.partners import NETWORK_SETTING
 from node.store.rows import PartnerUrl, PutSetting, Write
 from protocol.agreement import (
     Agreement,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import permutations
 from typing import Final, Literal, TypeAlias
 
-from node.services.exchange_files import ImportAnswer
+from node.services.channel.exchange_files import ImportAnswer
 from protocol.errors import TallystickError
 from protocol.exchange_file import decode_exchange_file
 from protocol.identifiers import Ledger

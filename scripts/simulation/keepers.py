@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Final
 
+from node.services.logs.package import StoreSource
 from node.services.node import Node
-from node.services.package import StoreSource
-from node.services.recovering import recover
-from node.services.succession import LedgerStanding, StartRequest, SucceedRequest, WaiveRequest
+from node.services.partners.recovering import recover
+from node.services.partners.succession import LedgerStanding, StartRequest, SucceedRequest, WaiveRequest
 from node.store.errors import StoreFailed
 from protocol.errors import CouldNotCheck, TallystickError
 from protocol.identifiers import Ledger

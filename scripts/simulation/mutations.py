@@ -14,10 +14,10 @@ import msgspec
 from node.engine.desk import CommitDesk
 from node.engine.engine import Engine
 from node.engine.work import Answer, CommandWork
-from node.services import intake
-from node.services.intake import IntakeWork
-from node.services.standing import Standing
-from node.services.streams import Streams
+from node.services.channel import intake
+from node.services.channel.intake import IntakeWork
+from node.services.channel.standing import Standing
+from node.services.channel.streams import Streams
 from node.store.rows import CommitRecord, SentBody
 from node.workers.expire_holds import ExpireHolds
 from protocol.conversion import SourceState

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from node.services.adjusting import Adjustment
 from node.services.answers import EntryAnswer
 from node.services.node import Node
 from node.services.pending import Pending
@@ -14,7 +13,8 @@ from node.services.requests import (
     PaymentRequest,
     ReturnRequest,
 )
-from node.services.signing import Signing
+from node.services.settlement.adjusting import Adjustment
+from node.services.settlement.signing import Signing
 from protocol.conversion import SourceState
 from protocol.errors import TallystickError
 from protocol.identifiers import Id, Ledger

@@ -6,12 +6,12 @@ from typing import Final, cast
 
 from node.engine.desk import CommitDesk
 from node.engine.work import Desk
-from node.services.channel_rows import present_channel
-from node.services.intake import IntakeWork
-from node.services.peer import Peer
-from node.services.standing import Standing
-from node.services.streams import Streams
-from node.services.surroundings import Taken
+from node.services.channel.channel_rows import present_channel
+from node.services.channel.intake import IntakeWork
+from node.services.channel.peer import Peer
+from node.services.channel.standing import Standing
+from node.services.channel.streams import Streams
+from node.services.channel.surroundings import Taken
 from node.store.reader import StoreReader
 from node.store.rows import Answered, Requeue
 from protocol.channel import Incoming, Outgoing, Plan

@@ -1,7 +1,7 @@
 """The file beside a store that names the newest checkpoint: what an opening node looks at, as `node.app.open` does."""
 
 from node.engine.engine import Engine
-from node.services.own_log import lack, open_of
+from node.services.logs.own_log import lack, open_of
 from protocol.checkpoint import Checkpoint
 from protocol.identifiers import Ledger
 from protocol.keys import PublicKey

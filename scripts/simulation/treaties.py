@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from node.ports import TransportFailed
-from node.services.agreements import AGREEMENTS_PATH
+from node.services.conversions.agreements import AGREEMENTS_PATH
 from node.services.requests import EndRequest
 from protocol.agreement import decode_signed_agreement
 from protocol.errors import TallystickError

@@ -12,7 +12,7 @@ import pytest
 
 from node.app.directory import Created, create_node_directory
 from node.app.key_files import public_key
-from node.services.credentials import CallerRole
+from node.services.access.credentials import CallerRole
 from protocol.checkpoint import open_checkpoint
 from protocol.keys import Role
 from protocol.note import Verifier

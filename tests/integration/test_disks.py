@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from node.app.directory import STATE_NAME
-from node.services.fsck import fsck
+from node.services.fsck.fsck import fsck
 from node.store.database import Database
 from node.store.errors import StoreFailed, StoreFull
 from node.store.writer import StoreWriter

@@ -11,7 +11,7 @@ from typing import IO, Final
 
 import pytest
 
-from node.services.fsck import fsck
+from node.services.fsck.fsck import fsck
 from node.store.database import Database
 from protocol.audit.findings import Verdict
 from tests.support.emptied_store import posted

@@ -15,7 +15,7 @@ import pytest
 
 from node.app.directory import token_path
 from node.cli.main import run
-from node.services.credentials import CallerRole
+from node.services.access.credentials import CallerRole
 from node.store.database import Database
 from protocol.agreement import encode_signed_agreement
 from protocol.checkpoint import Checkpoint, sign_checkpoint

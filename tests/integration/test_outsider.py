@@ -18,8 +18,8 @@ from node.app.directory import Created, create_node_directory
 from node.app.key_files import public_key
 from node.app.open import OpenedNode, open_node
 from node.app.serve import NodeServer
-from node.services.credentials import CallerRole
-from node.services.points import BatchItem, BatchWork
+from node.services.access.credentials import CallerRole
+from node.services.program.points import BatchItem, BatchWork
 from protocol.identifiers import Account, Id
 from protocol.keys import Role
 from protocol.ledger.commands import OpenAccount

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from node.app.directory import Created, create_node_directory
-from node.services.credentials import CallerRole
+from node.services.access.credentials import CallerRole
 from tests.support.documents import uuid
 from tests.support.receivers import OK, Json, Receiver, listening, take
 

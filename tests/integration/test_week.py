@@ -22,9 +22,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from node.peers.log_source import PackageSource
-from node.services.audit_papers import Wanted, papers_of
-from node.services.auditing import Auditing
-from node.services.package import export
+from node.services.audits.audit_papers import Wanted, papers_of
+from node.services.audits.auditing import Auditing
+from node.services.logs.package import export
 from protocol.audit.findings import Verdict
 from protocol.audit.papers import Papers
 from protocol.audit.report import Report

@@ -16,7 +16,7 @@ from node.app.directory import Created, create_node_directory
 from node.app.key_files import public_key
 from node.app.open import open_node
 from node.app.serve import NodeServer
-from node.services.credentials import CallerRole
+from node.services.access.credentials import CallerRole
 from protocol.keys import Role
 from protocol.note import KeyType, Verifier, format_vkey, parse_note, signers_of
 from protocol.witness import monitor_path, parse_size, take_cosignatures

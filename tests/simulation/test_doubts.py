@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from node.engine.work import CommandWork
-from node.services.succession import SucceedRequest
+from node.services.partners.succession import SucceedRequest
 from protocol.identifiers import Id, Ledger
 from protocol.ledger import commands
 from protocol.ledger.state import LEDGER, ONLY, PARTNERS

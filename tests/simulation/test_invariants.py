@@ -7,7 +7,7 @@ from functools import partial
 import msgspec
 import pytest
 
-from node.services.exchange_files import ExchangeFilesService, ImportAnswer
+from node.services.channel.exchange_files import ExchangeFilesService, ImportAnswer
 from protocol.agreement import Agreement, Direction, InFlightLimits
 from protocol.entries import ConversionCaptured, ConversionCredited, ConversionHeld, Posting
 from protocol.identifiers import Account, Ledger

@@ -15,7 +15,7 @@ from node.api.app import create_app
 from node.app.directory import Created, create_node_directory
 from node.app.open import PortOverrides, open_node
 from node.ports import HookFailed, Hooks, LinkReply, TransportFailed, Witnesses
-from node.services.credentials import CallerRole
+from node.services.access.credentials import CallerRole
 from node.services.node import Node
 from node.store.columns import METADATA
 from node.store.database import Database

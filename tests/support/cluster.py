@@ -12,8 +12,8 @@ from typing import Final, Self
 import httpx
 
 from node.app.directory import DATABASE_NAME, Created, database_url, token_path
-from node.services.credentials import CallerRole
-from node.services.fsck import fsck
+from node.services.access.credentials import CallerRole
+from node.services.fsck.fsck import fsck
 from node.store.database import Database
 from protocol.audit.findings import Verdict
 from protocol.identifiers import Account, Id

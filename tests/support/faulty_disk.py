@@ -28,8 +28,8 @@ from node.app.directory import STATE_NAME
 from node.engine.engine import Engine
 from node.engine.work import CommandWork
 from node.ports import NoFaults
-from node.services.fsck import fsck
-from node.services.fsck_report import FsckReport
+from node.services.fsck.fsck import fsck
+from node.services.fsck.fsck_report import FsckReport
 from node.store.database import Database
 from node.store.errors import StoreFailed
 from node.store.writer import StoreWriter

@@ -11,10 +11,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from node.services.auditing import audit
-from node.services.credentials import CallerRole
-from node.services.fsck import fsck
-from node.services.package import StoreSource
+from node.services.access.credentials import CallerRole
+from node.services.audits.auditing import audit
+from node.services.fsck.fsck import fsck
+from node.services.logs.package import StoreSource
 from node.store.database import Database
 from protocol.audit.findings import Verdict
 from protocol.identifiers import Id

@@ -10,8 +10,8 @@ import httpx
 
 from node.app.directory import create_node_directory, token_path
 from node.cli.main import run
-from node.services.credentials import CallerRole
-from node.services.fsck import fsck
+from node.services.access.credentials import CallerRole
+from node.services.fsck.fsck import fsck
 from node.store.database import Database
 from protocol.audit.findings import Verdict
 from protocol.entries import AnyEntry, decode_entry

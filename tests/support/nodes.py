@@ -15,7 +15,7 @@ from node.engine.engine import Engine
 from node.engine.work import Answer, CommandWork, Work
 from node.engine.writer import WriterQueue
 from node.ports import TransportFailed
-from node.services.exchange import Exchange
+from node.services.channel.exchange import Exchange
 from node.store.columns import METADATA
 from node.store.database import Database
 from node.store.reader import StoreReader

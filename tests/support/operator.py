@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from node.services.accusations import AccusationsService
-from node.services.exceptions import Delivery, ExceptionsService, ExceptionView
+from node.services.channel.accusations import AccusationsService
+from node.services.operating.exceptions import Delivery, ExceptionsService, ExceptionView
 from node.workers.gather_evidence import GatherEvidence
 from protocol.identifiers import Digest
 from tests.support.nodes import LocalNode

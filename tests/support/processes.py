@@ -19,9 +19,9 @@ import msgspec
 from node.app.directory import create_node_directory, token_path
 from node.app.key_files import read_keyring
 from node.peers.http import ENVELOPES_PATH, PARCEL_MEDIA_TYPE
-from node.services.credentials import CallerRole
-from node.services.fsck import fsck
-from node.services.pages import sighting_of
+from node.services.access.credentials import CallerRole
+from node.services.fsck.fsck import fsck
+from node.services.logs.pages import sighting_of
 from node.store.database import Database
 from node.store.rows import PartnerUrl
 from protocol.agreement import Agreement

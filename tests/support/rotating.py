@@ -1,6 +1,6 @@
 """Nodes of one process that give their logs the next key, which they hold from the start."""
 
-from node.services.rotating import RotationService
+from node.services.logs.rotating import RotationService
 from protocol.key_entries import encode_rotation, sign_rotation
 from tests.support.documents import log_key
 from tests.support.nodes import LocalNode

@@ -20,8 +20,8 @@ from node.app.sandbox import LEDGER, make_sandbox
 from node.app.sandbox_host import SandboxHost
 from node.app.sandbox_parts import ENVELOPES_PATH, Performance, SandboxEngine, SpoilingApp, SpoilingTransport
 from node.ports import TransportFailed
-from node.services.credentials import CallerRole
-from node.services.exchange import Exchange
+from node.services.access.credentials import CallerRole
+from node.services.channel.exchange import Exchange
 from node.workers.send_papers import SendPapers
 from protocol.errors import TallystickError
 from protocol.identifiers import Account, Id, Ledger

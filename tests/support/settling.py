@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from node.ports import TransportFailed
 from node.services.context import Context
-from node.services.log import LogService
+from node.services.logs.log import LogService
 from node.services.refusals import NodeRefusal
 from node.services.request_digest import RequestDigests
-from node.services.settlement import SettlementService
+from node.services.settlement.settlement import SettlementService
 from node.workers.close_windows import CloseWindows
 from protocol.identifiers import Ledger
 from protocol.ledger.state import LEDGER, ONLY

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from node.engine.work import Desk
-from node.services.misconduct import accuse
+from node.services.channel.misconduct import accuse
 from node.store.columns import METADATA
 from node.store.database import Database
 from node.store.rows import PutMetadata, ReceivedBody, ReceivedEnvelope, SentBody, Write

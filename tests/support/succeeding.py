@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from node.services.answers import EntryAnswer
-from node.services.auditing import audit
-from node.services.fsck import fsck
-from node.services.package import StoreSource
-from node.services.succession import SucceedRequest, SuccessionService
+from node.services.audits.auditing import audit
+from node.services.fsck.fsck import fsck
+from node.services.logs.package import StoreSource
+from node.services.partners.succession import SucceedRequest, SuccessionService
 from protocol.audit.findings import Verdict
 from protocol.conversion import DestinationState, SourceState
 from protocol.identifiers import Account, Asset, Id, Ledger

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from node.services.channel.exchange_files import ExchangeFilesService, ImportAnswer
 from node.services.context import Context, WriteWork
-from node.services.exchange_files import ExchangeFilesService, ImportAnswer
 from node.services.request_digest import RequestDigests
 from node.store.rows import PartnerUrl
 from protocol.agreement import Transport

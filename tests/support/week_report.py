@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from node.services.audit_page import page
+from node.services.audits.audit_page import page
 from protocol.audit.papers import Papers
 from scripts.alliance.brands import Brand
 from tests.support import recount

@@ -23,7 +23,7 @@ from node.app.open import OpenedNode, PortOverrides, open_node
 from node.peers.http import ENVELOPES_PATH
 from node.peers.links import LINKS_PATH
 from node.ports import LinkReply, TransportFailed
-from node.services.credentials import CallerRole
+from node.services.access.credentials import CallerRole
 from node.services.node import Node
 from node.workers.close_windows import CloseWindows
 from node.workers.expire_holds import ExpireHolds

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from node.ports import TransportFailed, WitnessAnswer
-from node.services.cosigning import Cosigner
+from node.services.logs.cosigning import Cosigner
 from protocol.checkpoint import Checkpoint, sign_cosignature
 from protocol.keys import SigningKey
 from protocol.note import KeyType, Note, Verifier, format_note

@@ -6,9 +6,9 @@ from typing import get_args
 from node.api.edges import PARTNER_PATHS
 from node.app.tls import WARN_DAYS
 from node.config import STRANGER, NodeConfig
-from node.services import api_keys, issuer_keys, member_tokens, rates
-from node.services.approvals import APPROVE_WITHIN_HOURS, APPROVE_WITHIN_HOURS_MAX
-from node.services.credentials import CallerRole
+from node.services.access import api_keys, issuer_keys, member_tokens, rates
+from node.services.access.credentials import CallerRole
+from node.services.conversions.approvals import APPROVE_WITHIN_HOURS, APPROVE_WITHIN_HOURS_MAX
 from protocol.approval_entries import Action
 from tests.support.pages import code, page, table
 from tests.support.schemas import schema

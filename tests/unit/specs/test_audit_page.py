@@ -2,7 +2,7 @@
 
 import pytest
 
-from node.services.audit_tables import tables_of
+from node.services.audits.audit_tables import tables_of
 from protocol.audit.evidence import BrokenPromise, Contradiction, Fork
 from protocol.audit.findings import EXIT_STATUS, FindingCode, Verdict
 from protocol.audit.kept import FORMAT

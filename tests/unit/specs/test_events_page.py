@@ -3,11 +3,11 @@
 import re
 
 from node.peers import hooks
-from node.services.event_kinds import SILENT, TELLS, EventType
-from node.services.events import SCAN_ENTRIES_MAX
-from node.services.expiry_notices import DAYS_AHEAD
-from node.services.webhook_delivery import DeliveryPolicy
-from node.services.webhooks import WEBHOOKS_MAX
+from node.services.events.event_kinds import SILENT, TELLS, EventType
+from node.services.events.events import SCAN_ENTRIES_MAX
+from node.services.events.webhook_delivery import DeliveryPolicy
+from node.services.events.webhooks import WEBHOOKS_MAX
+from node.services.program.expiry_notices import DAYS_AHEAD
 from protocol.appeal_entries import APPEAL_DAYS_MAX
 from protocol.ledger.appeal_records import AppealState
 from tests.support.pages import code, page, table, tables

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from node.cli.exchange import NEXT
-from node.services.exchange_files import Next, Outcome
+from node.services.channel.exchange_files import Next, Outcome
 from protocol.errors import ExchangeFileInvalid
 from protocol.exchange_file import (
     FILE_BYTES_MAX,

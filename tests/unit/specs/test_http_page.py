@@ -6,8 +6,8 @@ from node.api.log_reading import READS_LOG
 from node.api.problems import STATUS
 from node.app import http_bounds
 from node.config import NodeConfig
-from node.services import log_access
-from node.services.credentials import SCOPES, CallerRole, Scope
+from node.services.access.credentials import SCOPES, CallerRole, Scope
+from node.services.logs import log_access
 from node.services.refusals import NodeCode
 from protocol.errors import Code
 from tests.support.pages import SPECS, code, page, table, tables

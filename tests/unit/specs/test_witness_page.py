@@ -2,15 +2,15 @@
 
 from node.api import witness as routes
 from node.config import WITNESSES_MAX, NodeConfig
-from node.services.acknowledging import WAIT_SECONDS
-from node.services.cosigning import (
+from node.services.logs.acknowledging import WAIT_SECONDS
+from node.services.logs.cosigning import (
     PREFIX,
     RETRY_SECONDS,
     RETRY_SECONDS_MAX,
     ROUND_SECONDS,
     START_RETRY_SECONDS_MAX,
 )
-from node.services.publication import PUBLISH_SECONDS
+from node.services.logs.publication import PUBLISH_SECONDS
 from protocol.checkpoint import Checkpoint, sign_cosignature
 from protocol.keys import SigningKey
 from protocol.limits import ADD_CHECKPOINT_BYTES_MAX, ADD_CHECKPOINT_HASHES_MAX

@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from node.services.agreements import PROPOSALS_PER_PARTNER_MAX
+from node.services.conversions.agreements import PROPOSALS_PER_PARTNER_MAX
 from node.workers.send_papers import SendPapers
 from protocol.agreement import Agreement, SignedAgreement, encode_signed_agreement, sign_agreement
 from protocol.keys import Role

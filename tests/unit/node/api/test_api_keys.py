@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from node.engine.work import Desk
-from node.services.api_keys import CredentialsService
+from node.services.access.api_keys import CredentialsService
 from node.services.refusals import NodeCode, NodeRefusal
 from node.store.rows_access import Credential
 from protocol.ledger.view import Need, Overlay

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from node.services.access.credentials import CallerRole
 from node.services.context import WriteWork
-from node.services.credentials import CallerRole
 from node.store.rows import EraseMetadata
 from protocol.identifiers import Digest
 from tests.support.api import ANN, BOB, Api, Json, api_of, open_accounts, request_id

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from node.services.credentials import CallerRole
+from node.services.access.credentials import CallerRole
 from tests.support.api import BOB, Api, Json, request_id
 from tests.support.documents import uuid
 

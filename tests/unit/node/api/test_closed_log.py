@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from node.services.api_keys import KeyRequest
-from node.services.credentials import CallerRole
-from node.services.log_access import CHARACTERS_MAX, VALID_SECONDS
+from node.services.access.api_keys import KeyRequest
+from node.services.access.credentials import CallerRole
+from node.services.logs.log_access import CHARACTERS_MAX, VALID_SECONDS
 from protocol.fields import format_time
 from protocol.keys import Role, encode_base64
 from protocol.note import format_note, sign_note

@@ -11,8 +11,8 @@ from typing import Final, Literal, TypeAlias
 
 import pytest
 
+from node.services.members.transfers import DeclineRequest, OfferRequest
 from node.services.requests import OrderRequest, RedeemRequest
-from node.services.transfers import DeclineRequest, OfferRequest
 from protocol.errors import Refusal
 from protocol.identifiers import Account, Id
 from protocol.ledger.program_state import LIMIT_USE, LimitUse

@@ -11,10 +11,10 @@ from fastapi.routing import APIRoute
 
 from node.api.app import routes_of
 from node.api.auth import Requires
-from node.services import api_keys
-from node.services.api_keys import KeyRequest
-from node.services.credentials import OPERATORS, SCOPES, CallerRole, Scope
-from node.services.tokens import issue_credential
+from node.services.access import api_keys
+from node.services.access.api_keys import KeyRequest
+from node.services.access.credentials import OPERATORS, SCOPES, CallerRole, Scope
+from node.services.access.tokens import issue_credential
 from protocol.fields import format_time, later
 from tests.support.api import ANN, BOB, Api, api_of, meet, open_accounts
 from tests.support.documents import BLUEBIRD, uuid

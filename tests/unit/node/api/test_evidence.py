@@ -4,9 +4,9 @@ from hashlib import sha256
 
 import pytest
 
-from node.services.accusations import AccuseWork, Cursor
-from node.services.credentials import CallerRole
-from node.services.misconduct import TO_DO
+from node.services.access.credentials import CallerRole
+from node.services.channel.accusations import AccuseWork, Cursor
+from node.services.channel.misconduct import TO_DO
 from protocol.agreement import SignedAgreement
 from protocol.audit.evidence import Contradiction, Subject, encode_evidence
 from protocol.audit.findings import Verdict

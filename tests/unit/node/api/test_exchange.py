@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from node.api.exchange import FILE_TYPE
-from node.services.credentials import CallerRole
+from node.services.access.credentials import CallerRole
 from protocol.documents import sign_invitation
 from protocol.exchange_file import FILE_BYTES_MAX, FileHeader, decode_exchange_file, encode_exchange_file
 from protocol.keys import Role

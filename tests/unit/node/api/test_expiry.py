@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from node.engine.work import CommandWork
-from node.services import expiry
-from node.services.credentials import CallerRole
-from node.services.fsck import fsck
+from node.services.access.credentials import CallerRole
+from node.services.fsck.fsck import fsck
+from node.services.program import expiry
 from protocol.audit.findings import Verdict
 from protocol.entries import AnyEntry, decode_entry
 from protocol.errors import Code, Refusal

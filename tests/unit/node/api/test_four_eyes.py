@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from node.api.agreements import ProposeBody
-from node.services.credentials import CallerRole
-from node.services.fsck import fsck
+from node.services.access.credentials import CallerRole
+from node.services.fsck.fsck import fsck
 from protocol.agreement import SignedAgreement, encode_signed_agreement, sign_agreement
 from protocol.audit.findings import Verdict
 from protocol.keys import Role

@@ -25,7 +25,7 @@ from schemathesis.specs.openapi.checks import (
 
 from node.api.app import routes_of
 from node.api.auth import Requires
-from node.services.credentials import Scope
+from node.services.access.credentials import Scope
 from protocol.identifiers import HOLDER_PATTERN, LEDGER_PATTERN, UUID_PATTERN
 from tests.support.api import ANN, BOB, Api, Json, agree, api_of, link_ann, meet, open_accounts, request_id
 from tests.support.documents import BLUEBIRD, COPPER, uuid

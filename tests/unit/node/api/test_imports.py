@@ -1,6 +1,6 @@
 """Balances of another system over HTTP: nothing counts before all of a file is in, and nothing comes in twice."""
 
-from node.services.importing import ROWS_MAX
+from node.services.members.importing import ROWS_MAX
 from tests.support.api import ANN, BOB, Api, Json, request_id
 from tests.support.documents import digest, uuid
 from tests.unit.node.api.test_refusals import refused, unchanged

@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from node.api.my_events import EventStream
-from node.services.accounts import AccountsService, AccountView
-from node.services.callers import CallersService
-from node.services.credentials import Caller, CallerRole
-from node.services.member_events import STREAMS_MAX
+from node.services.access.callers import CallersService
+from node.services.access.credentials import Caller, CallerRole
+from node.services.members.accounts import AccountsService, AccountView
+from node.services.members.member_events import STREAMS_MAX
 from node.services.requests import IssueRequest, OrderRequest
 from protocol.identifiers import Account
 from tests.support.api import ANN, BOB, POINTS, Api, request_id

@@ -9,7 +9,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from node.services.member_tokens import LIFETIME_SECONDS_MAX, SKEW_SECONDS, TOKEN_CHARACTERS_MAX
+from node.services.access.member_tokens import LIFETIME_SECONDS_MAX, SKEW_SECONDS, TOKEN_CHARACTERS_MAX
 from tests.support.api import ANN, BOB, Api, api_of, open_accounts
 from tests.support.documents import uuid
 from tests.support.issuers import ISSUER, claims_at, issuer_of, rsa_key, signed, with_issuer

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from node.services.credentials import CallerRole
+from node.services.access.credentials import CallerRole
 from node.store.errors import StoreFailed
 from node.store.reader import StoreReader
 from tests.support.api import ANN, Api, agree, request_id, terms_with

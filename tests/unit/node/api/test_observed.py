@@ -5,7 +5,7 @@ from starlette.types import Message, Scope
 from structlog.testing import capture_logs
 
 from node.api.app import create_app
-from node.services.credentials import CallerRole
+from node.services.access.credentials import CallerRole
 from node.store.errors import StoreFailed
 from protocol.errors import Code, Refusal, TallystickError
 from tests.support.api import ANN, Api

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from node.api.conversions import ORDERS_MAX, WAIT_SECONDS_MAX, ConversionBody, OrdersBody
 from node.api.quick_orders import OrdersAsked, read_order, read_orders, read_wait
 from node.api.requests import parse_json
-from node.services.ordering import PlacedOrder
+from node.services.conversions.ordering import PlacedOrder
 from protocol.limits import INTEGER_MAX
 from tests.support.api import ANN, Api, Json, request_id
 from tests.support.documents import BLUEBIRD, uuid

@@ -2,7 +2,7 @@
 
 import json
 
-from node.services.fsck import fsck
+from node.services.fsck.fsck import fsck
 from protocol.audit.findings import Verdict
 from protocol.checkpoint import sign_checkpoint
 from protocol.key_entries import encode_rotation, sign_rotation

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 import structlog
 
-from node.services.credentials import CallerRole
+from node.services.access.credentials import CallerRole
 from node.store.columns import CLASS, METADATA, TableClass
 from node.store.schema_members import erasable_tables
 from node.telemetry import configure_logging

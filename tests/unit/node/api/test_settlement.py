@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from node.api.app import create_app
+from node.services.access.credentials import CallerRole
 from node.services.context import WriteWork
-from node.services.credentials import CallerRole
 from node.services.node import REQUEST_KEY_SETTING, Node, Ports
 from node.store.rows import PutSetting
 from tests.support.api import Json, KeptPapers

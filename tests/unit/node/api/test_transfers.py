@@ -2,7 +2,7 @@
 
 import pytest
 
-from node.services.transfers import AcceptRequest, DeclineRequest
+from node.services.members.transfers import AcceptRequest, DeclineRequest
 from protocol.errors import Refusal
 from protocol.identifiers import Account, Id
 from tests.support.api import ANN, BOB, Api, Json, request_id

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from node.engine.work import CommandWork
-from node.services.exceptions import ROWS_MAX
+from node.services.operating.exceptions import ROWS_MAX
 from protocol.agreement import SignedAgreement, agreement_digest, encode_signed_agreement, sign_agreement
 from protocol.identifiers import Alias, Digest
 from protocol.keys import Role

@@ -15,7 +15,7 @@ from node.app.directory import create_node_directory
 from node.app.open import OpenedNode, open_node
 from node.app.serve import NodeServer
 from node.client import read_token
-from node.services.credentials import CallerRole
+from node.services.access.credentials import CallerRole
 from tests.support.documents import uuid
 
 SECONDS_MAX: Final = 60

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from node.app.agent_rules import SigningRules, check_follows
 from node.ports import SignerRefused
-from node.services.log_access import log_pass
+from node.services.logs.log_access import log_pass
 from protocol.agreement import sign_agreement
 from protocol.checkpoint import Checkpoint, sign_checkpoint, sign_cosignature
 from protocol.conversion import SourceState

@@ -20,7 +20,7 @@ from node.app.open import KeysMismatch, open_node
 from node.app.rotation import prepare_rotation
 from node.app.system import SystemRandomness
 from node.config import format_config, load_config, make_config
-from node.services.fsck import fsck
+from node.services.fsck.fsck import fsck
 from node.services.requests import IssueRequest, OpenAccountRequest
 from node.store.copying import StoreMoved, StoreTaken, Told, back_up
 from node.store.database import Database

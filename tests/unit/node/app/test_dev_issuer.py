@@ -11,7 +11,7 @@ from node.app.dev_issuer import KEY_SET_NAME, IssuerInvalid, IssuerServer, keep_
 from node.config import make_config
 from node.peers.key_sets import KEY_SET_BYTES_MAX, FileKeySet, HttpKeySet
 from node.ports import TransportFailed
-from node.services.issuer_keys import read_key_set
+from node.services.access.issuer_keys import read_key_set
 
 NAME, AUDIENCE = "https://id.aurora.example", "tallystick"
 

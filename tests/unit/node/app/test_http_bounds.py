@@ -14,7 +14,7 @@ import pytest
 from node.api.admission import Admission
 from node.app import http_bounds, listening
 from node.app.http_bounds import BoundedProtocol
-from node.services.accounts import AccountsService
+from node.services.members.accounts import AccountsService
 from tests.unit.node.app.conftest import ANN, Served, issue, read_answer
 
 LOOKS: Final = 5

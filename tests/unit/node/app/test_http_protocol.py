@@ -8,9 +8,9 @@ from starlette.types import Receive, Scope, Send
 
 from node.api import direct
 from node.api.quick import QuickWay
-from node.services import api_keys
+from node.services.access import api_keys
 from node.services.node import Node
-from node.services.points import PointsService
+from node.services.program.points import PointsService
 from tests.support.documents import uuid
 from tests.unit.node.app.conftest import ANN, Served, issue, read_answer
 

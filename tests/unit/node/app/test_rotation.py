@@ -27,7 +27,7 @@ from node.app.rotation import prepare_rotation
 from node.app.sealed_seeds import MEMORY_BYTES_MIN, Cost, PassphraseWrong
 from node.app.system import NextKeyElsewhere, SystemRandomness
 from node.ports import SignerRefused
-from node.services.fsck import fsck
+from node.services.fsck.fsck import fsck
 from node.services.requests import OpenAccountRequest
 from node.store.database import Database
 from protocol.audit.findings import Verdict

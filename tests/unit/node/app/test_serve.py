@@ -20,7 +20,7 @@ from node.app.open import open_node
 from node.app.serve import NodeServer, serve
 from node.app.sockets import AddressUnavailable
 from node.app.turns import TURN_SECONDS
-from node.services.credentials import CallerRole
+from node.services.access.credentials import CallerRole
 from node.store.database import Database
 from scripts.alliance.process import find_free_ports
 from tests.support.crashing_node import poll

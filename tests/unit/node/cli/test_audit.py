@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from node.cli import audit_progress
-from node.services.package import write_package
+from node.services.logs.package import write_package
 from protocol.agreement import encode_signed_agreement
 from tests.support.audit_pages import Page
 from tests.support.audits import Half, MemorySource, alliance, signed_checkpoint

@@ -44,6 +44,6 @@ def test_a_node_starts_without_what_it_does_not_need() -> None:
         "alembic",
         "node.cli.audit",
         "node.cli.account",
-        "node.services.auditing",
+        "node.services.audits.auditing",
         "protocol.audit.replay",
     }

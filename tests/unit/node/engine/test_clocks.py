@@ -2,7 +2,7 @@
 
 import msgspec
 
-from node.services.fsck import fsck
+from node.services.fsck.fsck import fsck
 from protocol.audit.findings import Verdict
 from protocol.ledger.commands import AnyCommand, RedeemPoints
 from protocol.ledger.program_commands import SetProgram

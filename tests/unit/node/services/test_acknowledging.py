@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from node.services.acknowledging import WAIT_SECONDS, WitnessedWriter
 from node.services.context import WriteWork
-from node.services.publication import Publication
+from node.services.logs.acknowledging import WAIT_SECONDS, WitnessedWriter
+from node.services.logs.publication import Publication
 from node.services.refusals import NodeCode, NodeRefusal
 from node.store.rows import PutSetting
 from protocol.checkpoint import parse_checkpoint, sign_cosignature

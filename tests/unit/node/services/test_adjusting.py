@@ -5,11 +5,11 @@ from io import StringIO
 
 import pytest
 
-from node.services.adjusting import Adjustment
 from node.services.refusals import NodeRefusal
 from node.services.requests import ConfirmationRequest, DisputeRequest, PaymentRequest, ReturnRequest
-from node.services.settlement_views import WindowView
-from node.services.signing import Signing
+from node.services.settlement.adjusting import Adjustment
+from node.services.settlement.settlement_views import WindowView
+from node.services.settlement.signing import Signing
 from protocol.encoding import ZERO_DIGEST
 from protocol.errors import Code, Refusal
 from protocol.identifiers import Digest, Id, Ledger, partner_of

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from node.cli.main import run
-from node.services.audit_state import AuditState
-from node.services.auditing import audit
+from node.services.audits.audit_state import AuditState
+from node.services.audits.auditing import audit
 from protocol.agreement import encode_signed_agreement
 from protocol.audit.accuse import Accusation
 from protocol.audit.evidence import Subject, encode_evidence

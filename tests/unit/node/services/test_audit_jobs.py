@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from node.peers.log_source import HttpSource, PackageSource
-from node.services import audit_crew
-from node.services.audit_crew import Crew
-from node.services.audit_helper import Errand
-from node.services.audit_state import NOTE_SUFFIX, AuditState
-from node.services.auditing import Auditing
+from node.services.audits import audit_crew
+from node.services.audits.audit_crew import Crew
+from node.services.audits.audit_helper import Errand
+from node.services.audits.audit_state import NOTE_SUFFIX, AuditState
+from node.services.audits.auditing import Auditing
 from protocol.audit.findings import Verdict
 from protocol.audit.report import Report
 from tests.support.audits import Files

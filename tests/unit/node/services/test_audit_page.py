@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from node.services.audit_csv import csv_of
-from node.services.audit_page import ROWS_MAX, page
-from node.services.audit_papers import Drawn, Wanted, paper_files, papers_of
-from node.services.audit_plot import plot, ticks
-from node.services.audit_tables import Code, Long, Moment, Money, PaperTable, tables_of
-from node.services.auditing import Audited, Auditing
+from node.services.audits.audit_csv import csv_of
+from node.services.audits.audit_page import ROWS_MAX, page
+from node.services.audits.audit_papers import Drawn, Wanted, paper_files, papers_of
+from node.services.audits.audit_plot import plot, ticks
+from node.services.audits.audit_tables import Code, Long, Moment, Money, PaperTable, tables_of
+from node.services.audits.auditing import Audited, Auditing
 from protocol.audit.papers import DayTotal, Papers
 from protocol.audit.verify import verify_file
 from protocol.identifiers import Ledger

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from node.services.audit_state import NOTE_SUFFIX, STATE_SUFFIX, AuditState
-from node.services.auditing import Audited, Auditing, Held, anchors_of, held_by
+from node.services.audits.audit_state import NOTE_SUFFIX, STATE_SUFFIX, AuditState
+from node.services.audits.auditing import Audited, Auditing, Held, anchors_of, held_by
 from protocol.agreement import SignedAgreement
 from protocol.audit.accuse import Accusation
 from protocol.audit.evidence import encode_evidence

@@ -11,8 +11,8 @@ from typing import Final
 import msgspec
 import pytest
 
-from node.services.log import LogService
-from node.services.pages import sighting_of
+from node.services.logs.log import LogService
+from node.services.logs.pages import sighting_of
 from protocol.agreement import Agreement, InFlightLimits, agreement_digest
 from protocol.audit.findings import FindingCode, Verdict
 from protocol.audit.log import audit_log

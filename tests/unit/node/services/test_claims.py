@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from node.services.suspending import SuspensionRequest, SuspensionService
+from node.services.partners.suspending import SuspensionRequest, SuspensionService
 from protocol.conversion import SourceState
 from protocol.errors import Code, Refusal
 from protocol.ledger.commands import OverrideStart

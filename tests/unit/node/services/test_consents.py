@@ -10,7 +10,7 @@ import pytest
 from node.engine.work import Desk
 from node.peers.links import LINKS_PATH
 from node.ports import LinkReply, TransportFailed
-from node.services.consents import ExchangeWork
+from node.services.members.consents import ExchangeWork
 from node.services.refusals import NodeRefusal
 from node.store.rows_members import ErasePerson, LinkConsent
 from protocol.consent import LinkExchange, challenge_of, sign_exchange

@@ -9,11 +9,11 @@ import pytest
 from node.app.key_files import read_keyring
 from node.app.open import open_node
 from node.ports import WitnessAnswer
-from node.services import cosigning as cosigning_module
 from node.services.context import Context, WriteWork
-from node.services.cosigning import PREFIX, RETRY_SECONDS_MAX, Cosigning, Witnessing
-from node.services.package import StoreSource
-from node.services.publication import OPEN_SECONDS, PUBLISH_SECONDS, Publication
+from node.services.logs import cosigning as cosigning_module
+from node.services.logs.cosigning import PREFIX, RETRY_SECONDS_MAX, Cosigning, Witnessing
+from node.services.logs.package import StoreSource
+from node.services.logs.publication import OPEN_SECONDS, PUBLISH_SECONDS, Publication
 from node.services.request_digest import RequestDigests
 from protocol.agreement import key_of
 from protocol.checkpoint import sign_checkpoint, sign_cosignature

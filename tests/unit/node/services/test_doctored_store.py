@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection, create_engine, update
 from sqlalchemy.pool import NullPool
 
-from node.services.fsck import fsck
+from node.services.fsck.fsck import fsck
 from node.store.columns import METADATA
 from node.store.database import Database
 from node.store.numbers import number_of

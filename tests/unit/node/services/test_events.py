@@ -7,9 +7,9 @@ from typing import get_args
 import msgspec
 import pytest
 
-from node.services.event_kinds import SILENT, TELLS, EventType, told_by
-from node.services.events import SCAN_ENTRIES_MAX, Event, EventFeed, Place
-from node.services.webhook_signing import encode_event
+from node.services.events.event_kinds import SILENT, TELLS, EventType, told_by
+from node.services.events.events import SCAN_ENTRIES_MAX, Event, EventFeed, Place
+from node.services.events.webhook_signing import encode_event
 from node.workers.warn_expiry import WarnExpiry
 from protocol.entries import AnyEntry, Sealed
 from protocol.fields import days_later

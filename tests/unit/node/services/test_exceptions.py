@@ -9,7 +9,7 @@ import msgspec
 from node.engine.gate import Gate
 from node.engine.work import Work
 from node.services.context import Context
-from node.services.exceptions import Delivery, ExceptionsService, ExceptionView
+from node.services.operating.exceptions import Delivery, ExceptionsService, ExceptionView
 from node.services.request_digest import RequestDigests
 from node.store.database import Database
 from protocol.errors import Code

@@ -5,8 +5,8 @@ from typing import get_args
 
 import pytest
 
-from node.services import exchange
-from node.services.peer import ACKNOWLEDGE_SECONDS, BACKOFF_SECONDS_MAX, REOFFER_SECONDS
+from node.services.channel import exchange
+from node.services.channel.peer import ACKNOWLEDGE_SECONDS, BACKOFF_SECONDS_MAX, REOFFER_SECONDS
 from node.store.errors import StoreFailed
 from node.store.rows import PartnerUrl
 from protocol.conversion import SourceState

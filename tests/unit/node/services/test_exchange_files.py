@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from node.services.exchange import PeerUnknown
-from node.services.exchange_files import ImportAnswer
+from node.services.channel.exchange import PeerUnknown
+from node.services.channel.exchange_files import ImportAnswer
 from protocol.conversion import SourceState
 from protocol.errors import (
     ExchangeFileDamaged,

@@ -10,10 +10,10 @@ import pytest
 
 from node.engine.work import Desk
 from node.ports import Clock
-from node.services.exchange import Exchange
-from node.services.peer import POSTS_MAX
+from node.services.channel.exchange import Exchange
+from node.services.channel.peer import POSTS_MAX
+from node.services.channel.streams import FRAMES_AHEAD_MAX
 from node.services.refusals import NodeRefusal
-from node.services.streams import FRAMES_AHEAD_MAX
 from node.workers.deliver import Deliver
 from protocol.envelope import decode_parcel
 from protocol.fields import format_time, later

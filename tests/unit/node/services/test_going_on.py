@@ -9,9 +9,9 @@ import pytest
 
 from node.engine.work import Work
 from node.engine.writer import Busy
-from node.services.intake import IntakeWork
-from node.services.peer import TAKINGS_MAX
-from node.services.remembered import REMEMBERED_SECONDS
+from node.services.channel.intake import IntakeWork
+from node.services.channel.peer import TAKINGS_MAX
+from node.services.channel.remembered import REMEMBERED_SECONDS
 from node.store.rows import PartnerUrl
 from protocol.conversion import SourceState
 from protocol.envelope import Parcel, decode_parcel

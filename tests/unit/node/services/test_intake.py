@@ -5,8 +5,8 @@ import threading
 import msgspec
 import pytest
 
-from node.services.body_commands import command_for
-from node.services.channel_rows import incoming_of, with_incoming
+from node.services.channel.body_commands import command_for
+from node.services.channel.channel_rows import incoming_of, with_incoming
 from node.store.errors import StoreFailed
 from node.store.rows import ChannelState
 from protocol.channel import Incoming, Outgoing

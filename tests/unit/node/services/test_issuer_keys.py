@@ -5,7 +5,7 @@ import json
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from node.services.issuer_keys import (
+from node.services.access.issuer_keys import (
     KEYS_MAX,
     REFRESH_SECONDS,
     RETRY_SECONDS,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from node.services.taking_back import TakingBack
+from node.services.channel.taking_back import TakingBack
 from protocol.conversion import SourceState
 from protocol.errors import Code
 from protocol.identifiers import Id, Ledger

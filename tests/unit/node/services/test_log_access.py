@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from node.services.log import LogService
-from node.services.log_access import SCHEME, LogAccess, log_pass
+from node.services.logs.log import LogService
+from node.services.logs.log_access import SCHEME, LogAccess, log_pass
 from node.services.refusals import NodeCode, NodeRefusal
 from node.store.rows_witness import PutPublished
 from protocol.checkpoint import parse_checkpoint, sign_cosignature

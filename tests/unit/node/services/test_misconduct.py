@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from node.cli.main import run
-from node.services.exceptions import ExceptionView
-from node.services.misconduct import TO_DO
+from node.services.channel.misconduct import TO_DO
+from node.services.operating.exceptions import ExceptionView
 from protocol.__main__ import main
 from protocol.agreement import encode_signed_agreement
 from protocol.audit.evidence import Subject

@@ -3,13 +3,13 @@
 import msgspec
 import pytest
 
-from node.services import lines_shown, narrowing
-from node.services.adjusting import Adjustment
-from node.services.exceptions import Delivery, ExceptionsService, ExceptionView
-from node.services.narrowing import Fault
+from node.services.operating.exceptions import Delivery, ExceptionsService, ExceptionView
 from node.services.requests import DisputeRequest
-from node.services.settlement_views import DifferenceList
-from node.services.signing import Signing
+from node.services.settlement import lines_shown, narrowing
+from node.services.settlement.adjusting import Adjustment
+from node.services.settlement.narrowing import Fault
+from node.services.settlement.settlement_views import DifferenceList
+from node.services.settlement.signing import Signing
 from node.store.rows import Answered, SentBody
 from protocol.errors import Code, Refusal
 from protocol.identifiers import Id

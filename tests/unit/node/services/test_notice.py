@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import msgspec
 from structlog.testing import capture_logs
 
-from node.services.proposing import EnterWork
+from node.services.channel.proposing import EnterWork
 from node.store.rows import Proposal
 from protocol.agreement import SignedAgreement, agreement_digest
 from protocol.conversion import SourceState

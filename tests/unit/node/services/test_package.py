@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from node.peers.log_source import PackageSource
-from node.services.audit_state import AuditState
-from node.services.auditing import audit
-from node.services.package import StoreSource, export, write_package
+from node.services.audits.audit_state import AuditState
+from node.services.audits.auditing import audit
+from node.services.logs.package import StoreSource, export, write_package
 from node.store.database import Database
 from protocol.audit.findings import FindingCode, Verdict
 from protocol.errors import CouldNotCheck

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from node.engine.writer import Busy
-from node.services.exchange import PeerUnknown
+from node.services.channel.exchange import PeerUnknown
 from protocol.checkpoint import Checkpoint, sign_checkpoint
 from protocol.encoding import ZERO_DIGEST
 from protocol.envelope import Acknowledgement, Fence

@@ -6,10 +6,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from node.services.partner_log import PartnerLog
-from node.services.published_logs import PAUSE_SECONDS
+from node.services.partner_logs.partner_log import PartnerLog
+from node.services.partner_logs.published_logs import PAUSE_SECONDS
 from node.services.refusals import NodeCode, NodeRefusal
-from node.services.signing import Signing
+from node.services.settlement.signing import Signing
 from node.store.rows import PartnerUrl
 from protocol.agreement import Transport
 from protocol.checkpoint import open_checkpoint

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.services.peer import (
+from node.services.channel.peer import (
     ACKNOWLEDGE_SECONDS,
     BACKOFF_SECONDS_MAX,
     REOFFER_SECONDS,

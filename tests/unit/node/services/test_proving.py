@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 import pytest
 
 from node.ports import TransportFailed
-from node.services import proving
-from node.services.exceptions import Delivery, ExceptionsService
-from node.services.partner_log import PartnerLog
-from node.services.proving import PATIENCE_SECONDS, Proving
-from node.services.published_logs import PAUSE_SECONDS
+from node.services.channel.shown_checkpoints import ShownCheckpoints
+from node.services.operating.exceptions import Delivery, ExceptionsService
+from node.services.partner_logs import proving
+from node.services.partner_logs.partner_log import PartnerLog
+from node.services.partner_logs.proving import PATIENCE_SECONDS, Proving
+from node.services.partner_logs.published_logs import PAUSE_SECONDS
 from node.services.refusals import NodeCode, NodeRefusal
-from node.services.shown_checkpoints import ShownCheckpoints
 from node.store.rows import PartnerUrl
 from node.store.rows_witness import PutWitnessed
 from node.workers.prove_partners import ProvePartners

@@ -3,8 +3,8 @@
 import pytest
 
 from node.config import RATED, STRANGER
-from node.services.credentials import Caller, CallerRole
-from node.services.rates import BUCKETS_MAX, PER_MINUTE, RateLimited, RateLimiter
+from node.services.access.credentials import Caller, CallerRole
+from node.services.access.rates import BUCKETS_MAX, PER_MINUTE, RateLimited, RateLimiter
 from tests.support.nodes import FakeClock
 
 BACKEND = Caller("0a1b2c3d", CallerRole.BACKEND)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from node.peers.log_source import PackageSource
-from node.services.fsck import fsck
-from node.services.package import export
-from node.services.recovering import BroughtBack, recover
+from node.services.fsck.fsck import fsck
+from node.services.logs.package import export
+from node.services.partners.recovering import BroughtBack, recover
 from protocol.audit.findings import Verdict
 from protocol.audit.pages import CHECKPOINT_PATH
 from protocol.checkpoint import Checkpoint, parse_checkpoint

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from node.cli.main import run
-from node.services.pages import sighting_of
-from node.services.proving import Proving
+from node.services.logs.pages import sighting_of
+from node.services.partner_logs.proving import Proving
 from node.workers.prove_partners import ProvePartners
 from protocol.__main__ import main
 from protocol.agreement import encode_signed_agreement

@@ -7,14 +7,14 @@ from itertools import count
 
 import pytest
 
-from node.services.accounts import next_expiry, next_pending
+from node.services.access.credentials import CallerRole
+from node.services.access.tokens import adopt_token, issue_credential
 from node.services.answers import encode_answer
-from node.services.credentials import CallerRole
+from node.services.members.accounts import next_expiry, next_pending
 from node.services.metadata import METADATA_BYTES_MAX, metadata_digest, metadata_row, pack_metadata
 from node.services.refusals import NodeRefusal
 from node.services.request_digest import RequestDigests
 from node.services.requests import IssueRequest, RedeemRequest, TransactionRequest, digest_request
-from node.services.tokens import adopt_token, issue_credential
 from protocol.identifiers import Account
 from protocol.ledger.lots import DatedLot
 from protocol.ledger.state import Lot

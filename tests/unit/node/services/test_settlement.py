@@ -5,10 +5,10 @@ from io import StringIO
 
 import pytest
 
-from node.services.adjusting import Adjustment
 from node.services.refusals import NodeRefusal
 from node.services.requests import ConfirmationRequest, DisputeRequest, PaymentRequest
-from node.services.signing import REVIEW_SECONDS, Signing
+from node.services.settlement.adjusting import Adjustment
+from node.services.settlement.signing import REVIEW_SECONDS, Signing
 from protocol.encoding import ZERO_DIGEST
 from protocol.errors import Code, Refusal
 from protocol.identifiers import Digest, Id, partner_of

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from node.services.succession import StartRequest, WaiveRequest
+from node.services.partners.succession import StartRequest, WaiveRequest
 from node.store.rows import PartnerUrl
 from protocol.agreement import Transport
 from protocol.errors import Code, Refusal

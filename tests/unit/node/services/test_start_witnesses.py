@@ -9,8 +9,8 @@ import pytest
 from node.app.key_files import read_keyring
 from node.engine.gate import Gate
 from node.ports import TransportFailed, WitnessAnswer
-from node.services.cosigning import START_RETRY_SECONDS_MAX
-from node.services.publication import PUBLISH_SECONDS
+from node.services.logs.cosigning import START_RETRY_SECONDS_MAX
+from node.services.logs.publication import PUBLISH_SECONDS
 from protocol.identifiers import successor_of
 from protocol.keys import Role
 from protocol.note import Verifier, format_vkey

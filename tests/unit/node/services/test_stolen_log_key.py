@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from node.ports import WitnessAnswer
-from node.services.cosigning import RETRY_SECONDS_MAX, Cosigning, Witnessing
-from node.services.publication import Publication
-from node.services.suspending import SuspensionRequest, SuspensionService
+from node.services.logs.cosigning import RETRY_SECONDS_MAX, Cosigning, Witnessing
+from node.services.logs.publication import Publication
+from node.services.partners.suspending import SuspensionRequest, SuspensionService
 from protocol.checkpoint import Checkpoint, sign_checkpoint
 from protocol.conversion import SourceState
 from protocol.errors import Code, Refusal

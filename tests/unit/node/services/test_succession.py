@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from node.services.auditing import audit
-from node.services.fsck import fsck
-from node.services.package import StoreSource
+from node.services.audits.auditing import audit
+from node.services.fsck.fsck import fsck
+from node.services.logs.package import StoreSource
 from node.store.errors import StoreFailed
 from protocol.audit.findings import Verdict
 from protocol.conversion import SourceState

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from node.services.suspending import Suspend, SuspensionRequest, SuspensionService
+from node.services.partners.suspending import Suspend, SuspensionRequest, SuspensionService
 from protocol.conversion import SourceState
 from protocol.errors import Code, Refusal
 from protocol.identifiers import Id

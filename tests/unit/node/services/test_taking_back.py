@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from node.services.succession import WaiveRequest
-from node.services.taking_back import open_word
+from node.services.channel.taking_back import open_word
+from node.services.partners.succession import WaiveRequest
 from node.store.rows import SentBody
 from protocol.agreement import agreement_digest
 from protocol.conversion import SourceState

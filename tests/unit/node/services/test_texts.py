@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.services.member_lines import Lines, confirmation_of, is_of, place_of
-from node.services.texts import CATALOGUES, Speech, brand_of, locale_of
+from node.services.members.member_lines import Lines, confirmation_of, is_of, place_of
+from node.services.members.texts import CATALOGUES, Speech, brand_of, locale_of
 from node.store.reader import StoreReader
 from protocol.ledger import rules
 from protocol.ledger.tables import Table

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from node.services.time_zones import YEARS, offsets_of
+from node.services.program.time_zones import YEARS, offsets_of
 from protocol.errors import ProgramInvalid
 from protocol.fields import format_time
 from protocol.program import ProgramTerms, ZoneOffset, check_terms, day_of

@@ -10,9 +10,9 @@ import pytest
 
 from node.app.open import PortOverrides, open_node
 from node.peers.hooks import HttpHooks
-from node.services.credentials import CallerRole
-from node.services.webhook_delivery import DeliveryPolicy
-from node.services.webhooks import WebhooksService
+from node.services.access.credentials import CallerRole
+from node.services.events.webhook_delivery import DeliveryPolicy
+from node.services.events.webhooks import WebhooksService
 from node.workers.send_webhooks import SendWebhooks
 from tests.support.api import ANN, BOB, Api, Json, NoTransport, api_of, open_accounts, request_id
 from tests.support.documents import uuid

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from node.app.directory import STATE_NAME
-from node.services.fsck import fsck
+from node.services.fsck.fsck import fsck
 from node.store.database import Database
 from node.workers.keep_state import read_state, write_state
 from protocol.audit.findings import Verdict

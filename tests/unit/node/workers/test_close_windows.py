@@ -8,9 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from node.engine.work import Desk
+from node.services.channel.waiting import newest_waiting, note_waiting
 from node.services.refusals import NodeCode
-from node.services.signing import StatementSigner
-from node.services.waiting import newest_waiting, note_waiting
+from node.services.settlement.signing import StatementSigner
 from protocol.errors import Code, TallystickError
 from protocol.identifiers import Digest
 from protocol.ledger.view import Need, Overlay

@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from node.services.transfers import TransfersService
+from node.services.members.transfers import TransfersService
 from node.store.errors import StoreFailed
 from node.workers.lapse_transfers import BATCH_MAX, LapseTransfers
 from protocol.errors import Code, Refusal, TallystickError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from node.services import expiry
+from node.services.program import expiry
 from node.workers import expire_points
 from node.workers.expire_holds import ExpireHolds
 from node.workers.expire_points import ExpirePoints

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 from sqlalchemy import ColumnElement, Connection, Table, and_
 
-from node.services.fsck import fsck
-from node.services.fsck_report import FsckReport
+from node.services.fsck.fsck import fsck
+from node.services.fsck.fsck_report import FsckReport
 from tests.support.stores import DamagedStore, Row, Value
 
 

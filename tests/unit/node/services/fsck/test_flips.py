@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Table
 from sqlalchemy.exc import DBAPIError
 
-from node.services.fsck_report import FsckReport, Key
+from node.services.fsck.fsck_report import FsckReport, Key
 from node.store.columns import CLASS, METADATA, TableClass
 from protocol.audit.findings import Verdict
 from protocol.errors import ExchangeFileInvalid

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from sqlalchemy import Connection
 
-from node.services.fsck import fsck
-from node.services.fsck_report import FINDINGS_MAX
+from node.services.fsck.fsck import fsck
+from node.services.fsck.fsck_report import FINDINGS_MAX
 from node.store.columns import METADATA
 from node.store.database import Database
 from node.store.dump import class_of

@@ -1,0 +1,1 @@
+"""Who calls, and what each may do: credentials, members' tokens, and how often they may ask."""

@@ -1,0 +1,1 @@
+"""Conversions, from the agreements on their rates to the orders."""

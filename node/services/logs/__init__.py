@@ -1,0 +1,1 @@
+"""This ledger's own log, as outsiders read it: published, cosigned, packed."""

@@ -1,0 +1,1 @@
+"""Members: their accounts, what they are told, links, transfers, appeals, and being forgotten."""

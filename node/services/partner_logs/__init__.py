@@ -1,0 +1,1 @@
+"""Partners' logs, as they publish them: fetched, compared, cosigned."""

@@ -1,0 +1,1 @@
+"""The points program: its terms, earning and redeeming, screens and reviews, expiry, the journal."""

@@ -1,0 +1,1 @@
+"""Settlement: windows, their lines, statements and what disputes them."""

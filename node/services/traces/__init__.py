@@ -1,0 +1,1 @@
+"""The path of one conversion, with what proves each step."""
