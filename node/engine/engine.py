@@ -18,9 +18,9 @@ from node.engine.gate import Gate
 from node.engine.work import Work
 from node.ports import Faults, Keyring, Randomness, SignerRefused
 from node.store.errors import StoreCorrupt, StoreFailed
-from node.store.rows import CommitRecord, SignedCheckpoint, TileRow
+from node.store.rows import CommitRecord, SignedCheckpoint, StoredHead, TileRow
 from node.store.writer import StoreWriter
-from protocol.checkpoint import Checkpoint, sign_checkpoint
+from protocol.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from protocol.entries import Genesis, Sealed
 from protocol.errors import TallystickError
 from protocol.identifiers import Digest, Ledger, generation_of
@@ -29,7 +29,8 @@ from protocol.ledger import rules
 from protocol.ledger.rotation import log_keys
 from protocol.ledger.state import IDS, INCOMING, LEDGER, LINES, ONLY, REVERSIBLE, Table
 from protocol.ledger.view import Need, NotLoaded, Overlay
-from protocol.merkle import Hash
+from protocol.merkle import Hash, fold
+from protocol.note import parse_note
 from protocol.tiles import TileBuilder, TileId
 
 ROWS_KEPT_MAX: Final = 200_000
@@ -72,14 +73,21 @@ class Engine:
         self._keyring = keyring
         self._randomness = randomness
         self._faults = faults
+        self._note: bytes | None = None
         self.gate = Gate()
         self.resume()
 
     def resume(self) -> None:
-        """Take the end of the log from the store: at the start, and after a commit whose fate is unknown."""
+        """Take the end of the log from the store: at the start, and after a commit whose fate is unknown.
+
+        Where the store no longer holds what was committed here, as when an older copy is put back under a node at work,
+        the gate is closed.
+        """
         self._sound = False
         self._rows = Overlay(complete=False)
         head = self._store.head()
+        if self._note is not None and head.note != self._note:
+            self._compare(head, parse_checkpoint(parse_note(self._note).text))
         self._generation, self._first_seq, self._size = head.generation, head.first_seq, head.size
         self._number = head.checkpoint_number
         self._note = head.note
@@ -87,6 +95,20 @@ class Engine:
         if head.checkpoint is not None and self._tiles.root() != head.checkpoint.root:
             raise StoreCorrupt("the stored tiles do not lead to the last checkpoint: run fsck")
         self._sound = True
+
+    def _compare(self, head: StoredHead, known: Checkpoint) -> None:
+        """Close the gate unless what ends with `head` goes on from the checkpoint that is `known` to be durable."""
+        generation = generation_of(Ledger(known.origin))
+        if head.generation > generation:
+            return
+        if (head.generation, head.size) < (generation, known.size):
+            lacks = f"has written {known.size} entries, and the store has {head.size}"
+        elif fold(self._store.range_hashes(known.size, generation=generation)) != known.root:
+            lacks = f"has written another history of {known.size} entries than the store holds"
+        else:
+            return
+        _LOG.error("store_behind", written=known.size, stored=head.size)
+        self.gate.found_behind(f"this process {lacks}", known)
 
     @property
     def size(self) -> int:

@@ -49,6 +49,9 @@ class StandbyWriter:
         """Return that nothing depends on the clock here."""
         return False
 
+    def stop_clock(self) -> None:
+        """Do nothing: as above."""
+
     def confirm_clock(self) -> None:
         """Do nothing: the process that writes believes its own clock."""
 

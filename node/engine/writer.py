@@ -3,17 +3,20 @@
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
+from datetime import datetime
 from typing import Final, TypeVar, cast
 
 import structlog
 
-from node.engine.clock import ClockGuard
+from node.engine.clock import ClockGuard, KeepClock
 from node.engine.engine import Committed, Engine
+from node.engine.failing import FailingCommits
 from node.engine.gate import Gate
 from node.engine.lanes import Bounds, Lane, Waiting
 from node.engine.work import Foremost, Work
 from node.ports import Clock
-from protocol.errors import TallystickError
+from protocol.errors import Refusal, TallystickError
 
 _T = TypeVar("_T")
 _LOG: Final = structlog.get_logger()
@@ -57,6 +60,7 @@ class WriterQueue:
         """Prepare; nothing runs before `start`."""
         self._engine = engine
         self._guard = ClockGuard(clock)
+        self._kept_stopped = False
         self._clock = clock
         self._orders, self._foremost = _lane(), _lane()
         self._listeners: list[Callable[[Committed], None]] = []
@@ -64,6 +68,7 @@ class WriterQueue:
         self._door = threading.Condition(threading.Lock())
         self._closing = False
         self._failure: Exception | None = None
+        self._failing = FailingCommits(clock)
         self._commits = 0
 
     @property
@@ -94,6 +99,11 @@ class WriterQueue:
     def clock_stopped(self) -> bool:
         """Return whether a jump of the wall clock waits for `confirm_clock`."""
         return self._guard.stopped
+
+    def stop_clock(self) -> None:
+        """Refuse works until `confirm_clock`: the store says that a jump waits for it."""
+        self._kept_stopped = True
+        self._guard.stop()
 
     def confirm_clock(self) -> None:
         """Believe the wall clock as it is now: an operator has looked at it."""
@@ -147,12 +157,13 @@ class WriterQueue:
             wanted = [(work, future) for work, future, _ in taken if future.set_running_or_notify_cancel()]
             if wanted:
                 self._commit(wanted)
+        self._failing.end()
 
     def _commit(self, taken: "Sequence[tuple[Work[object], Future[object]]]") -> None:
         try:
-            results, committed = self._engine.commit([work for work, _ in taken], self._guard.read())
+            results, committed = self._engine.commit([work for work, _ in taken], self._time())
         except Exception as failure:  # noqa: BLE001 - each caller is told; the thread must go on
-            _LOG.error("commit_failed", works=len(taken), exc_info=failure)
+            self._failing.failed(failure, works=len(taken))
             self._failure = failure
             self._commits += 1
             for _, future in taken:
@@ -161,6 +172,7 @@ class WriterQueue:
         if committed.wrote:
             # What has nothing to write ends well on a full disk, too.
             self._failure = None
+            self._failing.over()
         self._commits += 1
         # First, so that whoever is answered finds nothing remembered that this commit has changed, and delivery sets
         # out while the answers are made.
@@ -171,6 +183,22 @@ class WriterQueue:
                 future.set_exception(result)
             else:
                 future.set_result(result)
+
+    def _time(self) -> datetime:
+        """Return the wall time, or raise a `Refusal` after a jump: what starts after this one refuses, too."""
+        try:
+            now = self._guard.read()
+        except Refusal:
+            with suppress(TallystickError):
+                self._keep_clock(stopped=True)
+            raise
+        self._keep_clock(stopped=False)
+        return now
+
+    def _keep_clock(self, *, stopped: bool) -> None:
+        if stopped != self._kept_stopped:
+            self._engine.commit([KeepClock(stopped=stopped)], self._guard.believed)
+            self._kept_stopped = stopped
 
     def _tell(self, listener: Callable[[Committed], None], committed: Committed) -> None:
         try:

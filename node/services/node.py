@@ -4,6 +4,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
+from node.engine.clock import CLOCK_SETTING, STOPPED
 from node.engine.work import Work
 from node.peers.hooks import HttpHooks
 from node.peers.links import HttpLinks
@@ -39,6 +40,7 @@ from node.services.members.links import LinksService
 from node.services.members.member_day import MemberService
 from node.services.members.member_events import MemberEvents
 from node.services.members.member_statement import MemberStatements
+from node.services.members.past_accounts import PastAccounts
 from node.services.members.people import PeopleService
 from node.services.members.transfers import TransfersService
 from node.services.operating.exceptions import Delivery, ExceptionsService
@@ -145,7 +147,8 @@ class Node:
 
     def _hold(self, context: Context, answering: Context, ports: Ports) -> None:
         """Wire what moves and converts holders' points."""
-        self.accounts, self.people = AccountsService(context), PeopleService(context)
+        self.accounts, self.past_accounts = AccountsService(context), PastAccounts(context)
+        self.people = PeopleService(context)
         self.points, self.program = PointsService(answering), ProgramService(context)
         self.lifecycle, self.transfers = LifecycleService(context), TransfersService(answering)
         self.reviews = ReviewsService(answering)
@@ -189,6 +192,13 @@ class Node:
             "writer": self._writes(),
             "ledger": self.may_write(),
         }
+
+    def open_channels(self) -> None:
+        """Open an epoch with every partner; then, where a jump of before the start waits for a person, nothing more."""
+        self.exchange.open()
+        # Before the epochs are written the node could not start, and nobody could confirm its clock.
+        if self.reader.setting(CLOCK_SETTING) == STOPPED:
+            self._writer.stop_clock()
 
     def confirm_clock(self) -> dict[str, bool]:
         """Believe the wall clock as it is now, which an operator has looked at; return what holds then."""

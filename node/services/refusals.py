@@ -46,6 +46,7 @@ class NodeCode(StrEnum):
     STORE_CORRUPT = "store_corrupt"
     STORE_FAILED = "store_failed"
     STORE_FULL = "store_full"
+    STORE_NEWER = "store_newer"
     STORE_READ_ONLY = "store_read_only"
     FORK_REFUSED = "fork_refused"
     UNAUTHORIZED = "unauthorized"

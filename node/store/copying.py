@@ -4,6 +4,7 @@ A copy is there whole or not at all, and goes only where no ledger is. A store t
 nodes on two stores of one ledger would sign two histories.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -17,11 +18,15 @@ from node.store.codec import Row
 from node.store.columns import METADATA
 from node.store.database import Database, file_url
 from node.store.dump import Dump
+from node.store.errors import StoreBusy
 from node.store.reader import StoreReader
 from protocol.errors import CouldNotCheck, TallystickError
 
 BATCH_ROWS: Final = 2_000
 MOVED_SETTING: Final = "moved_to"
+
+_WRITERS: Final = (schema.WRITER_TERMS, schema.LEADERS)
+"""A node that is refused a store which has moved has been its writer for a moment."""
 
 Told = Callable[[str, int], None]
 """Is told how many rows of which table have been copied."""
@@ -64,8 +69,7 @@ def back_up(source: Database, path: Path, told: Told) -> None:
 
 def copy_once(source: Database, target: Database, told: Told) -> None:
     """Copy all of `source` into `target` unless it is there already; raise `StoreTaken` where anything else is."""
-    newest = _newest(source)
-    if newest is None or newest != _newest(target):
+    if not _is_there(source, target):
         with source.snapshot() as dump:
             copy_rows(dump, target, told)
 
@@ -73,12 +77,16 @@ def copy_once(source: Database, target: Database, told: Told) -> None:
 def move(source: Database, target: Database, *, name: str, told: Told) -> None:
     """Copy `source` into `target`, then mark it as moved to `name`; raise `StoreBusy` while a node writes to either.
 
-    What was interrupted after the copy is finished by a second call. Raises `CouldNotCheck` where `source` is empty.
+    What was interrupted after the copy is finished by a second call. Raises `CouldNotCheck` where `source` is empty,
+    and `StoreMoved` where its ledger goes on in a third one.
     """
     source.migrate()
     with source.locked() as session:
         if _newest(source) is None:
             raise CouldNotCheck(f"the database {source.name} holds no ledger")
+        if source.reader().setting(MOVED_SETTING) != name:
+            check_here(source.reader())
+        _check_other(target)
         copy_once(source, target, told)
         with session.transaction():
             session.upsert(schema.SETTINGS, [(MOVED_SETTING, name)])
@@ -91,10 +99,34 @@ def check_here(reader: StoreReader) -> None:
         raise StoreMoved(f"the ledger of this store goes on in {place}: set database_url to it")
 
 
+def _check_other(target: Database) -> None:
+    """Raise `StoreTaken` where the lock of the source is that of `target`: one database under two names."""
+    try:
+        with target.locked():
+            pass
+    except StoreBusy as error:
+        raise StoreTaken(f"{target.name} is where the ledger is already, or another process writes to it") from error
+
+
 def _newest(database: Database) -> bytes | None:
     database.migrate()
     newest = database.reader().latest_checkpoint()
     return None if newest is None else newest.note
+
+
+def _is_there(source: Database, target: Database) -> bool:
+    """Return whether `target` is a copy of `source`: credentials, say, change under one checkpoint."""
+    newest = _newest(source)
+    if newest is None or newest != _newest(target):
+        return False
+    with source.snapshot() as one, target.snapshot() as other:
+        return all(_sum(one, table) == _sum(other, table) for table in METADATA.sorted_tables if table not in _WRITERS)
+
+
+def _sum(source: Dump, table: Table) -> int:
+    """Return a figure of all rows of a table, in whichever order its database has them."""
+    rows = (row for batch in _batches(source, table) for row in batch)
+    return sum(int.from_bytes(hashlib.sha256(repr(row).encode()).digest()) for row in rows if row[0] != MOVED_SETTING)
 
 
 def _batches(source: Dump, table: Table) -> Iterator[list[Row]]:

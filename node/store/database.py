@@ -2,13 +2,13 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeAlias
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
@@ -26,6 +26,8 @@ BUSY_TIMEOUT_MS: Final = 5_000
 READERS_MAX: Final = 16
 READER_WAIT_SECONDS: Final = 10
 
+_QUOTING: Final = "in a user's name and a password, @ is written as %40, : as %3A, / as %2F and % as %25"
+_SECRETS: Final = ("password", "sslpassword")
 _DRIVERS: Final = ("sqlite+pysqlite", "sqlite", "postgresql+psycopg")
 
 WAL_PAGES: Final = 8_000
@@ -47,13 +49,19 @@ _PRAGMAS: Final = (
     "trusted_schema = OFF",
     f"wal_autocheckpoint = {WAL_PAGES}",
 )
-# A writer that has nothing to write for an hour is at work all the same.
-_POSTGRES_OPTIONS: Final = f"-c synchronous_commit=on -c idle_session_timeout=0 -c {MARK}=on"
+# A writer that has nothing to write for an hour is at work all the same. One whose wait for the standby is cancelled
+# must hear the warning of it.
+_POSTGRES_OPTIONS: Final = (
+    f"-c synchronous_commit=on -c client_min_messages=warning -c idle_session_timeout=0 -c {MARK}=on"
+)
 
 # Either side of a connection learns within 15 seconds that the other one is out of reach; the system's own time is two
-# hours, during which the server would keep the lock of a writer whose machine is gone. A URL may say otherwise.
+# hours, during which the server would keep the lock of a writer whose machine is gone. Of several servers only one that
+# follows none has all that was committed. A new version's change of a large store's tables takes long, and `fsck` is
+# silent for long amid a transaction, whatever time others have there. A URL may say otherwise.
 _POSTGRES_SESSION: Final = (
     "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2 -c tcp_user_timeout=15000"
+    " -c statement_timeout=0 -c idle_in_transaction_session_timeout=0"
 )
 _POSTGRES_CONNECTION: Final = {
     "connect_timeout": 10,
@@ -61,6 +69,7 @@ _POSTGRES_CONNECTION: Final = {
     "keepalives_interval": 5,
     "keepalives_count": 2,
     "tcp_user_timeout": 15_000,
+    "target_session_attrs": "primary",
 }
 
 StoreUrl: TypeAlias = str | URL
@@ -77,29 +86,34 @@ class Database:
         self._writer_engine = _engine(url, alone=True)
 
     @classmethod
-    def open(cls, url: StoreUrl) -> Self:
+    def open(cls, url: StoreUrl, *, made: bool = False) -> Self:
         """Return the database at `url`, `sqlite:///FILE` or `postgresql+psycopg://…`; it may still be empty.
 
-        Raises `StoreFailed` for other URLs, and when an SQLite file is neither there nor can be made.
+        Raises `StoreFailed` for other URLs, and when an SQLite file is neither there nor can be made: nor is one that
+        was `made` before made again, for an empty one would cost the log that lies beside it.
         """
         try:
             parsed = make_url(url)
-        except ArgumentError as error:
-            raise StoreFailed("the database's URL cannot be read") from error
+        except (ArgumentError, ValueError):
+            # Neither is told: they show a part of the URL, which may be one of its password.
+            raise StoreFailed(f"the database's URL cannot be read: {_QUOTING}") from None
+        if isinstance(url, str) and parsed.get_backend_name() != "sqlite" and url.count("@") > 1:
+            # What follows the first one, perhaps the rest of a password, would be sought as a host and told in errors.
+            raise StoreFailed(f"the database's URL has more than one @: {_QUOTING}")
         place = parsed.database or ""
         if parsed.drivername not in _DRIVERS or not place or place.startswith((":memory:", "file:")):
             raise StoreFailed("a database is sqlite:///FILE or postgresql+psycopg://…")
         if parsed.get_backend_name() == "sqlite":
-            path = Path(place).absolute()
-            _touch(path)
             # The lock lies beside the file itself: two links to one file would have a lock each.
-            parsed = parsed.set(database=str(path.resolve()))
+            path = Path(place).absolute().resolve()
+            _find_or_make(path, make=not made)
+            parsed = parsed.set(database=str(path))
         return cls(parsed)
 
     @property
     def name(self) -> str:
         """Return where the database is, without a password."""
-        return self._engine.url.render_as_string(hide_password=True)
+        return self._engine.url.difference_update_query(_SECRETS).render_as_string(hide_password=True)
 
     @property
     def is_file(self) -> bool:
@@ -152,7 +166,7 @@ class Database:
         return True
 
     def is_current(self) -> bool:
-        """Return whether the tables are those that this version of the program knows."""
+        """Return whether the tables are those of this version of the program; raise `StoreNewer` for a newer one's."""
         with self.connection() as connection:
             return version_of(connection) == newest()
 
@@ -160,8 +174,17 @@ class Database:
         """Return the one writer, or raise `StoreBusy` while there is another in this process or elsewhere.
 
         With `copy_beside` it has a thread of its own that copies SQLite's log into the file beside its commits.
+        Raises `StoreFailed` where the tables are not those that this version of the program knows.
         """
-        return StoreWriter(self._writer_engine, copy_beside=copy_beside)
+        writer = StoreWriter(self._writer_engine, copy_beside=copy_beside)
+        try:
+            # Only under the lock: another version of the program may have changed them since they were looked at.
+            if not self.is_current():
+                raise StoreFailed("the database's tables are not up to date: open it once more")
+        except BaseException:
+            writer.close()
+            raise
+        return writer
 
     def reader(self) -> StoreReader:
         """Return the reader that all threads share."""
@@ -192,7 +215,7 @@ def whole_url(url: str) -> str:
     """Return `url` so that it names one place: a relative SQLite file is another one from another working directory."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         return url
     if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database.startswith((":", "file:")):
         return url
@@ -225,6 +248,7 @@ def _engine(url: URL, *, alone: bool = False) -> Engine:
             pool_pre_ping=url.get_backend_name() != "sqlite",
         )
     if url.get_backend_name() == "sqlite":
+        event.listen(engine, "do_connect", _find_sqlite)
         event.listen(engine, "connect", _prepare_sqlite)
         if alone:
             event.listen(engine, "connect", _prepare_sqlite_writer)
@@ -247,6 +271,12 @@ def _transaction(connection: Connection, *, snapshot: bool = False) -> Iterator[
     connection.exec_driver_sql("COMMIT")
 
 
+def _find_sqlite(_dialect: Dialect, _entry: ConnectionPoolEntry, place: Sequence[str], _more: object) -> None:
+    """Refuse to connect to a file that is gone: SQLite would make an empty one, and remove the log beside it."""
+    if not Path(place[0]).exists():
+        raise sqlite3.OperationalError(f"there is no file {place[0]}")
+
+
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
     assert isinstance(connection, sqlite3.Connection)
     for pragma in _PRAGMAS:
@@ -258,9 +288,18 @@ def _prepare_sqlite_writer(connection: DBAPIConnection, _entry: ConnectionPoolEn
     connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}").close()
 
 
-def _touch(path: Path) -> None:
-    """Make an empty file that only its owner can read; SQLite gives the files beside it the same rights."""
+def _find_or_make(path: Path, *, make: bool) -> None:
+    """Make an empty file that only its owner can read, unless one is there; those beside it get the same rights.
+
+    One that is there is not opened: closing it again would end the locks of all of SQLite's connections in this process
+    (POSIX locks). The next process that closes the database would think itself the last one, and remove the log that
+    this one goes on writing to.
+    """
     try:
-        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if make:
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        if not path.is_file():
+            raise StoreFailed(f"the database file cannot be opened: {path} is no file")
     except OSError as error:
         raise StoreFailed(f"the database file cannot be opened: {error}") from error

@@ -50,6 +50,12 @@ class StoreCorrupt(StoreFailed):
     code = "store_corrupt"
 
 
+class StoreNewer(StoreFailed):
+    """The tables are those of a newer version of the program than this one."""
+
+    code = "store_newer"
+
+
 class ValueUnstorable(StoreFailed):
     """A text or a number is one that no column of its type can hold."""
 
@@ -62,6 +68,8 @@ _PRIMARY_CODE: Final = 0xFF
 _SQLITE: Final[Mapping[int, type[StoreFailed]]] = {
     sqlite3.SQLITE_BUSY: StoreBusy,
     sqlite3.SQLITE_FULL: StoreFull,
+    # Whoever opens the database makes its -shm file: where the disk is full SQLite calls this an I/O error.
+    sqlite3.SQLITE_IOERR_SHMSIZE: StoreFull,
     sqlite3.SQLITE_READONLY: StoreReadOnly,
     sqlite3.SQLITE_CORRUPT: StoreCorrupt,
     sqlite3.SQLITE_NOTADB: StoreCorrupt,
@@ -82,7 +90,8 @@ def store_error(error: Exception) -> StoreFailed:
     cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
     kind: type[StoreFailed] = StoreFailed
     if isinstance(cause, sqlite3.Error):
-        kind = _SQLITE.get(getattr(cause, "sqlite_errorcode", 0) & _PRIMARY_CODE, StoreFailed)
+        code = getattr(cause, "sqlite_errorcode", 0)
+        kind = _SQLITE.get(code) or _SQLITE.get(code & _PRIMARY_CODE, StoreFailed)
     elif isinstance(cause, psycopg.DataError) and cause.sqlstate is None:
         # The driver itself refuses a NUL in text, before the server could.
         kind = ValueUnstorable

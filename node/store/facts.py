@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 import psycopg
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
+from node.store.columns import CLASS, METADATA, TableClass
 from node.store.database import Database
 from node.store.unfit import unfit
 
@@ -16,12 +17,24 @@ POSTGRES_MIN: Final = 150_000
 _DURABLE: Final = ("fsync", "synchronous_commit", "full_page_writes")
 _OFF: Final = frozenset({"off", "local"})
 
+_RIGHTS: Final = {
+    ("SELECT", "INSERT"): frozenset(TableClass),
+    ("UPDATE", "DELETE"): frozenset({TableClass.DERIVED, TableClass.OPERATIONAL}),
+}
+"""What a writer does to tables of which classes."""
+
+_LACKING: Final = text("""
+    SELECT DISTINCT c.relname FROM pg_class c, unnest(CAST(:rights AS text[])) AS needed(right_)
+    WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY (CAST(:names AS text[]))
+    AND NOT has_table_privilege(c.oid, needed.right_)
+""")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseFacts:
     """`server` is name and version; `old` whether that is older than what is tested; `unsafe` are settings by which a
-    commit can be lost or torn after it was answered; `unfit` is why nothing can or must be written there, if so; `size`
-    is in bytes.
+    commit can be lost or torn after it was answered; `unfit` is why nothing can or must be written there, if so;
+    `withheld` are tables that the node's role has too few rights on; `size` is in bytes.
     """
 
     server: str
@@ -29,6 +42,7 @@ class DatabaseFacts:
     unsafe: tuple[str, ...]
     size: int
     unfit: str | None = None
+    withheld: tuple[str, ...] = ()
 
 
 def facts_of(database: Database) -> DatabaseFacts:
@@ -55,7 +69,17 @@ def _of_postgres(connection: Connection) -> DatabaseFacts:
         unsafe=tuple(f"{name} = {value}" for name, value in found.items() if value in _OFF),
         size=int(str(_one(connection, "SELECT pg_database_size(current_database())"))),
         unfit=_unfit(connection),
+        withheld=_withheld(connection),
     )
+
+
+def _withheld(connection: Connection) -> tuple[str, ...]:
+    """Return the tables on which the role lacks rights; of what never changes it need only add to those."""
+    lacking: set[str] = set()
+    for rights, classes in _RIGHTS.items():
+        names = [name for name, table in METADATA.tables.items() if table.info[CLASS] in classes]
+        lacking.update(connection.execute(_LACKING, {"names": names, "rights": list(rights)}).scalars())
+    return tuple(sorted(lacking))
 
 
 def _unfit(connection: Connection) -> str | None:

@@ -32,10 +32,13 @@ _HOLDERS: Final = """
 """
 """The sessions that hold the writer's lock: one, or none where its connection is lost."""
 
+# A beat is of no use later, and waits for no other server: one that waited with the writer's commits while a standby is
+# away would let the others take the writer for silent, and end its wait with its session.
 _BEAT: Final = words(f"""
+    WITH at_once AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
     INSERT INTO leaders (name, term, url, beat_at)
     SELECT name, term, :url, (extract(epoch FROM clock_timestamp()) * 1000)::bigint
-    FROM writer_terms WHERE name = :name AND term = :term AND EXISTS (SELECT 1 {_HOLDERS})
+    FROM at_once, writer_terms WHERE name = :name AND term = :term AND EXISTS (SELECT 1 {_HOLDERS})
     ON CONFLICT (name) DO UPDATE SET term = excluded.term, url = excluded.url, beat_at = excluded.beat_at
 """)  # noqa: S608 - put together from this module's own words
 _LEADER: Final = words("""
@@ -85,9 +88,14 @@ class FileLeading:
         self._path = directory / FILE_NAME
 
     def beat(self, *, term: int, url: str) -> bool:
-        """Say that this process writes, in `term` and at `url`: the lock of a file lasts as long as its process."""
+        """Say that this process writes, in `term` and at `url`; return whether its term lasts.
+
+        The lock of a file lasts as long as its process, unless somebody removes the lock's file: then another writes.
+        """
         word = _Word(term, url)
         if self._said() != word:
+            if self._term() != term:
+                return False
             new = self._path.with_name(f"{FILE_NAME}.new")
             try:
                 with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
@@ -102,13 +110,15 @@ class FileLeading:
         word = self._said()
         if word is None:
             return None
-        with self._database.connection() as connection:
-            term = connection.execute(_TERM).scalar_one_or_none()
-        return Leader(word.url, silent_seconds=0.0) if word.term == term else None
+        return Leader(word.url, silent_seconds=0.0) if word.term == self._term() else None
 
     def depose(self) -> int:
         """End nobody: see the module."""
         return 0
+
+    def _term(self) -> int | None:
+        with self._database.connection() as connection:
+            return connection.execute(_TERM).scalar_one_or_none()
 
     def _said(self) -> _Word | None:
         try:

@@ -50,8 +50,11 @@ class AdvisoryLock:
     """PostgreSQL's advisory lock of the writer's own session: it ends with the connection, and so do the commits."""
 
     def __init__(self, session: Session) -> None:
-        """Take the lock, or raise `StoreBusy`."""
-        if session.query(_TAKE, {"space": ADVISORY_SPACE}) != [(True,)]:
+        """Take the lock, or raise `StoreBusy`; `StoreFailed` where the session has no schema to name it by."""
+        ((taken,),) = session.query(_TAKE, {"space": ADVISORY_SPACE})
+        if taken is None:
+            raise StoreFailed("no schema that search_path names is there for this role to keep the tables in")
+        if not taken:
             raise StoreBusy(_BUSY)
         self._session = session
 

@@ -8,23 +8,32 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, column, inspect, select, table
 
+from node.store.errors import StoreNewer
+
 if TYPE_CHECKING:
     from alembic.config import Config
 
 _FOLDER: Final = Path(__file__).parent / "migrations"
 _VERSION: Final = table("alembic_version", column("version_num"))
+# Read once, with the program itself: what a later installation lays beside it, a running process does not know.
+_KNOWN: Final = frozenset(path.name.partition("_")[0] for path in (_FOLDER / "versions").glob("[0-9]*_*.py"))
 
 
 def newest() -> str:
     """Return the version of the tables that this version of the program knows: its file's name begins with it."""
-    return max(path.name.partition("_")[0] for path in (_FOLDER / "versions").glob("[0-9]*_*.py"))
+    return max(_KNOWN)
 
 
 def version_of(connection: Connection) -> str | None:
-    """Return the version of a database's tables, or None where they have none."""
+    """Return the version of a database's tables, or None where they have none; raise `StoreNewer` for one of later."""
     if not inspect(connection).has_table(_VERSION.name):
         return None
     found: str | None = connection.scalar(select(_VERSION.c.version_num))
+    if found is not None and found not in _KNOWN:
+        raise StoreNewer(
+            f"the database's tables are of version {found}, which this version of the program, for {newest()}, does "
+            "not know: start the newer one again"
+        )
     return found
 
 

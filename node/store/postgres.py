@@ -62,14 +62,19 @@ class PostgresWords(Words):
         """End the open transaction, and wait until a standby that the server waits for has it, whoever cancels that.
 
         Where the wait is cancelled the server warns of it and says that all is well. A transaction that comes after it
-        is on the standby only once it is, too.
+        is on the standby only once it is, too. Where even that one fails, the connection is given up with it: whoever
+        went on over it would find the commit, and take it for one that the standby has.
         """
         self._is_doubtful = False
         cursor.execute("COMMIT")
         while self._is_doubtful:
             self._is_doubtful = False
-            for text in ("BEGIN", _A_RECORD, "COMMIT"):
-                cursor.execute(text)
+            try:
+                for text in ("BEGIN", _A_RECORD, "COMMIT"):
+                    cursor.execute(text)
+            except psycopg.Error:
+                cursor.connection.close()
+                raise
 
     def _hear(self, notice: psycopg.errors.Diagnostic) -> None:
         self._is_doubtful = self._is_doubtful or notice.severity_nonlocalized == "WARNING"

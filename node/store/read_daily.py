@@ -1,6 +1,6 @@
 """Reading the conversions with a partner that were decided in a span of the log, and those that are not decided."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, cast
 
 from sqlalchemy import select
@@ -24,15 +24,28 @@ class DailyReads(Reads):
 
     def first_seq_since(self, time: str) -> int:
         """Return the `seq` of the first entry at or after `time`, or that of the next entry."""
+        return self.first_seq_where(lambda written: written >= time)
+
+    def first_seq_where(self, is_after: Callable[[str], bool]) -> int:
+        """Return the `seq` of the first entry whose time `is_after` holds for, or that of the next entry.
+
+        It holds for every later one, too: times never go back, so that log n entries are looked at.
+        """
         low, high = 0, self.end_seq()
         while low < high:
             middle = (low + high) // 2
             found = self._time_at(middle)
-            if found is not None and found < time:
+            if found is not None and not is_after(found):
                 low = middle + 1
             else:
                 high = middle
         return low
+
+    def last_entry_before(self, seq: int) -> bytes | None:
+        """Return the bytes of the last entry before entry `seq`, over any gap; None where the ledger begins there."""
+        wanted = select(_ENTRIES.data).where(_ENTRIES.seq < seq).order_by(_ENTRIES.seq.desc()).limit(1)
+        rows = self._rows(wanted)
+        return cast("bytes", rows[0][0]) if rows else None
 
     def decided_incoming(self, partner: Ledger, *, since: int, until: int) -> list[bytes]:
         """Return the entries from `since` on and before `until` that decide conversions from a partner."""

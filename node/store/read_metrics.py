@@ -14,6 +14,7 @@ from protocol.identifiers import Ledger
 _OUTBOX = schema.OUTBOX.c
 _SENT = schema.MESSAGES_SENT.c
 _OUT = schema.OUTGOING_CONVERSIONS.c
+_HOLDS = schema.HOLDS.c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,3 +40,9 @@ class MetricReads(Reads):
         """Return how many conversions that are undecided now were ordered before each of `times`."""
         held = select(func.count()).where(_OUT.state == SourceState.HELD.value)
         return [cast("int", self._rows(held.where(_OUT.held_at <= time))[0][0]) for time in times]
+
+    def holds_open_before(self, seqs: Sequence[int]) -> list[int]:
+        """Return how many holds of the brand's own that are open now were placed before each of the entries `seqs`."""
+        counts = (func.count().filter(_HOLDS.placed_seq < seq) for seq in seqs)
+        open_own = select(*counts).select_from(schema.HOLDS).where(schema.OPEN_OWN_HOLDS, _HOLDS.placed_seq < max(seqs))
+        return [cast("int", count) for count in self._rows(open_own)[0]]

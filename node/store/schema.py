@@ -43,6 +43,8 @@ CHECKPOINTS: Final = table(
 )
 
 _ENDING: Final = sql_text("remaining > 0 AND expires_at IS NOT NULL")
+OPEN_OWN_HOLDS: Final = sql_text("remaining > 0 AND NOT conversion")
+"""Of `holds`, those that are open and no conversion's: as one text, by which SQLite knows the index over them."""
 _DATED: Final = sql_text("expires_on IS NOT NULL")
 _CLOCKED: Final = sql_text("clock IS NOT NULL")
 
@@ -134,6 +136,7 @@ HOLDS: Final = table(
     text("pieces"),
     CheckConstraint("remaining BETWEEN 0 AND amount", name="remaining"),
     Index("holds_expiring_idx", "expires_at", sqlite_where=_ENDING, postgresql_where=_ENDING),
+    Index("holds_placed_idx", "placed_seq", sqlite_where=OPEN_OWN_HOLDS, postgresql_where=OPEN_OWN_HOLDS),
 )
 PARTNERS: Final = table(
     "partners",

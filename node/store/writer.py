@@ -12,6 +12,7 @@ from node.store.changes import numbers_of, write_changes
 from node.store.codec import Row, codec_of
 from node.store.emptying import BACKSTOP_PAGES, LogEmptier
 from node.store.errors import ForkRefused, StoreCorrupt
+from node.store.held_files import HeldFiles
 from node.store.lock import WriterLock, take_lock
 from node.store.numbers import AccountNumbers, can_exist
 from node.store.rows import CommitRecord, StoredHead
@@ -63,6 +64,7 @@ class StoreWriter:
             self._lock: WriterLock = take_lock(engine, self._session)
             try:
                 self._term = self._take_term()
+                self._files = HeldFiles(engine)
                 self._emptier = self._emptied(engine) if copy_beside and engine.dialect.name == "sqlite" else None
             except BaseException:
                 self._lock.release()
@@ -96,7 +98,11 @@ class StoreWriter:
         return self._term
 
     def head(self) -> StoredHead:
-        """Return the end of the log; raise `StoreCorrupt` where last entry, checkpoint and head row do not agree."""
+        """Return the end of the log; raise `StoreCorrupt` where last entry, checkpoint and head row do not agree.
+
+        Nothing that was known of the store before is believed any longer: an older copy may have been put back.
+        """
+        self._numbers = AccountNumbers(self._session)
         last = self._session.query(_LAST)
         ((last_seq,),) = self._session.query(_LAST_SEQ)
         if not last and last_seq is None:
@@ -164,8 +170,9 @@ class StoreWriter:
     def commit(self, record: CommitRecord) -> None:
         """Write all of `record` and make it durable, or leave no trace of it.
 
-        Raises `StoreFailed`: as `ForkRefused` when the stored log is not `record.old_size` long or another writer has
-        taken over, as `StoreFull`, `StoreReadOnly` or `StoreBusy` when the database could not write.
+        Raises `StoreFailed`: as `ForkRefused` when the stored log is not `record.old_size` long, another writer has
+        taken over or the database's file was moved away, as `StoreFull`, `StoreReadOnly` or `StoreBusy` when the
+        database could not write.
         """
         _assert_whole(record)
         rows = sum(map(len, record.changes.values())) + len(record.history)
@@ -175,6 +182,7 @@ class StoreWriter:
             self._write_log(record)
             opened = write_changes(self._session, record, self._numbers)
             apply_writes(self._session, record.writes)
+            self._files.check()
         self._numbers.remember(opened)
         if self._emptier:
             self._emptier.written(rows + len(record.sealed))

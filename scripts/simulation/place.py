@@ -330,7 +330,7 @@ class Place:
         look_at_state_file(self.disk, engine, self.state_file())
         if self.asks:
             node.exchange.ask()
-        node.exchange.open()
+        node.open_channels()
         self.started_at = self.world.seconds
         self._running = Running(
             node=node,

@@ -95,6 +95,7 @@ def running_pair() -> Iterator[PostgresPair]:
         wait_until_ready(follower, standby)
         with psycopg.connect(conninfo(primary), autocommit=True) as connection:
             poll(lambda: _is_followed(connection), "the standby to follow")
+            connection.execute("SET synchronous_commit = remote_apply")  # the standby can be asked for it at once
             connection.execute(f"CREATE DATABASE {DATABASE}")
         yield PostgresPair(primary, standby, process)
 

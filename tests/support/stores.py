@@ -11,6 +11,7 @@ from sqlalchemy.pool import NullPool
 
 from node.engine.work import Desk
 from node.services.channel.misconduct import accuse
+from node.services.metadata import metadata_digest
 from node.store.columns import METADATA
 from node.store.database import Database
 from node.store.rows import PutMetadata, ReceivedBody, ReceivedEnvelope, SentBody, Write
@@ -19,7 +20,7 @@ from protocol.appeal_entries import AppealOutcome
 from protocol.audit.known import PartnerKeys
 from protocol.entries import body_of
 from protocol.envelope import encode_envelope
-from protocol.identifiers import Account, Digest, Ledger
+from protocol.identifiers import Account, Ledger
 from protocol.ledger import commands
 from protocol.ledger.view import Need, Overlay
 from protocol.limits import ENVELOPE_FRAMES_MAX
@@ -36,7 +37,6 @@ from tests.support.documents import (
     NETWORK,
     YESTERDAY,
     agreement,
-    digest,
     digest_of_body,
     direction,
     prepare,
@@ -87,7 +87,7 @@ class _Say:
             entry_seq=None,
         )
         desk.stage(body)
-        desk.stage(PutMetadata(Digest(digest("metadata")), b"salt", b"data"))
+        desk.stage(PutMetadata(metadata_digest(b"salt", b"data"), b"salt", b"data"))
         partner = PartnerKeys(ledger=self.partner.ledger, network=NETWORK, keys=self.partner.side.keys)
         for what in MISCONDUCT:
             assert accuse(desk, self.node.reader, EVERY_KIND[what], keys=partner)

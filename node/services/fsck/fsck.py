@@ -1,6 +1,7 @@
 """The check of a whole store, to the column: the log by its signatures, the rest by the log or by partners' signatures.
 
-What moves no points is only counted. The first wrong places of each table are named: table, key, column.
+What moves no points is only counted, but for metadata, of which entries keep the digest. The first wrong places of each
+table are named: table, key, column.
 """
 
 from typing import Final
@@ -8,6 +9,7 @@ from typing import Final
 from node.services.fsck.fsck_derived import HISTORY, check_derived, check_history, count_rows
 from node.services.fsck.fsck_evidence import check_evidence
 from node.services.fsck.fsck_log import LogWalk
+from node.services.fsck.fsck_metadata import METADATA_ROWS, check_metadata
 from node.services.fsck.fsck_report import FsckFinding, FsckReport, Notes
 from node.services.logs.own_log import open_of, place_of
 from node.store.columns import TableClass
@@ -37,7 +39,7 @@ def fsck(database: Database, *, state: bytes | None = None) -> FsckReport:
                 count_rows(dump, notes, name)
         check_evidence(dump, notes, walk)
         for name in tables_of(TableClass.OPERATIONAL):
-            count_rows(dump, notes, name)
+            (check_metadata if name == METADATA_ROWS else count_rows)(dump, notes, name)
     seen = () if state is None else tuple(_check_state(walk, state))
     return _report(notes, walk, seen)
 

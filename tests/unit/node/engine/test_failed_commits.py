@@ -1,17 +1,23 @@
 """Commits that fail, and commits that fail after they were done: nothing is lost and nothing happens twice."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
+from sqlalchemy import text
 
 from node.engine.work import Answer
 from node.store import schema
+from node.store.columns import METADATA
 from node.store.errors import ForkRefused, StoreFailed, StoreFull
 from node.store.rows import PutSetting
+from protocol.errors import Code, Refusal
 from protocol.ledger.state import ACCOUNTS
 from tests.support.ledger import holder
-from tests.unit.node.engine.conftest import ON_SQLITE, Bench
+from tests.unit.node.engine.conftest import ON_SQLITE, Bench, engine_over
 from tests.unit.node.engine.faulty_writer import lost
 from tests.unit.node.engine.test_engine import check_log
-from tests.unit.node.engine.works import Bug, Stages, issuing, work
+from tests.unit.node.engine.works import Bug, Stages, issuing, opening, work
 
 
 def posted(bench: Bench) -> int:
@@ -87,6 +93,57 @@ def test_a_writer_whose_term_is_over_commits_nothing(bench: Bench) -> None:
         with pytest.raises(ForkRefused):
             bench.commit(work(issuing(1)))
     assert posted(bench) == 0
+
+
+@contextmanager
+def put_back(bench: Bench) -> Iterator[None]:
+    """Put the store back as it was, under the engine's feet; its tables are those of the same term."""
+    names = [table.name for table in METADATA.sorted_tables]
+    with bench.database.connection() as connection:
+        for name in names:
+            connection.execute(text(f"CREATE TABLE kept_{name} AS SELECT * FROM {name}"))
+        yield
+        connection.execute(text("BEGIN"))
+        for name in reversed(names):
+            connection.execute(text(f"DELETE FROM {name}"))
+        for name in names:
+            connection.execute(text(f"INSERT INTO {name} SELECT * FROM kept_{name}"))
+        connection.execute(text("COMMIT"))
+
+
+def test_an_older_copy_that_is_put_back_under_an_engine_closes_its_gate(bench: Bench) -> None:
+    bench.do(issuing(1))
+    with put_back(bench):
+        bench.do(issuing(2), opening("bob"), issuing(3, name="bob"))
+    with pytest.raises(ForkRefused):
+        bench.do(issuing(4))
+    for number in (2, 4):
+        with pytest.raises(Refusal, match="this process has written 6 entries, and the store has 3") as refused:
+            bench.do(issuing(number))
+        assert refused.value.code == Code.STORE_BEHIND
+    assert bench.engine.gate.seen is not None
+    assert bench.engine.gate.seen.size == 6
+    assert (bench.engine.size, posted(bench)) == (3, 1)
+    check_log(bench)
+
+
+def test_an_older_copy_that_has_gone_on_otherwise_closes_the_gate(bench: Bench) -> None:
+    with put_back(bench):
+        bench.do(issuing(1), issuing(2))
+    engine_over(bench.store, bench.faults).commit([work(issuing(number)) for number in range(3, 8)], bench.now)
+    with pytest.raises(ForkRefused):
+        bench.do(issuing(9))
+    with pytest.raises(Refusal, match="this process has written another history of 4 entries"):
+        bench.do(issuing(9))
+
+
+def test_a_log_that_another_engine_has_continued_is_not_behind(bench: Bench) -> None:
+    engine_over(bench.store, bench.faults).commit([work(issuing(1))], bench.now)
+    with pytest.raises(ForkRefused):
+        bench.do(issuing(2))
+    bench.do(issuing(2))
+    assert posted(bench) == 2
+    check_log(bench)
 
 
 def test_a_new_engine_goes_on_where_the_last_commit_ended(bench: Bench) -> None:

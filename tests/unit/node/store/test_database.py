@@ -1,6 +1,9 @@
 """How databases are reached: durable, private, one place whatever the working directory."""
 
+import subprocess
+import sys
 from pathlib import Path
+from traceback import format_exception
 from typing import cast
 from urllib.parse import quote
 
@@ -25,6 +28,25 @@ def test_commits_to_a_file_are_flushed_and_never_block_readers(tmp_path: Path) -
             for name, value in expected.items():
                 cursor.execute(f"PRAGMA {name}")
                 assert cursor.fetchall() == [(value,)]
+
+
+def test_opened_twice_in_one_process_a_file_is_still_in_use_to_others(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    look = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); print(c.execute('SELECT * FROM settings').fetchall())"
+    )
+
+    def seen_elsewhere() -> bytes:
+        return subprocess.run([sys.executable, "-c", look, path], check=True, capture_output=True).stdout
+
+    with Database.open(f"sqlite:///{path}") as database:
+        database.migrate()
+        with database.writer() as writer:
+            Database.open(f"sqlite:///{path}").close()
+            seen_elsewhere()
+            writer.commit(WRITE)
+            # Whoever has closed the database has not taken it for its own.
+            assert b"('a', 'b')" in seen_elsewhere()
 
 
 def test_commits_to_a_server_are_flushed_whatever_its_settings(postgres_url: str) -> None:
@@ -116,6 +138,34 @@ def test_other_databases_are_refused(url: str) -> None:
         Database.open(url)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://user:begin@secret@127.0.0.1:1/name",
+        "postgresql+psycopg://user:begin@x:secret@127.0.0.1:1/name",
+        "postgresql+psycopg://user:begin@secret/x?y@127.0.0.1:1/name",
+        "postgresql+psycopg://user:begin@x/secret@127.0.0.1:1/name",
+    ],
+)
+def test_no_part_of_a_password_that_is_badly_quoted_is_told(url: str) -> None:
+    with pytest.raises(StoreFailed, match="%40") as raised:
+        Database.open(url)
+    assert "secret" not in "".join(format_exception(raised.value))
+    assert whole_url(url) == url
+
+
+def test_a_database_is_named_without_a_password() -> None:
+    with Database.open("postgresql+psycopg://user@127.0.0.1:1/name?password=secret") as opened:
+        assert opened.name == "postgresql+psycopg://user@127.0.0.1:1/name"
+    with Database.open("postgresql+psycopg://user:first%40one@127.0.0.1:1/name?sslpassword=secret") as opened:
+        assert opened.name == "postgresql+psycopg://user:***@127.0.0.1:1/name"
+        with pytest.raises(StoreFailed) as raised:
+            opened.is_current()
+    told = "".join(format_exception(raised.value))
+    assert "first@one" not in told
+    assert "secret" not in told
+
+
 def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
     url = f"postgresql+psycopg://nobody@/nothing?host={tmp_path}"
     with Database.open(url) as database, pytest.raises(StoreFailed):
@@ -155,3 +205,17 @@ def test_a_url_is_made_whole_where_it_names_a_relative_file(tmp_path: Path, monk
     assert whole_url("sqlite+pysqlite:///a/store?timeout=1") == f"sqlite+pysqlite:///{tmp_path / 'a/store'}?timeout=1"
     for url in ("", "nonsense", "sqlite://", "sqlite:///:memory:", "sqlite:////a", "postgresql+psycopg://u:p@h/name"):
         assert whole_url(url) == url
+
+
+def test_a_file_that_is_gone_is_not_made_again_and_its_log_is_kept(tmp_path: Path) -> None:
+    store = tmp_path / "store.sqlite"
+    log = tmp_path / "store.sqlite-wal"
+    with Database.open(f"sqlite:///{store}") as database:
+        database.migrate()
+        store.unlink()
+        log.write_bytes(b"commits")
+        with pytest.raises(StoreFailed, match="no file"):
+            database.writer()
+    with pytest.raises(StoreFailed, match="is no file"), Database.open(f"sqlite:///{store}", made=True):
+        pass
+    assert (store.exists(), log.read_bytes()) == (False, b"commits")

@@ -14,6 +14,7 @@ from node.store.errors import (
     StoreCorrupt,
     StoreFailed,
     StoreFull,
+    StoreNewer,
     StoreReadOnly,
     ValueUnstorable,
     store_error,
@@ -39,7 +40,7 @@ def pragma(writer: StoreWriter, words: str) -> None:
 
 
 def test_codes_are_stable() -> None:
-    kinds = (StoreFailed, StoreBusy, ForkRefused, StoreFull, StoreReadOnly, StoreCorrupt, ValueUnstorable)
+    kinds = (StoreFailed, StoreBusy, ForkRefused, StoreFull, StoreReadOnly, StoreCorrupt, StoreNewer, ValueUnstorable)
     assert [kind.code for kind in kinds] == [
         "store_failed",
         "store_busy",
@@ -47,6 +48,7 @@ def test_codes_are_stable() -> None:
         "store_full",
         "store_read_only",
         "store_corrupt",
+        "store_newer",
         "value_unstorable",
     ]
 
@@ -143,9 +145,19 @@ def test_a_store_held_by_another_program_is_busy(sqlite_store: Database, tmp_pat
         writer.commit(SMALL)
 
 
+def sqlite_error(code: int) -> sqlite3.OperationalError:
+    """Return an error as SQLite's driver raises it, with the extended `code`."""
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = code
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
+        (sqlite_error(sqlite3.SQLITE_IOERR_SHMSIZE), StoreFull),
+        (sqlite_error(sqlite3.SQLITE_IOERR_READ), StoreFailed),
+        (sqlite_error(sqlite3.SQLITE_BUSY_SNAPSHOT), StoreBusy),
         (psycopg.errors.DiskFull("full"), StoreFull),
         (psycopg.errors.ReadOnlySqlTransaction("standby"), StoreReadOnly),
         (psycopg.errors.IndexCorrupted("broken"), StoreCorrupt),

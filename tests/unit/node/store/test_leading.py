@@ -75,12 +75,26 @@ def test_a_file_of_an_ended_term_names_nobody(tmp_path: Path) -> None:
             assert leading.leader() == Leader("http://two", 0.0)
 
 
+def test_who_writes_a_file_hears_of_another_whose_lock_is_another_file(tmp_path: Path) -> None:
+    with Database.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as database:
+        database.migrate()
+        leading = leading_of(database, tmp_path)
+        with database.writer() as writer:
+            assert leading.beat(term=writer.term, url="http://one")
+            (tmp_path / "ledger.sqlite.lock").unlink()
+            with database.writer() as other:
+                assert leading.beat(term=other.term, url="http://two")
+                assert not leading.beat(term=writer.term, url="http://one")
+                assert leading.leader() == Leader("http://two", 0.0)
+
+
 def test_a_file_that_cannot_be_used_is_said(tmp_path: Path) -> None:
     (tmp_path / "writer.json").mkdir()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "writer.json.new").mkdir()
     with Database.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as database:
+        database.migrate()
         with pytest.raises(StoreFailed, match="cannot be read"):
             leading_of(database, tmp_path).leader()
-        with pytest.raises(StoreFailed, match="cannot be written"):
-            leading_of(database, tmp_path / "full").beat(term=1, url="http://one")
+        with database.writer() as writer, pytest.raises(StoreFailed, match="cannot be written"):
+            leading_of(database, tmp_path / "full").beat(term=writer.term, url="http://one")

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -117,6 +118,28 @@ def test_a_writer_that_has_nothing_to_write_keeps_its_connection(postgres_url: s
         with store.writer() as writer:
             time.sleep(0.5)
             writer.commit(WRITE)
+
+
+def test_a_large_store_has_the_time_it_takes_whatever_others_are_given(postgres_url: str) -> None:
+    engine = create_engine(postgres_url, poolclass=NullPool)
+    with engine.begin() as connection:
+        name = connection.scalar(text("SELECT current_database()"))
+        connection.execute(text(f"ALTER DATABASE {name} SET statement_timeout = '5ms'"))
+        connection.execute(text(f"ALTER DATABASE {name} SET idle_in_transaction_session_timeout = '50ms'"))
+    with Database.open(postgres_url) as store:
+        store.migrate()
+        with store.snapshot() as snapshot:
+            time.sleep(0.2)
+            assert list(snapshot.rows("settings")) == []
+
+
+def test_a_role_without_a_schema_is_not_told_that_somebody_writes(postgres_url: str) -> None:
+    with (
+        Database.open(f"{postgres_url}&options={quote('-c search_path=nowhere')}") as store,
+        pytest.raises(StoreFailed, match="search_path") as refused,
+    ):
+        store.migrate()
+    assert refused.value.code == "store_failed"
 
 
 def test_a_link_to_the_file_of_a_writer_is_the_same_store(tmp_path: Path) -> None:

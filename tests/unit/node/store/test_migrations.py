@@ -12,7 +12,7 @@ from sqlalchemy.pool import NullPool
 
 from node.store.columns import CLASS, METADATA, TableClass
 from node.store.database import Database
-from node.store.errors import StoreBusy, StoreFailed
+from node.store.errors import StoreBusy, StoreFailed, StoreNewer
 from node.store.migrating import migration_config, newest, version_of
 
 
@@ -104,6 +104,26 @@ def test_a_migration_that_fails_leaves_nothing(database_url: str) -> None:
         assert not database.is_current()
     with engine.connect() as connection:
         assert set(inspect(connection).get_table_names()) <= {"settings", "alembic_version"}
+
+
+def test_tables_of_a_newer_version_are_refused_by_a_name_of_their_own(database: Database) -> None:
+    with database.connection() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    for use in (database.migrate, database.is_current, database.writer):
+        with pytest.raises(StoreNewer, match="9999"):
+            use()
+    with database.locked():
+        pass
+
+
+def test_no_writer_is_had_of_tables_that_changed_after_they_were_looked_at(database: Database) -> None:
+    database.migrate()
+    with database.connection() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0018'"))
+    with pytest.raises(StoreFailed, match="up to date"):
+        database.writer()
+    with database.locked():
+        pass
 
 
 def test_every_table_has_a_class() -> None:

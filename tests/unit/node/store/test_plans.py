@@ -43,6 +43,10 @@ QUESTIONS: dict[str, tuple[Callable[[StoreReader], object], str]] = {
         lambda reader: reader.holds_expired(NOW),
         "holds USING INDEX holds_expiring_idx (expires_at<?)",
     ),
+    "how many holds are so old": (
+        lambda reader: reader.holds_open_before([500]),
+        "holds USING INDEX holds_placed_idx",
+    ),
 }
 
 PAGES: dict[str, Callable[[StoreReader], object]] = {

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TypeAlias, cast
 
 import msgspec
@@ -270,3 +271,24 @@ def test_one_query_a_table(writer: StoreWriter, monkeypatch: pytest.MonkeyPatch)
     needs = [need(IDS, each.entry.id) for each in sealed] + [need(ACCOUNTS, ANN), need(ACCOUNTS, CEM), need(HEAD, ONLY)]
     writer.load([*needs, need_book(ANN), need_book(CEM)], Overlay(complete=False))
     assert sorted(asked) == ["accounts", "head", "ids", "lots"]
+
+
+@pytest.mark.parametrize("ending", ["", "-wal"])
+def test_a_file_that_has_lost_its_name_takes_no_commit(tmp_path: Path, ending: str) -> None:
+    store, aside = tmp_path / "store.sqlite", tmp_path / "aside"
+    held = tmp_path / f"{store.name}{ending}"
+    with Database.open(f"sqlite:///{store}") as database:
+        database.migrate()
+        with database.writer() as writer:
+            sealed = small_log()
+            recorder = write_log(writer, sealed[:2])
+            record = recorder.record(sealed[2:])
+            held.rename(aside)
+            with pytest.raises(ForkRefused, match="put it back"):
+                writer.commit(record)
+            held.write_bytes(aside.read_bytes())
+            with pytest.raises(ForkRefused, match="put it back"):
+                writer.commit(record)
+            aside.rename(held)
+            writer.commit(record)
+            assert writer.head().size == len(sealed)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from node.services.fsck.fsck import fsck
 from node.services.fsck.fsck_report import FINDINGS_MAX
+from node.services.metadata import metadata_digest
 from node.store.columns import METADATA
 from node.store.database import Database
 from node.store.dump import class_of
@@ -272,3 +273,18 @@ def test_the_report_as_json_names_each_table_with_its_class(store: DamagedStore)
     assert "entries (log): 297 rows, ok" in lines
     assert "channels (operational): 1 rows, not checked" in lines
     assert lines[-1] == "Verdict: broken."
+
+
+@pytest.mark.parametrize("column", ["salt", "data"])
+def test_metadata_that_is_not_what_an_entry_has_the_digest_of_is_found(store: DamagedStore, column: str) -> None:
+    row = {"salt": b"s" * 16, "data": b'{"campaign":"june"}'}
+    kept = {"digest": metadata_digest(row["salt"], row["data"]), **row}
+    with store.damaged(METADATA.tables["metadata_rows"], inserting(METADATA.tables["metadata_rows"], kept)):
+        assert checked(store).verdict is Verdict.HELD
+    changed = {**kept, column: row[column].replace(b"s", b"j")[::-1]}
+    with store.damaged(METADATA.tables["metadata_rows"], inserting(METADATA.tables["metadata_rows"], changed)):
+        report = checked(store)
+    assert report.verdict is Verdict.BROKEN
+    assert [line.partition(":")[0] for line in found(report)["metadata_rows"]] == [
+        f"metadata_rows[{kept['digest']}].data"
+    ]
