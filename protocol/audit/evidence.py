@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from protocol.audit.known import Keys
 from protocol.audit.messages import is_addressed, reference_of
+from protocol.audit.miscount import Path, Standing, check_uncounted
 from protocol.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
 from protocol.encoding import Codec
 from protocol.entries import decode_entry
@@ -74,7 +75,21 @@ class MissingEntry(_Evidence, frozen=True, kw_only=True, tag="missing_entry"):
     later: Sighting
 
 
-Evidence: TypeAlias = Fork | Contradiction | BrokenPromise | MissingEntry
+class Uncounted(_Evidence, frozen=True, kw_only=True, tag="uncounted"):
+    """A close or a statement, and a FULFIL of its sender that its totals do not count where the FULFIL says it stands.
+
+    `leaf` is the FULFIL that the root has there instead; where the number alone shows it, it is null and `path` empty.
+    Without `standing` both are of one epoch, in which no store is put back.
+    """
+
+    account: Sighting
+    fulfil: Sighting
+    leaf: DigestField | None
+    path: Path
+    standing: Standing | None
+
+
+Evidence: TypeAlias = Fork | Contradiction | BrokenPromise | MissingEntry | Uncounted
 
 _CODEC: Final = Codec[Evidence](msgspec.json.Decoder(Evidence), error=EvidenceInvalid, bytes_max=2 * PARCEL_BYTES_MAX)
 
@@ -90,7 +105,7 @@ class Subject(StrEnum):
     ORDER = "order"
     """Two PREPAREs of one conversion."""
     CLOSE = "close"
-    """Two closes of one window."""
+    """Two closes of one window, or an account of it that does not count a FULFIL."""
     ENTRY = "entry"
     """Two leaves named for one entry."""
     PROMISE = "promise"
@@ -135,8 +150,10 @@ def prove(evidence: Evidence, known: Keys) -> Proved:
             return open_contradiction(evidence, known)
         case BrokenPromise():
             return open_broken_promise(evidence, known)
-        case _:
+        case MissingEntry():
             return open_missing_entry(evidence, known)
+        case _:
+            return open_uncounted(evidence, known)
 
 
 def open_fork(fork: Fork, known: Keys) -> tuple[Checkpoint, Checkpoint]:
@@ -269,3 +286,35 @@ def open_missing_entry(evidence: MissingEntry, known: Keys) -> Proved:
     if checkpoint.origin != header.sender or checkpoint.size > promised.seq:
         raise EvidenceInvalid("the log that was shown reaches the promised entry")
     return _unkept(header, body, promised)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """Opens what was signed by `known` keys."""
+
+    known: Keys
+
+    def sighted(self, sighting: Sighting) -> tuple[Header, Body]:
+        return _sighted(sighting, self.known)
+
+    def checkpoint(self, note: str) -> Checkpoint:
+        return _opened(note, self.known)
+
+
+def open_uncounted(evidence: Uncounted, known: Keys) -> Proved:
+    """Return which FULFIL its own signer's account of a window does not count, or raise a `ProtocolError`."""
+    header, fulfil, account = check_uncounted(
+        evidence.account,
+        evidence.fulfil,
+        leaf=evidence.leaf,
+        path=evidence.path,
+        standing=evidence.standing,
+        opener=_Opened(known),
+    )
+    return Proved(
+        accused=header.sender,
+        subject=Subject.CLOSE,
+        name=str(account.window),
+        text=f"what it credited from {header.receiver} in window {account.window}",
+        conversion=fulfil.id,
+    )

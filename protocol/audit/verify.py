@@ -17,11 +17,13 @@ from protocol.audit.evidence import (
     Contradiction,
     Fork,
     MissingEntry,
+    Uncounted,
     decode_evidence,
     open_broken_promise,
     open_contradiction,
     open_fork,
     open_missing_entry,
+    open_uncounted,
 )
 from protocol.audit.explain import agreement_lines, body_line, entry_lines, statement_lines
 from protocol.audit.findings import Verdict
@@ -63,6 +65,7 @@ class FileKind(StrEnum):
     CONTRADICTION = "contradiction"
     BROKEN_PROMISE = "broken_promise"
     MISSING_ENTRY = "missing_entry"
+    UNCOUNTED = "uncounted"
     TRACE = "trace"
 
 
@@ -89,7 +92,14 @@ _MEMBERS: Final[Mapping[FileKind, frozenset[str]]] = {
     FileKind.LINK: frozenset({"link", "signature"}),
 }
 _EVIDENCE: Final = frozenset(
-    {FileKind.FORK, FileKind.CONTRADICTION, FileKind.BROKEN_PROMISE, FileKind.MISSING_ENTRY, FileKind.TRACE}
+    {
+        FileKind.FORK,
+        FileKind.CONTRADICTION,
+        FileKind.BROKEN_PROMISE,
+        FileKind.MISSING_ENTRY,
+        FileKind.UNCOUNTED,
+        FileKind.TRACE,
+    }
 )
 
 
@@ -281,6 +291,15 @@ def _missing_entry(data: bytes, known: KnownKeys) -> Iterator[str]:
     yield body_line(decode_body(evidence.promise.body_bytes))
 
 
+def _uncounted(data: bytes, known: KnownKeys) -> Iterator[str]:
+    evidence = decode_evidence(data)
+    assert isinstance(evidence, Uncounted), "the kind was read from the same bytes"
+    proved = open_uncounted(evidence, known)
+    yield f"{proved.accused} signed {proved.text}, and a FULFIL that this does not count"
+    for sighting in (evidence.account, evidence.fulfil):
+        yield body_line(decode_body(sighting.body_bytes))
+
+
 def _trace(data: bytes, known: KnownKeys) -> Iterator[str]:
     return trace_lines(decode_trace(data), known)
 
@@ -298,5 +317,6 @@ _JUDGES: Final[Mapping[FileKind, Callable[[bytes, KnownKeys], Iterator[str]]]] =
     FileKind.CONTRADICTION: _contradiction,
     FileKind.BROKEN_PROMISE: _broken_promise,
     FileKind.MISSING_ENTRY: _missing_entry,
+    FileKind.UNCOUNTED: _uncounted,
     FileKind.TRACE: _trace,
 }

@@ -27,6 +27,8 @@ from tests.support.evidence import (
     FORGED,
     HONEST,
     broken_promise,
+    closed,
+    credited,
     fork,
     leaf,
     missing_entry,
@@ -34,6 +36,7 @@ from tests.support.evidence import (
     receipt,
     sighted,
     tree_of,
+    uncounted,
 )
 from tests.support.mutations import canonical, liberties, replaced
 from tests.support.parcels import envelope, header, parcel_bytes
@@ -191,6 +194,8 @@ def _no_evidence() -> Iterator[Case]:
             EVIDENCE,
         ),
         "a log that reaches the promised entry": (missing_entry(size=5), EVIDENCE),
+        "a FULFIL of the window after the close": (uncounted(closed(), credited(6, window=2)), EVIDENCE),
+        "a close and a FULFIL of two epochs": (uncounted(closed(), credited(2), epochs=(2, 1)), EVIDENCE),
         "a message with another signature": (_forged(), SIGNATURE),
     }
     for name, (each, code) in held.items():

@@ -5,15 +5,17 @@ from typing import Final
 
 import msgspec
 
-from protocol.audit.evidence import BrokenPromise, Contradiction, Evidence, Fork, MissingEntry
+from protocol.audit.evidence import BrokenPromise, Contradiction, Evidence, Fork, MissingEntry, Uncounted
+from protocol.audit.miscount import Standing, account_of, other_leaf
 from protocol.envelope import Sighting, decode_parcel, encode_parcel, sighting_of
 from protocol.identifiers import Digest
 from protocol.merkle import MemoryTree, leaf_hash
-from protocol.messages import Body, EntryReference, encode_body
+from protocol.messages import Body, Close, EntryReference, Fulfil, StatementSigned, encode_body
 from protocol.proof import Receipt, format_receipt
 from tests.support import parcels
 from tests.support.audits import signed_checkpoint
-from tests.support.documents import AURORA, BLUEBIRD, Side, fulfil, hello, prepare, reject
+from tests.support.documents import AURORA, BLUEBIRD, NETWORK, Side, fulfil, hello, prepare, reject
+from tests.support.settlement import asked, close, lines, signed_statement, statement
 
 HONEST: Final = tuple(b"entry %d" % number for number in range(9))
 FORGED: Final = (*HONEST[:4], b"another entry", *HONEST[5:])
@@ -84,6 +86,68 @@ def missing_entry(*, after: int = 1, size: int = 4) -> MissingEntry:
     return MissingEntry(promise=promise, later=later)
 
 
+COUNTED: Final = lines(1, [1, 2, 3, 4, 5])
+"""What BLUEBIRD counts in window 1 of conversions out of AURORA."""
+
+
+def credited(dec_seq: int, *, window: int = 1, name: int = 99) -> Fulfil:
+    """Return a FULFIL by BLUEBIRD of another conversion than those that it counts."""
+    return fulfil(asked(name), window=window, dec_seq=dec_seq)
+
+
+def billed() -> StatementSigned:
+    """Return BLUEBIRD's word on window 1 as a statement."""
+    signed = signed_statement(statement(COUNTED), signers=[BLUEBIRD])
+    return StatementSigned(
+        network=NETWORK,
+        sender=BLUEBIRD.ledger,
+        receiver=AURORA.ledger,
+        window=1,
+        signed=signed,
+        entry=EntryReference(seq=5, leaf=leaf(HONEST[5])),
+    )
+
+
+def closed() -> Close:
+    """Return BLUEBIRD's close of window 1."""
+    return close(AURORA, COUNTED)
+
+
+def uncounted(
+    said: Body, decided: Fulfil, *, epochs: tuple[int, int] = (1, 1), standing: Standing | None = None
+) -> Uncounted:
+    """Return the evidence that BLUEBIRD does not count what it credited."""
+    account = account_of(said)
+    assert account is not None
+    found, path = other_leaf(decided, account, [each.fulfil for each in COUNTED])
+    return Uncounted(
+        account=sighted(said, after=2, epoch=epochs[0]),
+        fulfil=sighted(decided, after=1, epoch=epochs[1]),
+        leaf=found,
+        path=path,
+        standing=standing,
+    )
+
+
+def standing(*, side: Side = BLUEBIRD, entries: Sequence[bytes] = HONEST) -> Standing:
+    """Return the proof that the entries 3, of a FULFIL, and 5, of an account, are in a log that `side` signed."""
+    tree = tree_of(entries)
+    return Standing(
+        checkpoint=signed_checkpoint(side, entries).decode(),
+        account_index=5,
+        account_path=tuple(Digest(node.hex()) for node in tree.inclusion_proof(5)),
+        fulfil_index=3,
+        fulfil_path=tuple(Digest(node.hex()) for node in tree.inclusion_proof(3)),
+    )
+
+
+def uncounted_long_ago() -> Uncounted:
+    """Return evidence whose messages are of two epochs, and whose entries are in one log."""
+    said, decided = naming(closed(), 5, HONEST[5]), naming(credited(2), 3, HONEST[3])
+    assert isinstance(decided, Fulfil)
+    return uncounted(said, decided, epochs=(4, 1), standing=standing())
+
+
 EVERY_KIND: Final[dict[str, Evidence]] = {
     "a fork": fork(HONEST[:5], FORGED),
     "two roots of one size": fork(HONEST, FORGED),
@@ -97,5 +161,10 @@ EVERY_KIND: Final[dict[str, Evidence]] = {
     ),
     "another leaf at the promised place": broken_promise(bare=True),
     "no entry at the promised place": missing_entry(),
+    "a close against a FULFIL": uncounted(closed(), credited(2)),
+    "a statement against a FULFIL": uncounted(billed(), credited(5)),
+    "a FULFIL beyond the close": uncounted(closed(), credited(6)),
+    "a FULFIL of another window within the close": uncounted(closed(), credited(3, window=2)),
+    "a close against a FULFIL of another epoch": uncounted_long_ago(),
 }
 """Evidence that holds, by what it shows."""

@@ -123,6 +123,12 @@ class LogService:
         """Return the last signed checkpoint, published or not: what this node must never fall behind."""
         return self._newest()
 
+    def time_of(self, checkpoint: SignedCheckpoint) -> str | None:
+        """Return when the last entry under one of our checkpoints was written; it was signed with that entry."""
+        first = self._files.first_seq(checkpoint.generation)
+        last = None if first is None else self._context.entry(first + checkpoint.size - 1)
+        return None if last is None else last.entry.time
+
     def _current(self) -> SignedCheckpoint:
         return self.publication.current()
 

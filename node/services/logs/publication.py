@@ -45,12 +45,17 @@ class Publication:
         self._ready: SignedCheckpoint | None = None
         self._late_since: float | None = None
         self._held = False
+        self._follows = False
         self._listeners: list[Cosigned] = []
 
     def hold(self, *, held: bool) -> None:
         """Publish from now on what `publish` is given, or again, once nobody is asked, whatever is newest."""
         with self._lock:
             self._held = held
+
+    def follow(self) -> None:
+        """Take from now on whatever is newest for published: another process publishes, and may have just done so."""
+        self._follows = True
 
     def listen(self, listener: Cosigned) -> None:
         """Call `listener` with each checkpoint that is to be published, and how many witnesses cosigned it."""
@@ -64,6 +69,8 @@ class Publication:
 
     def current(self) -> SignedCheckpoint:
         """Return the published checkpoint; its note has the cosignatures that were published with it."""
+        if self._follows:
+            return self._first()
         now = self._context.clock.monotonic()
         with self._lock:
             shown = self._shown

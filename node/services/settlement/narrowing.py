@@ -16,6 +16,7 @@ from node.engine.sent import sent_body
 from node.services.context import Context, WriteWork
 from node.services.conversions.quotes import StoredView
 from node.services.settlement.lines_shown import LINES_NARROWED_MAX, ShownLines
+from node.services.settlement.miscounts import Miscounts
 from node.store.rows import Requeue, Write
 from protocol.conversion import SourceState
 from protocol.errors import Refusal
@@ -111,6 +112,7 @@ class Narrowing:
         self._context = context
         self._reader = context.reader
         self._lines = ShownLines(context)
+        self._miscounts = Miscounts(context, self._lines)
         self._asked: set[tuple[Ledger, int]] = set()
         self._answered: dict[Ledger, tuple[int, Digest]] = {}
         self._looked_at: dict[Ledger, float] = {}
@@ -129,6 +131,7 @@ class Narrowing:
         if record.state is WindowState.MISMATCH:
             self._ask(partner, window)
             self._enter_rejected(partner, window)
+            self._miscounts.look(partner, window)
 
     def doubts(self, partner: Ledger, window: int) -> Doubts:
         """Return where the sides of a window differ, as far as both have shown their lines."""

@@ -3,10 +3,11 @@
 import pytest
 
 from node.services.audits.audit_tables import tables_of
-from protocol.audit.evidence import BrokenPromise, Contradiction, Fork
+from protocol.audit.evidence import BrokenPromise, Contradiction, Fork, Uncounted
 from protocol.audit.findings import EXIT_STATUS, FindingCode, Verdict
 from protocol.audit.kept import FORMAT
 from protocol.audit.log import audit_log
+from protocol.audit.miscount import Standing
 from protocol.audit.open_items import ItemKind
 from protocol.audit.pages import PAGE_BYTES_MAX, LedgerFile, MessagesPage, PageMessage
 from protocol.audit.papers import make_papers
@@ -39,6 +40,8 @@ def test_every_kind_of_file_is_listed() -> None:
         ("9.1 Fork", Fork),
         ("9.2 Contradiction", Contradiction),
         ("9.3 BrokenPromise", BrokenPromise),
+        ("9.5 Uncounted", Uncounted),
+        ("Standing", Standing),
     ],
 )
 def test_every_field_is_listed(heading: str, document: type[LedgerFile]) -> None:

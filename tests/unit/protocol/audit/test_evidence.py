@@ -267,8 +267,13 @@ def test_each_kind_is_about_one_thing_of_one_ledger() -> None:
         "two PREPAREs": (AURORA.ledger, Subject.ORDER),
         "another leaf at the promised place": (BLUEBIRD.ledger, Subject.PROMISE),
         "no entry at the promised place": (BLUEBIRD.ledger, Subject.PROMISE),
+        "a close against a FULFIL": (BLUEBIRD.ledger, Subject.CLOSE),
+        "a statement against a FULFIL": (BLUEBIRD.ledger, Subject.CLOSE),
+        "a FULFIL beyond the close": (BLUEBIRD.ledger, Subject.CLOSE),
+        "a FULFIL of another window within the close": (BLUEBIRD.ledger, Subject.CLOSE),
+        "a close against a FULFIL of another epoch": (BLUEBIRD.ledger, Subject.CLOSE),
     }
-    conversions = {each.conversion for what, each in proved.items() if "fork" not in what and "roots" not in what}
+    conversions = {each.conversion for what, each in proved.items() if each.subject not in {Subject.LOG, Subject.CLOSE}}
     assert conversions == {fulfil().id}
     assert proved["a fork"].name == f"{AURORA.ledger} 5"
 
