@@ -79,6 +79,8 @@ def _adopt_standard_logging(level: str, processors: list[Processor]) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(LEVELS[level], logging.WARNING))
+    # It warns that what failed has failed, for each commit on a full disk: that is told to who asked for it.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
 class RequestLines:

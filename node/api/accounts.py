@@ -7,11 +7,13 @@ from fastapi import Path, Query
 from pydantic import Field, StringConstraints
 from starlette.responses import Response
 
-from node.api.fields import Body, Cursor, DayText, HolderText, IdText, Limit
+from node.api.fields import Body, Cursor, DayText, HolderText, IdText, Limit, TimeText
 from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
 from node.services.access.credentials import Scope
 from node.services.answers import AccountAnswer
 from node.services.members.accounts import AccountPage, AccountView, HistoryPage
+from node.services.members.past_accounts import PastBalance
+from node.services.refusals import NodeCode, NodeRefusal
 from node.services.requests import CloseAccountRequest, OpenAccountRequest
 from protocol.errors import Code
 from protocol.identifiers import Account, Id, holder_account
@@ -115,3 +117,29 @@ def account_history(
     """List an account's entries, newest first."""
     account = holder_account(kind, Id(account_id))
     return answered(node.accounts.history(account, before=before, limit=limit))
+
+
+@ROUTER.get(
+    "/{kind}/{account_id}/balance",
+    dependencies=_READ,
+    responses=answers(PastBalance, *READS, NodeCode.NOT_FOUND, Code.ACCOUNT_UNKNOWN, Code.ACCOUNT_IMPORTING),
+)
+def account_balance(
+    *,
+    kind: KindPath,
+    account_id: IdPath,
+    node: NodeDependency,
+    at: Annotated[TimeText | None, Query(description="What was posted by all that was written before.")] = None,
+    on: Annotated[DayText | None, Query(description="What was posted when this day of the program was over.")] = None,
+    seq: Annotated[Cursor | None, Query(description="What was posted once this entry was written.")] = None,
+) -> Response:
+    """Show what was posted on an account at a moment: one of `at`, `on` and `seq`; now, if none is given."""
+    account = holder_account(kind, Id(account_id))
+    if sum(each is not None for each in (at, on, seq)) > 1:
+        raise NodeRefusal(NodeCode.REQUEST_INVALID, "one moment is asked for: at, on or seq")
+    past = node.past_accounts
+    if at is not None:
+        return answered(past.balance_at(account, at))
+    if on is not None:
+        return answered(past.balance_on(account, on))
+    return answered(past.balance(account) if seq is None else past.balance_after(account, seq))

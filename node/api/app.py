@@ -138,6 +138,7 @@ def create_app(node: Node, *, origins: Sequence[str] = (), partners_show_certifi
     app = Application(
         title="Tallystick node",
         version=VERSION,
+        openapi_url=None,  # It has a route of its own.
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

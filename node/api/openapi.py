@@ -1,14 +1,23 @@
 """The OpenAPI document: what FastAPI derives from the routes, with problems described once and answers closed."""
 
+import threading
+from collections.abc import AsyncIterator
 from typing import Final
 
-from fastapi import FastAPI
+import msgspec
+from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from fastapi.utils import create_model_field
+from starlette.responses import Response, StreamingResponse
 
 from node.api.examples import add_examples
 from node.api.problems import STATUS
+
+PATH: Final = "/openapi.json"
+PIECE_BYTES: Final = 65_536
+"""How much of the document is sent at once: no more of it waits for a caller who does not take it."""
 
 DESCRIPTION: Final = (
     "One brand's ledger of points, and its conversions with partners. Requests that write carry an id of the caller's; "
@@ -75,6 +84,31 @@ def describe(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+    app.add_route(PATH, Served(app).answer, include_in_schema=False)
+
+
+class Served:
+    """The document as it is sent: encoded once, for it is long and whoever asks shows no credential."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+        self._lock = threading.Lock()
+        self._data = b""
+
+    async def answer(self, _request: Request) -> Response:
+        """Answer the document."""
+        if not self._data:
+            await run_in_threadpool(self._encode)
+        headers = {"content-length": str(len(self._data))}
+        return StreamingResponse(self._pieces(), media_type="application/json", headers=headers)
+
+    def _encode(self) -> None:
+        with self._lock:
+            self._data = self._data or msgspec.json.encode(self._app.openapi())
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        for start in range(0, len(self._data), PIECE_BYTES):
+            yield self._data[start : start + PIECE_BYTES]
 
 
 def _build_answers(route: APIRoute) -> None:

@@ -64,6 +64,9 @@ class NodeWriter(Writer, Protocol):
     def clock_stopped(self) -> bool:
         """Return whether a jump of the wall clock waits for `confirm_clock`."""
 
+    def stop_clock(self) -> None:
+        """Refuse works until `confirm_clock`."""
+
     def confirm_clock(self) -> None:
         """Believe the wall clock as it is now."""
 

@@ -85,6 +85,7 @@ class CredentialsService:
         self._clock = context.clock
         self._remembered: dict[str, tuple[float, tuple[Credential, ...]]] = {}
         self._callers: dict[str, tuple[float, Caller]] = {}
+        self._changes = 0
         self._lock = threading.Lock()
 
     def remembered(self, token: str) -> Caller | None:
@@ -101,12 +102,24 @@ class CredentialsService:
         self._keep(token, caller, credential_id=parts.id, rows=rows)
         return caller
 
+    def has_recognised(self, token: str) -> bool:
+        """Return whether `token` was recognised here before, however long ago; the store is not asked."""
+        parts = parse_token(token)
+        with self._lock:
+            _, rows = self._remembered.get(parts.id, (float("-inf"), ()))
+        try:
+            recognise_token(rows, parts, now=self._context.now)
+        except NodeRefusal:
+            return False
+        return True
+
     def recognise(self, token: str) -> Caller:
         """Return who holds `token`, or raise `unauthorized`: unknown, at its end, revoked or another role's."""
         parts = parse_token(token)
+        changes = self._changes
         rows = tuple(self.find(parts.id))
         if rows:
-            self._remember(parts.id, rows)
+            self._remember(parts.id, rows, changes=changes)
         return recognise_token(rows, parts, now=self._context.now)
 
     def issue(self, role: CallerRole, *, name: str) -> Pending[str]:
@@ -209,6 +222,7 @@ class CredentialsService:
 
     def _forgotten(self, credential_id: str, made: _T) -> _T:
         with self._lock:
+            self._changes += 1
             self._remembered.pop(credential_id, None)
             self._callers.clear()
         return made
@@ -225,8 +239,11 @@ class CredentialsService:
                     self._callers.clear()
                 self._callers[token] = (loaded_at + REMEMBERED_SECONDS, caller)
 
-    def _remember(self, credential_id: str, rows: tuple[Credential, ...]) -> None:
+    def _remember(self, credential_id: str, rows: tuple[Credential, ...], *, changes: int) -> None:
+        """Remember what was read after so many `changes`, unless there has been another one: it may be old already."""
         with self._lock:
+            if changes != self._changes:
+                return
             if len(self._remembered) >= REMEMBERED_MAX:
                 self._remembered.clear()
             self._remembered[credential_id] = (self._clock.monotonic(), rows)

@@ -38,10 +38,12 @@ class CallersService:
     def recognise(self, token: str, *, address: str) -> Caller:
         """Return who holds `token`; raise `unauthorized`, or `rate_limited` where an address has guessed too often.
 
-        What a signature proves is not held up by what others at the same address have tried.
+        What a signature proves is not held up by what others at the same address have tried, and neither is a key that
+        was recognised before.
         """
         if token.startswith(PREFIX):
-            self._limiter.check_stranger(address)
+            if not self._credentials.has_recognised(token):
+                self._limiter.check_stranger(address)
             return self._credentials.recognise(token)
         if self._members is None:
             raise unknown()

@@ -19,11 +19,15 @@ from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
 from node.ports import Clock, TransportFailed
+from node.services.at_once import AtOnce
 from node.services.refusals import NodeCode, NodeRefusal
 
 REFRESH_SECONDS: Final = 600.0
 RETRY_SECONDS: Final = 30.0
 STALE_SECONDS: Final = 3_600.0
+WAITING_MAX: Final = 8
+"""How many wait at once while the keys are fetched; anybody can name a key that nobody has."""
+
 KEYS_MAX: Final = 32
 KEY_ID_CHARACTERS_MAX: Final = 128
 RSA_BITS_MIN: Final = 2_048
@@ -58,15 +62,23 @@ class IssuerKeys:
         self._source = source
         self._clock = clock
         self._lock = threading.Lock()
+        self._at_once = AtOnce(each=WAITING_MAX)
         self._keys: Mapping[str, IssuerKey] = {}
         self._loaded_at = self._tried_at = float("-inf")
 
     def find(self, key_id: str) -> IssuerKey | None:
-        """Return the key, or None if the issuer has none of that id; raise `issuer_unavailable` without any keys."""
+        """Return the key, or None if the issuer has none of that id.
+
+        Raises `issuer_unavailable` without any keys, and `busy` while too many wait for them.
+        """
         now = self._clock.monotonic()
         known = self._keys.get(key_id)
         if known is None or now - self._loaded_at > REFRESH_SECONDS:
-            self._refresh(waits=known is None or now - self._loaded_at > STALE_SECONDS)
+            if known is None or now - self._loaded_at > STALE_SECONDS:
+                with self._at_once.one(""):
+                    self._refresh(waits=True)
+            else:
+                self._refresh(waits=False)
         if self._clock.monotonic() - self._loaded_at > STALE_SECONDS:
             raise NodeRefusal(NodeCode.ISSUER_UNAVAILABLE, "the issuer's keys cannot be read now")
         return self._keys.get(key_id)

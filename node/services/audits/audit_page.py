@@ -63,7 +63,7 @@ def page(papers: Papers) -> str:
 
 @cache
 def _style() -> str:
-    return files("node.services").joinpath("audit_page.css").read_text(encoding="utf-8")
+    return files("node.services.audits").joinpath("audit_page.css").read_text(encoding="utf-8")
 
 
 def _head(papers: Papers) -> Iterator[str]:

@@ -5,6 +5,7 @@ waits in the store, and everything after it in its lane waits behind it; other l
 reached at all lets nothing wait: its place in the feed stays where it is.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
@@ -41,6 +42,10 @@ class DeliveryPolicy:
     first_seconds: float = 1.0
     longest_seconds: float = 3_600.0
     disable_after_seconds: int = 5 * 86_400
+
+    def is_due(self, retry_at: str, *, now: str) -> bool:
+        """Return whether what was to be tried again at `retry_at` is: also where the clock was set back since."""
+        return not now < retry_at <= later(now, seconds=math.ceil(self.longest_seconds))
 
 
 class _Fate(StrEnum):
@@ -131,7 +136,7 @@ class Round:
                 batch.lost.append(row.id)
                 continue
             items = batch.lanes.setdefault(row.lane, [])
-            if not items and row.retry_at > self._now:
+            if not items and not world.policy.is_due(row.retry_at, now=self._now):
                 batch.blocked.add(row.lane)
             items.append(_Item(event=event, lane=row.lane, part=row.part, notice=row.notice, waited=row))
         self._add_fresh(batch, room=world.policy.waiting_max - len(waiting))
@@ -225,7 +230,7 @@ class Round:
         hook = replace(self._hook, last_error=failed.error if failed else None)
         if taken:
             return replace(hook, failures=0, failing_since=None, retry_at=None, last_delivered_at=self._now)
-        failing_since = hook.failing_since or self._now
+        failing_since = min(hook.failing_since or self._now, self._now)
         elapsed = (parse_time(self._now) - parse_time(failing_since)).total_seconds()
         state = "disabled" if elapsed >= self._world.policy.disable_after_seconds else hook.state
         if reached:

@@ -1,13 +1,16 @@
 """Webhooks: endpoints that a programme names, and the delivery of events to them (specs/events.md §4)."""
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
 
 from node.ports import HookFailed, Hooks
+from node.services.at_once import AtOnce
 from node.services.context import Context, WriteWork
 from node.services.events.events import Event, EventFeed, EventsService, known_types
 from node.services.events.webhook_delivery import ATTEMPTS_KEPT, DeliveryPolicy, Round, World
@@ -40,6 +43,8 @@ class _Running:
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     halt: threading.Event = field(default_factory=threading.Event)
+    unkept: bool = False
+    """Whether what came of the last round could not be written."""
 
 
 class WebhooksService:
@@ -53,6 +58,7 @@ class WebhooksService:
         self._hooks = hooks
         self._policy = policy or DeliveryPolicy()
         self._running: dict[str, _Running] = {}
+        self._at_once = AtOnce(each=2)
         self._door = threading.Lock()
 
     # --- Endpoints.
@@ -154,14 +160,15 @@ class WebhooksService:
         )
 
     def test(self, webhook: str) -> WebhookTested:
-        """Send one event that means nothing, signed as all are, and return what came of it."""
+        """Send one event that means nothing, signed as all are, and return what came of it; raise `busy` for many."""
         row, wall = self._known(webhook), self._context.clock.now()
         name = f"test.{id_from_random(self._context.randomness.token(16))}"
         event = Event(id=name, type=TEST_TYPE, time=self._context.now, seq=None, account=None, partner=None, data={})
         body = encode_event(event, ledger=self._context.ledger)
         headers = signed_headers(row.secret, body, event=name, at_seconds=int(wall.timestamp()))
         try:
-            self._hooks.post(row.url, body, headers)
+            with self._at_once.one(webhook):
+                self._hooks.post(row.url, body, headers)
         except HookFailed as failure:
             return WebhookTested(event=name, outcome=str(failure))
         return WebhookTested(event=name, outcome="delivered")
@@ -172,7 +179,7 @@ class WebhooksService:
         """Return the endpoints that a round may find something to do for."""
         now = self._context.now
         rows = self._context.reader.webhooks()
-        return [row.id for row in rows if row.state == "active" and (row.retry_at is None or row.retry_at <= now)]
+        return [row.id for row in rows if row.state == "active" and self._policy.is_due(row.retry_at or now, now=now)]
 
     def deliver(self, webhook: str, pool: ThreadPoolExecutor) -> bool:
         """Make one round for an endpoint, unless one is under way; return whether anything was done."""
@@ -183,6 +190,10 @@ class WebhooksService:
             row = self._context.reader.webhook(webhook)
             if row is None or row.state != "active":
                 return False
+            if running.unkept:
+                # Without this the same events would be sent every second, for as long as nothing can be written.
+                self._write([row])
+                running.unkept = False
             context = self._context
             world = World(
                 reader=context.reader,
@@ -194,8 +205,10 @@ class WebhooksService:
                 policy=self._policy,
             )
             writes = Round(world, row, halt=running.halt).run(pool)
+            running.unkept = bool(writes)
             if writes:
                 self._write(writes)
+                running.unkept = False
             return bool(writes)
         finally:
             running.lock.release()
@@ -215,8 +228,10 @@ class WebhooksService:
         with self._door:
             return self._running.setdefault(webhook, _Running())
 
-    def _alone(self, webhook: str) -> "_Alone":
-        return _Alone(self._of(webhook))
+    @contextmanager
+    def _alone(self, webhook: str) -> Iterator[None]:
+        with self._at_once.one(webhook), _Alone(self._of(webhook)):
+            yield
 
     def _known(self, webhook: str) -> Webhook:
         row = self._context.reader.webhook(webhook)
@@ -226,7 +241,9 @@ class WebhooksService:
 
     def _check_url(self, url: str) -> None:
         try:
-            self._hooks.check(url)
+            # A name that nobody answers for takes its time as well.
+            with self._at_once.one(url):
+                self._hooks.check(url)
         except HookFailed as failure:
             raise NodeRefusal(NodeCode.WEBHOOK_URL_REFUSED, str(failure)) from failure
 

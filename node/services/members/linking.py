@@ -13,6 +13,7 @@ import msgspec
 from node.ports import LinkReply, Links, TransportFailed
 from node.services.access.tries import Tries
 from node.services.answers import EntryAnswer
+from node.services.at_once import AtOnce
 from node.services.context import Context, WriteWork
 from node.services.members.consents import LAPSED_ROWS, TRIES_SECONDS
 from node.services.members.links import known_partner, verified_link
@@ -39,6 +40,8 @@ REQUEST_SECONDS: Final = 900
 """How long a member has to consent at the partner and come back."""
 TYPED_TRIES: Final = 5
 """Wrong codes that an account may type in `TRIES_SECONDS`."""
+EXCHANGES_AT_ONCE: Final = 4
+"""Exchanges with one partner at once: one that does not answer keeps no more threads than that."""
 _SECRET_BYTES: Final = 32
 
 
@@ -68,6 +71,7 @@ class LinkingService:
         self._context = context
         self._links = links
         self._tries = Tries(context.clock, most=TYPED_TRIES, seconds=TRIES_SECONDS)
+        self._of_accounts, self._of_partners = AtOnce(each=1), AtOnce(each=EXCHANGES_AT_ONCE)
 
     def begin(self, request: BeginLinkRequest) -> Pending[LinkBegun]:
         """Begin a link of an account, or raise `redirect_unregistered`."""
@@ -104,19 +108,26 @@ class LinkingService:
     def complete(self, *, state: str, code: str, account: Account | None) -> EntryAnswer:
         """Get the link for the code with which a member came back; with `account`, only if it began the link.
 
-        Raises `link_request_unknown`, `consent_unknown`, `partner_unreachable`, a `ProtocolError` or a `Refusal`.
+        Raises `link_request_unknown`, `consent_unknown`, `partner_unreachable`, `busy`, a `ProtocolError` or a
+        `Refusal`.
         """
         kept = self._context.reader.link_request(self._state_digest(state))
         is_known = kept is not None and kept.expires_at > self._context.now and account in {None, kept.account}
         if kept is None or not is_known:
             raise NodeRefusal(NodeCode.LINK_REQUEST_UNKNOWN, "no such link was begun, or it is too long ago")
         request = RedeemCodeRequest(id=kept.id, account=kept.account, partner=kept.partner, code=code)
-        return self._redeem(request, verifier=kept.verifier)
+        with self._of_accounts.one(request.account):
+            return self._redeem(request, verifier=kept.verifier)
 
     def redeem(self, request: RedeemCodeRequest) -> EntryAnswer:
         """Get the link for the code that a member has typed; raises as `complete`, and `consent_tries`."""
         known_partner(self._context, request.partner)
         self._check_account(request.account)
+        # One code after the other: of many at once each would be tried before the first was known to be wrong.
+        with self._of_accounts.one(request.account):
+            return self._redeem_typed(request)
+
+    def _redeem_typed(self, request: RedeemCodeRequest) -> EntryAnswer:
         self._tries.check(request.account)
         code = parse_typed(request.code)
         typed = RedeemCodeRequest(id=request.id, account=request.account, partner=request.partner, code=code)
@@ -168,7 +179,8 @@ class LinkingService:
         )
         data = sign_exchange(exchange, key=self._context.keyring.key(Role.CHANNEL))
         try:
-            reply = self._links.exchange(url, data)
+            with self._of_partners.one(request.partner):
+                reply = self._links.exchange(url, data)
         except TransportFailed as error:
             raise NodeRefusal(NodeCode.PARTNER_UNREACHABLE, f"{request.partner} cannot be reached: {error}") from error
         return _link_in(reply, request.partner)

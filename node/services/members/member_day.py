@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from node.services.answers import Document, EntryAnswer
+from node.services.at_once import AtOnce
 from node.services.context import Context
 from node.services.conversions.conversions import ConversionsService, ConversionView
 from node.services.conversions.quotes import QuotesService, QuoteView
@@ -27,6 +28,9 @@ from protocol.ledger.state import OUTGOING, OutgoingRecord
 from protocol.program import day_of
 
 DOWNLOAD_ENTRIES_MAX: Final = 50_000
+DOWNLOADS_MAX: Final = 4
+"""Downloads made at once: one for each member, for each keeps all of it in memory."""
+
 PAGE_ENTRIES: Final = 256
 SECRET_COLUMNS: Final = frozenset({"code", "state", "challenge", "verifier", "spent_by"})
 """What a download leaves out: it is no data about a member, and must not be known twice."""
@@ -122,6 +126,7 @@ class MemberService:
         self._quotes = quotes
         self._links = links
         self._log = log
+        self._downloads = AtOnce(each=1, most=DOWNLOADS_MAX)
 
     def speech(self, account: Account, wanted: Locale | None) -> Speech:
         """Return the language in which the owner of an account is told things."""
@@ -230,7 +235,11 @@ class MemberService:
         return bool(found) and unseal(found[0]).entry.seq == seq
 
     def held(self, account: Account) -> Held:
-        """Return all that is kept about a member."""
+        """Return all that is kept about a member, or raise `busy` for one too many at once."""
+        with self._downloads.one(account):
+            return self._held(account)
+
+    def _held(self, account: Account) -> Held:
         entries, metadata, before = list[EntryAnswer](), dict[str, Document](), None
         while len(entries) < DOWNLOAD_ENTRIES_MAX:
             found = [unseal(each) for each in self._context.reader.history(account, before, PAGE_ENTRIES)]

@@ -2,25 +2,25 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Final
 
 from node.services.context import Context
-from node.services.members.accounts import AccountsService, AccountView, ExpiryView, LotView
+from node.services.members.accounts import ExpiryView, LotView
 from node.services.members.member_day import MemberService
 from node.services.members.member_lines import MemberLine, change_of
+from node.services.members.past_accounts import ENTRIES_MAX, PastAccounts
 from node.services.members.texts import Speech
 from node.services.refusals import NodeCode, NodeRefusal
-from protocol.entries import Sealed, unseal
+from protocol.entries import Sealed
 from protocol.fields import days_later
 from protocol.identifiers import Account
 from protocol.program import day_of
 
 MOVEMENTS_MAX: Final = 10_000
 SOON_DAYS: Final = 90
-_PAGE_ENTRIES: Final = 256
 _STYLE: Final = (
     "body{font:15px/1.45 system-ui,sans-serif;max-width:48rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}"
     "table{border-collapse:collapse;width:100%}th,td{padding:.35rem .5rem;border-bottom:1px solid #ccc;text-align:left}"
@@ -55,17 +55,26 @@ class MemberStatements:
 
     def __init__(self, context: Context, members: MemberService) -> None:
         self._context = context
-        self._accounts = AccountsService(context)
+        self._past = PastAccounts(context)
         self._members = members
 
     def statement(self, account: Account, month: str, speech: Speech) -> MemberStatement:
         """Return the statement of a month like 2026-01, by the program's days.
 
-        Raises `account_unknown`, and `request_invalid` for more than `MOVEMENTS_MAX` movements.
+        Raises `account_unknown`, and `request_invalid` for more than `MOVEMENTS_MAX` movements, or a month that more
+        than `ENTRIES_MAX` entries of the account have followed.
         """
-        view, newest = self._standing(account)
+        with self._past.at_once.one(account):
+            return self._statement(account, month, speech)
+
+    def _statement(self, account: Account, month: str, speech: Speech) -> MemberStatement:
+        view, newest = self._past.standing(account)
         closing, changes = view.posted, list[Sealed]()
-        for sealed in self._entries(account, newest):
+        for seen, sealed in enumerate(self._past.entries(account, newest)):
+            if seen == ENTRIES_MAX:
+                raise NodeRefusal(
+                    NodeCode.REQUEST_INVALID, f"the month lies more than {ENTRIES_MAX:,} entries of the account back"
+                )
             of = day_of(speech.terms, sealed.entry.time)[: len(month)]
             if of < month:
                 break
@@ -87,27 +96,6 @@ class MemberStatements:
             closing=closing,
             expiring=_expiring(view.lots, today=day_of(speech.terms, self._context.now)),
         )
-
-    def _standing(self, account: Account) -> tuple[AccountView, int]:
-        """Return an account as it stands, and its newest entry's number: both of one moment."""
-        newest = self._newest(account)
-        while True:
-            view, seen = self._accounts.show(account), newest
-            newest = self._newest(account)
-            if newest == seen:
-                return view, newest
-
-    def _newest(self, account: Account) -> int:
-        return next((unseal(data).entry.seq for data in self._context.reader.history(account, None, 1)), -1)
-
-    def _entries(self, account: Account, newest: int) -> Iterator[Sealed]:
-        """Yield the account's entries up to the number `newest`, newest first."""
-        before = newest + 1
-        while found := self._context.reader.history(account, before, _PAGE_ENTRIES):
-            for data in found:
-                sealed = unseal(data)
-                before = sealed.entry.seq
-                yield sealed
 
     def _movements(
         self, account: Account, newest_first: Sequence[Sealed], closing: int, speech: Speech

@@ -5,13 +5,14 @@ Names, labels and units are in specs/metrics.md. No label names a member, an acc
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     disable_created_metrics,
     generate_latest,
@@ -34,7 +35,7 @@ from protocol.ledger.state import HEAD, ONLY
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 AGES_SECONDS: Final = (0, 10, 60, 3_600, 86_400)
-"""Undecided conversions are counted as at least so old."""
+"""Undecided conversions and open holds are counted as at least so old."""
 
 # When a series began is of no use to anybody, and twice as much to read.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -79,6 +80,12 @@ class Metrics:
             buckets=_REQUEST_SECONDS,
             registry=registry,
         )
+        self._ends = Gauge(
+            "tallystick_certificate_end_timestamp_seconds",
+            "When a certificate that this process has begun with ends.",
+            ("file",),
+            registry=registry,
+        )
         self._series: dict[tuple[str, str, int], Histogram] = {}
         ProcessCollector(registry=registry)
         registry.register(_Now(sources))
@@ -91,6 +98,10 @@ class Metrics:
         if series is None:
             series = self._series[labels] = self._requests.labels(method, route, str(status))
         series.observe(seconds)
+
+    def certificate(self, file: str, ends_at: datetime) -> None:
+        """Tell from now on when the certificate in `file` ends."""
+        self._ends.labels(file).set(ends_at.timestamp())
 
     def text(self) -> bytes:
         """Return everything as Prometheus reads it."""
@@ -121,7 +132,15 @@ class _Now(Collector):
         yield _gauge("tallystick_ready", "Whether the node can do its work.", self._sources.is_ready())
         yield _gauge("tallystick_writer_queue_works", "Requests that wait to be written.", writer.waiting)
         yield _gauge("tallystick_writer_failing", "Whether the last commit failed.", writer.failure is not None)
-        for families in (self._of_log, self._of_partners, self._of_caps, self._of_conversions, self._of_witnesses):
+        figures = (
+            self._of_log,
+            self._of_partners,
+            self._of_caps,
+            self._of_holds,
+            self._of_conversions,
+            self._of_witnesses,
+        )
+        for families in figures:
             try:
                 yield from list(families())
             except TallystickError:
@@ -134,6 +153,10 @@ class _Now(Collector):
         yield _gauge("tallystick_log_published_entries", "Entries under the published checkpoint.", published.size)
         if head is not None:
             yield _gauge("tallystick_last_entry_age_seconds", "Time since the last entry.", self._since(head.time))
+        signed = self._sources.log.time_of(published)
+        if signed is not None:
+            age = self._since(signed)
+            yield _gauge("tallystick_checkpoint_age_seconds", "Time since the published checkpoint was signed.", age)
 
     def _of_partners(self) -> Iterator[Metric]:
         waiting = _by_partner("tallystick_outbox_bodies", "Words that want an answer.")
@@ -159,6 +182,16 @@ class _Now(Collector):
             if each.cap:
                 used.add_metric([partner, each.direction], int(each.open) / each.cap)
         yield used
+
+    def _of_holds(self) -> Iterator[Metric]:
+        held = GaugeMetricFamily("tallystick_holds", "Holds open for so long, or longer.", labels=("seconds",))
+        now, reader = self._context.clock.now(), self._context.reader
+        # What is held now was placed before the entry that comes next.
+        seqs = [reader.first_seq_since(format_time(now - timedelta(seconds=age))) for age in AGES_SECONDS[1:]]
+        counts = reader.holds_open_before([reader.end_seq(), *seqs])
+        for age, count in zip(AGES_SECONDS, counts, strict=True):
+            held.add_metric([str(age)], count)
+        yield held
 
     def _of_conversions(self) -> Iterator[Metric]:
         undecided = GaugeMetricFamily(

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from io import StringIO
 from typing import Final, Literal, TypeAlias
 
+from node.services.at_once import AtOnce
 from node.services.context import Context
 from protocol.audit.journal import JournalLine, daily, journal_lines
 from protocol.entries import Sealed, unseal
@@ -13,6 +14,10 @@ Per: TypeAlias = Literal["entry", "day"]
 COLUMNS: Final = (
     "day", "occurred_on", "entry", "id", "kind", "account", "origin", "asset", "debit", "credit",
 )  # fmt: skip
+JOURNALS_MAX: Final = 4
+READER_JOURNALS_MAX: Final = 2
+"""Journals at once, of all readers and of one: each keeps a whole ledger in memory, and most of a thread's time."""
+
 _ENTRIES_AT_ONCE: Final = 1_000
 
 
@@ -21,6 +26,7 @@ class JournalService:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self.at_once = AtOnce(each=READER_JOURNALS_MAX, most=JOURNALS_MAX)
 
     def csv(self, *, first_day: str, last_day: str, per: Per) -> Iterator[bytes]:
         """Yield the journal of the days, which are days of recording in UTC, as CSV (RFC 4180), line by line.

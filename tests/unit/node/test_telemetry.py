@@ -21,10 +21,12 @@ from tests.support.api import ANN, Api, api_of, open_accounts, request_id
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
     root = logging.getLogger()
-    before = (root.handlers[:], root.level)
+    driver = logging.getLogger("psycopg")
+    before, driver_before = (root.handlers[:], root.level), driver.level
     yield
     structlog.reset_defaults()
     root.handlers[:], root.level = before
+    driver.setLevel(driver_before)
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
@@ -63,6 +65,14 @@ def test_other_peoples_loggers_speak_the_same_way(capsys: pytest.CaptureFixture[
     logging.getLogger("uvicorn.error").warning("careful")
     (line,) = lines(capsys)
     assert (line["event"], line["level"]) == ("careful", "warning")
+
+
+def test_the_driver_of_a_database_does_not_repeat_what_its_caller_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level="debug", form="json")
+    logging.getLogger("psycopg").warning("error ignored terminating a pipeline")
+    assert lines(capsys) == []
+    logging.getLogger("psycopg").error("error processing a notice")
+    assert [line["level"] for line in lines(capsys)] == ["error"]
 
 
 def test_a_person_can_read_the_console_form(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from node.services.access.credentials import SCOPES, CallerRole, Scope
 from node.services.logs import log_access
 from node.services.refusals import NodeCode
 from protocol.errors import Code
+from protocol.exchange_file import FILE_BYTES_MAX
 from tests.support.pages import SPECS, code, page, table, tables
 
 RESOURCES = table("http", "3. Resources")
@@ -76,3 +77,4 @@ def test_how_long_a_caller_is_waited_for_is_as_the_page_says() -> None:
     operating = (SPECS.parent / "docs" / "operating.md").read_text(encoding="utf-8")
     assert f"at most {http_bounds.CONNECTIONS_MAX:,} connections" in " ".join(operating.split())
     assert f"`LimitNOFILE` less {http_bounds.FILES_KEPT}," in operating
+    assert f"client_max_body_size {FILE_BYTES_MAX >> 20}m;" in operating

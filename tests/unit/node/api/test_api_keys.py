@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from node.engine.work import Desk
-from node.services.access.api_keys import CredentialsService
+from node.services.access.api_keys import REMEMBERED_SECONDS, CredentialsService
 from node.services.refusals import NodeCode, NodeRefusal
 from node.store.rows_access import Credential
 from protocol.ledger.view import Need, Overlay
@@ -151,6 +151,12 @@ def test_whoever_guesses_is_held_up_and_nobody_else_there(node: Api) -> None:
     assert ask(node, known["token"]).status_code == 200
     assert node.call("GET", "/v1/accounts", role=None).status_code == 429
     assert node.call("GET", "/livez", role=None).status_code == 200
+    node.clock.advance(REMEMBERED_SECONDS + 1)
+    guesses = [ask(node, f"ts_backend_00000000_{number:043d}").status_code for number in range(50)]
+    assert guesses[-10:] == [429] * 10
+    assert ask(node, known["token"]).status_code == 200
+    node.done(f"{KEYS}/{known['id']}/revoke", {})
+    assert ask(node, known["token"]).status_code == 429
 
 
 def test_what_is_revoked_while_it_is_rotated_stays_revoked(node: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,6 +174,23 @@ def test_what_is_revoked_while_it_is_rotated_stays_revoked(node: Api, monkeypatc
         patched.setattr(CredentialsService, "find", found_then_revoked)
         assert code_of(node.post(f"{KEYS}/{made['id']}/rotate", {})) == (404, "credential_unknown")
     assert [row["state"] for row in listed(node, made["id"])] == ["revoked"]
+
+
+def test_what_is_revoked_while_it_is_looked_up_is_not_remembered(node: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = issued(node)
+    find = CredentialsService.find
+
+    with monkeypatch.context() as patched:
+
+        def found_then_revoked(service: CredentialsService, credential_id: str) -> list[Credential]:
+            rows = find(service, credential_id)
+            patched.setattr(CredentialsService, "find", find)
+            service.revoke(credential_id).result()
+            return rows
+
+        patched.setattr(CredentialsService, "find", found_then_revoked)
+        ask(node, made["token"])
+    assert ask(node, made["token"]).status_code == 401
 
 
 def test_a_key_that_is_made_while_its_credential_is_revoked_ends_with_it(

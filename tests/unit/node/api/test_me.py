@@ -13,6 +13,7 @@ import pytest
 from node.api.my_events import EventStream
 from node.services.access.callers import CallersService
 from node.services.access.credentials import Caller, CallerRole
+from node.services.members import member_statement
 from node.services.members.accounts import AccountsService, AccountView
 from node.services.members.member_events import STREAMS_MAX
 from node.services.requests import IssueRequest, OrderRequest
@@ -140,6 +141,13 @@ def test_a_statement_adds_up(api: Api, ann: Call) -> None:
     earlier = ann("GET", "/statements/2001-01").json()
     assert (earlier["opening"], earlier["closing"]) == (0, 0)
     assert "Nothing moved in this month." in ann("GET", "/statements/2001-01?format=html").text
+
+
+def test_a_statement_that_lies_too_far_back_is_refused(ann: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(member_statement, "ENTRIES_MAX", 1)
+    refused = ann("GET", "/statements/2001-01")
+    assert refused.json()["code"] == "request_invalid"
+    assert "entries of the account back" in refused.json()["detail"]
 
 
 def test_a_statement_is_of_one_moment(api: Api, ann: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """What a monitor reads: every figure that the specification names, from a node that has done something."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,37 @@ def test_a_method_or_route_that_nobody_knows_makes_no_series_of_its_own(api: Api
     text = api.get("/metrics").text
     assert "BREW" not in text
     assert 'method="other",route="none"' in text
+
+
+def test_holds_are_counted_by_their_age(api: Api) -> None:
+    def counted() -> list[float]:
+        found = figures(api)
+        return [found["tallystick_holds", "seconds", age] for age in ("0", "10", "60", "3600", "86400")]
+
+    before = counted()
+    for name, amount in (("older", 3), ("part", 5), ("ended", 7)):
+        api.done("/v1/holds", {"id": request_id(name), "account": ANN, "amount": amount})
+    api.clock.advance(4_000)
+    api.done("/v1/holds", {"id": request_id("younger"), "account": ANN, "amount": 2})
+    api.done(f"/v1/holds/{request_id('part')}/capture", {"id": request_id("a part"), "amount": 1, "final": False})
+    api.done(f"/v1/holds/{request_id('ended')}/release", {"id": request_id("let go")})
+    api.clock.advance(30)
+    assert [after - first for after, first in zip(counted(), before, strict=True)] == [3, 3, 2, 2, 0]
+
+
+def test_the_published_checkpoint_grows_old(api: Api) -> None:
+    api.done("/v1/holds", {"id": request_id("entry"), "account": ANN, "amount": 1})
+    api.clock.advance(200)
+    figures(api)  # publishes what was signed until then
+    found = figures(api)
+    assert found["tallystick_checkpoint_age_seconds",] == found["tallystick_last_entry_age_seconds",] >= 200
+
+
+def test_a_certificate_tells_when_it_ends(api: Api) -> None:
+    ends_at = datetime(2027, 3, 1, tzinfo=UTC)
+    api.node.metrics.certificate("tls.pem", ends_at)
+    found = figures(api)["tallystick_certificate_end_timestamp_seconds", "file", "tls.pem"]
+    assert found == ends_at.timestamp()
 
 
 def test_what_cannot_be_read_is_left_out(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

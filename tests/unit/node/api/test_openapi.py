@@ -1,12 +1,15 @@
 """The OpenAPI document is complete: every route, every refusal, every credential, every answer closed."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
+from starlette.types import Message
 
-from node.api.app import routes_of
+from node.api.app import create_app, routes_of
 from node.api.auth import SCHEME, Requires
 from node.api.log_reading import OPTIONAL, READS_LOG
+from node.api.openapi import PATH, PIECE_BYTES
 from node.api.problems import MEDIA_TYPE
 from tests.support.api import Api, Json
 
@@ -93,3 +96,31 @@ def test_objects_are_closed(document: Json) -> None:
 def test_every_operation_has_a_name_of_its_own(document: Json) -> None:
     names = [operation["operationId"] for _, operation in operations(document)]
     assert len(set(map(str, names))) == len(names)
+
+
+def test_whoever_asks_for_the_document_costs_little(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Json] = []
+    app = create_app(api.node)
+    build = app.openapi
+
+    def counted() -> Json:
+        made.append(build())
+        return made[-1]
+
+    monkeypatch.setattr(app, "openapi", counted)
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": PATH, "headers": [], "query_string": b"", "extensions": {}}
+    for _ in range(3):
+        sent.clear()
+        api.runner.run(app({**scope, "asgi": {"spec_version": "2.4"}}, receive, send))
+        pieces = [each["body"] for each in sent if each["type"] == "http.response.body"]
+        assert json.loads(b"".join(pieces)) == made[0]
+        assert max(map(len, pieces)) <= PIECE_BYTES
+    assert len(made) == 1

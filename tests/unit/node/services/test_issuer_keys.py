@@ -1,6 +1,9 @@
 """The issuer's keys: which ones count, and how often they are looked for."""
 
 import json
+import threading
+import time
+from collections import Counter
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -10,6 +13,7 @@ from node.services.access.issuer_keys import (
     REFRESH_SECONDS,
     RETRY_SECONDS,
     STALE_SECONDS,
+    WAITING_MAX,
     IssuerKeys,
     read_key_set,
 )
@@ -130,3 +134,30 @@ EC_KEY = ec.generate_private_key(ec.SECP256R1())
 def test_which_keys_are_usable(document: object, algorithm: str | None) -> None:
     found = read_key_set(key_set(document)).get("k")
     assert (None if found is None else found.algorithm) == algorithm
+
+
+def test_an_issuer_that_is_slow_keeps_a_few_threads(clock: FakeClock, source: FakeKeySets) -> None:
+    keys, let_go, found = IssuerKeys(source, clock), threading.Event(), Counter[str]()
+    reply = source.fetch
+
+    def slow() -> bytes:
+        let_go.wait(30)
+        return reply()
+
+    def look(number: int) -> None:
+        try:
+            found[str(keys.find(f"made up {number}"))] += 1
+        except NodeRefusal as refusal:
+            found[refusal.code] += 1
+
+    source.fetch = slow  # type: ignore[method-assign]
+    threads = [threading.Thread(target=look, args=(number,)) for number in range(3 * WAITING_MAX)]
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + 10
+    while found.total() < 2 * WAITING_MAX and time.monotonic() < end:
+        time.sleep(0.01)
+    let_go.set()
+    for thread in threads:
+        thread.join(30)
+    assert found == {"busy": 2 * WAITING_MAX, "None": WAITING_MAX}
