@@ -45,6 +45,10 @@ _NUMBER: Final = re.compile(r"[1-9][0-9]{0,7}")
 _URL: Final = re.compile(r"https?://[!-~]{1,480}")
 
 
+WITHOUT_EFFECT: Final = frozenset({"accept_within_seconds"})
+"""Keys that stand in the files of nodes, and that nothing reads: each order says it by itself."""
+
+
 class ConfigInvalid(TallystickError):
     """The configuration cannot be read, or a value in it cannot be used."""
 
@@ -181,7 +185,7 @@ def shared_database(config: NodeConfig) -> str:
 def format_config(config: NodeConfig) -> str:
     """Return the text of a `node.toml` that leads to `config`."""
     lines = ["# A Tallystick node. TALLYSTICK_<KEY> in the environment overrides a key of this file.", ""]
-    for name, value in config.model_dump(mode="json").items():
+    for name, value in config.model_dump(mode="json", exclude=set(WITHOUT_EFFECT)).items():
         # A JSON string, number or array of strings is also TOML's; DEL alone would have to be escaped there.
         text = json.dumps(value, ensure_ascii=True).replace("\x7f", "\\u007f")
         lines.append(f"{name} = {text}")

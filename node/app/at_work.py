@@ -7,6 +7,7 @@ from typing import Final
 from node.app.directory import STATE_NAME
 from node.app.open import OpenedNode
 from node.peers.hooks import HttpHooks
+from node.peers.http import HttpTransport
 from node.services.node import Node
 from node.workers import (
     close_windows,
@@ -45,7 +46,7 @@ def at_work(opened: OpenedNode) -> Iterator[None]:
     node = opened.node
     if opened.config.start_answers == "all":
         node.start_question.ask()
-    node.exchange.open()
+    node.open_channels()
     deliver, cosign = Deliver(node.exchange, node.clock), Cosign(node.cosigning, node.acknowledging)
     prove, hooks = ProvePartners(node.proving), SendWebhooks(node.webhooks, node.events)
     runner = _start_workers(opened, deliver, cosign, prove)
@@ -56,6 +57,9 @@ def at_work(opened: OpenedNode) -> Iterator[None]:
         node.webhooks.halt()
         if isinstance(opened.ports.hooks, HttpHooks):
             opened.ports.hooks.halt()
+        if isinstance(opened.ports.transport, HttpTransport):
+            # A partner that hangs is not to keep another process, or this one, from going on.
+            opened.ports.transport.halt()
         runner.stop(wake=node.agreements.wake)
         deliver.close()
         cosign.close()

@@ -74,7 +74,7 @@ def backup_directory(directory: Path, out: Path, *, with_keys: bool, told: Told)
     config = load_config(directory)
     with _unfinished(out) as part:
         os.close(os.open(part / DATABASE_NAME, os.O_CREAT | os.O_WRONLY, 0o600))
-        with Database.open(database_url(directory, config)) as database:
+        with Database.open(database_url(directory, config), made=True) as database:
             _check_current(database, directory)
             back_up(database, part / DATABASE_NAME, told)
         (part / DATABASE_NAME).chmod(0o600)
@@ -148,8 +148,13 @@ def _unfinished(out: Path) -> Iterator[Path]:
             # What is there was left by a process that did not end well.
             shutil.rmtree(part, ignore_errors=True)
             make_private_directory(part)
-            yield part
-            _sync(part)
+            try:
+                yield part
+                _sync(part)
+            except BaseException:
+                # On a disk that is full it would keep its place, which the node itself may need.
+                shutil.rmtree(part, ignore_errors=True)
+                raise
             rename_durably(part, out)
     except OSError as error:
         raise BackupInvalid(f"{out} cannot be written: {error}") from error

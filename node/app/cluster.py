@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,8 @@ import structlog
 
 from node.app.at_work import at_work
 from node.app.directory import database_url
+from node.app.http_bounds import pass_on
+from node.app.key_files import is_sealed, seed_path
 from node.app.listening import Listener
 from node.app.memory import settle
 from node.app.open import OpenedNode, PortOverrides, open_node, open_standby
@@ -29,7 +32,9 @@ from node.config import ConfigInvalid, is_shared, load_config
 from node.store.database import Database
 from node.store.errors import StoreBusy, StoreFailed
 from node.store.leading import Leading, leading_of
+from node.store.rows import SignedCheckpoint
 from node.telemetry import configure_logging
+from protocol.keys import Role
 
 BEAT_SECONDS: Final = 0.5
 UNKNOWN_SECONDS: Final = 0.1
@@ -60,14 +65,18 @@ class Cluster:
         """Take the socket, `shared` with others or not; `standby` answers reads while another process writes."""
         self._directory, self._settings, self._ports = directory, settings, ports
         self._leading = leading
-        self._presence = Presence(directory) if shared else None
+        config = standby.config
+        self._presence = Presence(directory, host=config.host, port=config.port) if shared else None
         self._writer_url: str | None = None
+        self._reader = standby.node.reader
+        # What the process that writes has signed, and may not have left in the state file that this one finds.
+        self._newest: SignedCheckpoint | None = None
         self._stopping = threading.Event()
         self._opened: OpenedNode | None = None
         self._standby = Standby(app_of(standby), lambda: self._writer_url)
         self._switch = Switch(self._standby)
-        self._listener = Listener(standby.config, self._switch, shared=shared, on_stop=self._wake)
-        self._url = standby.config.cluster_url or self._listener.own_url
+        self._listener = Listener(config, self._switch, shared=shared, on_stop=self._wake)
+        self._url = config.cluster_url or self._listener.own_url
 
     def run(self, on_ready: Callable[[str], None] | None = None) -> None:
         """Answer until SIGTERM or SIGINT; call `on_ready` with the URL at first."""
@@ -95,7 +104,10 @@ class Cluster:
         while not self._stopping.is_set():
             pause = BEAT_SECONDS
             try:
-                with open_node(self._directory, settings=self._settings, ports=self._ports) as opened:
+                remembered = None if self._newest is None else self._newest.note
+                with open_node(
+                    self._directory, settings=self._settings, ports=self._ports, remembered=remembered
+                ) as opened:
                     self._lead(opened)
             except StoreBusy:
                 self._look()
@@ -119,7 +131,8 @@ class Cluster:
                 lost = 0
                 while lost < LOST_BEATS_MAX and not self._stopping.wait(BEAT_SECONDS):
                     lost = self._beat(opened.term, lost)
-                    self._share(wanted=self._presence is None or not self._presence.others_answer())
+                    if self._presence is not None:
+                        self._share(wanted=not self._presence.others_answer())
             finally:
                 self._opened = None
                 if not self._stopping.is_set():
@@ -138,22 +151,29 @@ class Cluster:
             return lost + 1
 
     def _stand_by(self) -> None:
-        """Answer at the shared address beside the one that writes."""
-        self._share(wanted=True)
-        if self._presence is not None:
+        """Answer at the shared address, where there is one, beside the one that writes."""
+        if self._presence is None:
+            return
+        if self._share(wanted=True):
             self._presence.enter()
+        else:
+            # The one that writes is not to leave the address to nobody.
+            self._presence.leave()
 
-    def _share(self, *, wanted: bool) -> None:
-        """Answer at the shared address, or leave it to those that only answer."""
+    def _share(self, *, wanted: bool) -> bool:
+        """Answer at the shared address, or leave it to those that only answer; return whether that could be done."""
         try:
             self._listener.share(wanted=wanted)
         except (AddressUnavailable, TimeoutError, RuntimeError) as failure:
             _LOG.warning("cannot_share", reason=repr(failure))
+            return False
+        return True
 
     def _look(self) -> None:
         """Answer, learn who writes, and depose a process that has been silent for too long."""
         self._stand_by()
         try:
+            self._remember()
             leader = self._leading.leader()
             url = None if leader is None or leader.url == self._url else leader.url
             if url != self._writer_url:
@@ -164,6 +184,12 @@ class Cluster:
                 self._leading.depose()
         except StoreFailed as failure:
             _LOG.warning("writer_unknown", reason=str(failure))
+
+    def _remember(self) -> None:
+        """Keep the newest checkpoint that the store has shown: an older copy of it may be put back under all of us."""
+        newest, known = self._reader.latest_checkpoint(), self._newest
+        if newest is not None and (known is None or (newest.generation, newest.size) > (known.generation, known.size)):
+            self._newest = newest
 
 
 def serve_one_of_several(
@@ -190,18 +216,28 @@ def serve_one_of_several(
         raise ConfigInvalid("several processes speak HTTP among themselves: let a proxy in front of them take TLS")
     configure_logging(level=config.log_level, form=config.log_format)
     with (
-        Database.open(database_url(directory, config)) as database,
+        Database.open(database_url(directory, config), made=True) as database,
         open_standby(directory, settings=settings, ports=ports) as standby,
     ):
-        leading = leading_of(database, directory)
+        leading, ports = leading_of(database, directory), _with_typed(ports or PortOverrides(), standby)
         cluster = Cluster(
             directory, settings=settings, ports=ports, standby=standby, leading=leading, shared=shared is not None
         )
         settle()
         shorten_turns()
+        pass_on()
         if shared is not None:
             threading.Thread(target=_say_alive, args=(shared, cluster.stop), name="alive", daemon=True).start()
         cluster.run(on_ready)
+
+
+def _with_typed(ports: PortOverrides, standby: OpenedNode) -> PortOverrides:
+    """Keep keys that a typed passphrase has opened: when this process is to write, nobody may be there to type it."""
+    config = standby.config
+    if config.agent or config.passphrase_file or not is_sealed(seed_path(standby.directory, Role.LOG)):
+        # Files are read again: others may have been added to them by then.
+        return ports
+    return replace(ports, keyring=standby.ports.keyring)
 
 
 def _say_alive(pipe: int, on_alone: Callable[[], None]) -> None:

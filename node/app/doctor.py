@@ -20,8 +20,9 @@ from node.app.access import partner_tls, server_tls
 from node.app.directory import STATE_NAME, database_url
 from node.app.key_files import stored_keys
 from node.app.open import public_key_of
+from node.app.sockets import place_of
 from node.app.tls import check_certificate
-from node.config import ConfigInvalid, NodeConfig, load_config, parse_witness
+from node.config import WITHOUT_EFFECT, ConfigInvalid, NodeConfig, load_config, parse_witness
 from node.peers.logs import HttpLogs
 from node.ports import TransportFailed
 from node.services.logs.own_log import open_of
@@ -41,6 +42,7 @@ FLUSHES: Final = 21
 FLUSH_SECONDS_MAX: Final = 0.02
 CLOCK_SECONDS_MAX: Final = 600
 OPEN_FILES_MIN: Final = 1_024
+NAMED_TABLES_MAX: Final = 5
 
 _PROBE: Final = ".doctor"
 _PROBE_BYTES: Final = 4_096
@@ -70,7 +72,7 @@ def examine(directory: Path, *, offline: bool = False) -> Iterator[Check]:
     Raises `ConfigInvalid` where it is no node's directory.
     """
     config = load_config(directory)
-    yield Check(name="configuration", health=Health.GOOD, found=f"{config.ledger}, {config.points}")
+    yield _configuration(config)
     yield from _guarded("keys", lambda: _keys(directory, config))
     yield from _guarded("disk", lambda: _disk(directory))
     yield from _guarded("flush", lambda: _flush(directory))
@@ -79,6 +81,17 @@ def examine(directory: Path, *, offline: bool = False) -> Iterator[Check]:
     yield from _guarded("database", lambda: _database(directory, config, offline=offline))
     if not offline:
         yield from _guarded("node", lambda: _node(config))
+
+
+def _configuration(config: NodeConfig) -> Check:
+    name, found = "configuration", f"{config.ledger}, {config.points}"
+    set_in_vain = [
+        key for key in sorted(WITHOUT_EFFECT) if getattr(config, key) != NodeConfig.model_fields[key].default
+    ]
+    if not set_in_vain:
+        return Check(name=name, health=Health.GOOD, found=found)
+    keys = ", ".join(set_in_vain)
+    return Check(name=name, health=Health.WORRY, found=f"{found}; without effect: {keys}", advice=f"remove {keys}")
 
 
 def _guarded(name: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
@@ -154,7 +167,7 @@ def _open_files() -> Check:
 
 
 def _database(directory: Path, config: NodeConfig, *, offline: bool) -> Iterator[Check]:
-    with Database.open(database_url(directory, config)) as database:
+    with Database.open(database_url(directory, config), made=True) as database:
         facts = facts_of(database)
         if facts.unsafe:
             advice = "turn it on: a commit that was answered could be lost"
@@ -165,6 +178,13 @@ def _database(directory: Path, config: NodeConfig, *, offline: bool) -> Iterator
             # What a replica holds says nothing of the store that is written.
             advice = "correct the database, or database_url: the node does not start on it"
             yield Check(name="database", health=Health.BAD, found=f"{facts.server}: {facts.unfit}", advice=advice)
+            return
+        if facts.withheld:
+            named, more = facts.withheld[:NAMED_TABLES_MAX], len(facts.withheld) - NAMED_TABLES_MAX
+            others = f", and {more} more" if more > 0 else ""
+            found = f"{facts.server}: the node's role has too few rights on {', '.join(named)}{others}"
+            advice = "give it SELECT, INSERT, UPDATE and DELETE on every table (GRANT), or make it their owner"
+            yield Check(name="database", health=Health.BAD, found=found, advice=advice)
             return
         if not database.is_current():
             found, advice = (
@@ -181,6 +201,8 @@ def _database(directory: Path, config: NodeConfig, *, offline: bool) -> Iterator
 
 
 def _ledger(directory: Path, config: NodeConfig, reader: StoreReader, facts: DatabaseFacts) -> Iterator[Check]:
+    # A node that runs goes on: what the file has seen now, the store has from now on.
+    note = read_state(directory / STATE_NAME)
     record, head, newest = reader.record(LEDGER, ONLY), reader.record(HEAD, ONLY), reader.latest_checkpoint()
     if record is None or head is None or newest is None or record.ledger != first_of(Ledger(config.ledger)):
         found = f"{facts.server} holds {'no ledger' if record is None else record.ledger}"
@@ -201,7 +223,6 @@ def _ledger(directory: Path, config: NodeConfig, reader: StoreReader, facts: Dat
         found=f"{ahead:,.0f} s behind the last entry" if late else "not behind the last entry",
         advice="set this machine's clock, and keep it by NTP" if late else None,
     )
-    note = read_state(directory / STATE_NAME)
     if note is None:
         advice = "start the node once; it would not notice that its store is an old copy"
         yield Check(name="state file", health=Health.WORRY, found="none", advice=advice)
@@ -268,7 +289,7 @@ def _node(config: NodeConfig) -> Iterator[Check]:
     if not config.port or config.tls_certificate:
         # Whoever asks over TLS asks by the name in the certificate.
         return
-    url = f"http://{config.host}:{config.port}"
+    url = f"http://{place_of(config.host, config.port)}"
     with closing(HttpLogs()) as logs:
         try:
             logs.fetch(url, "livez")

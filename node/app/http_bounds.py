@@ -44,6 +44,9 @@ CONNECTIONS_MAX: Final = 16_384
 FILES_KEPT: Final = 256
 """How many of the files that the process may open are no callers', but the store's, partners' and helpers'."""
 
+_files_each = 1
+"""How many files a caller takes: its connection, and another where what it asks is passed on."""
+
 _LOG: Final = structlog.get_logger()
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -249,10 +252,16 @@ def encoded(status: int, headers: Headers, body: bytes, *, keep_alive: bool) -> 
     return b"".join((*parts, body))
 
 
+def pass_on() -> None:
+    """Count two files for each caller from now on: this process passes on what it is asked."""
+    global _files_each  # noqa: PLW0603 - as with the files themselves, it is the whole process that passes on
+    _files_each = 2
+
+
 def connections_max() -> int:
-    """Return how many connections there may be: one for each file that the process may open and need not keep."""
+    """Return how many connections there may be, by the files that the process may open and need not keep."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return CONNECTIONS_MAX if files < 0 else min(CONNECTIONS_MAX, max(files - FILES_KEPT, files // 2))
+    return CONNECTIONS_MAX if files < 0 else min(CONNECTIONS_MAX, max(files - FILES_KEPT, files // 2) // _files_each)
 
 
 def cut_late(connections: Collection[object]) -> None:

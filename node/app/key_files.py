@@ -113,7 +113,7 @@ def ask_passphrase(path: Path | None, *, prompt: str = PROMPT, twice: bool = Fal
         if path is not None:
             return _read_passphrase(path)
         if not sys.stdin.isatty():
-            raise PassphraseMissing("the keys are sealed, and there is no terminal to ask for the passphrase")
+            raise PassphraseMissing("there is no terminal to ask for the passphrase of the keys")
         typed = getpass.getpass(prompt)
         if twice and getpass.getpass("The same again: ") != typed:
             raise PassphraseMissing("what was typed the second time is something else")

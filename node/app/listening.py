@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from node.app.http_bounds import cut_late
 from node.app.http_protocol import NodeProtocol
-from node.app.sockets import BACKLOG, listen
+from node.app.sockets import BACKLOG, listen, place_of
 from node.app.tls_door import TlsDoor
 from node.app.tls_protocol import TlsProtocol
 from node.config import NodeConfig
@@ -108,7 +108,7 @@ class Listener:
     @property
     def url(self) -> str:
         """Return where the application can be reached on this machine."""
-        return f"{self._scheme}://{self._config.host}:{self.port}"
+        return f"{self._scheme}://{place_of(self._config.host, self.port)}"
 
     @property
     def own_url(self) -> str:

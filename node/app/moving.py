@@ -20,7 +20,10 @@ def move_store(directory: Path, url: str, *, told: Told) -> SignedCheckpoint:
     """
     config = load_config(directory)
     target = make_config({**config.model_dump(), "database_url": whole_url(url)})
-    with Database.open(database_url(directory, config)) as source, Database.open(database_url(directory, target)) as to:
+    with (
+        Database.open(database_url(directory, config), made=True) as source,
+        Database.open(database_url(directory, target)) as to,
+    ):
         if config.database_url != target.database_url:
             move(source, to, name=to.name, told=told)
             write_private(directory / FILE_NAME, format_config(target))

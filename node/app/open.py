@@ -88,6 +88,7 @@ class OpenedNode:
     config: NodeConfig
     node: Node
     ports: Ports
+    database: Database
     term: int = 0
 
 
@@ -98,15 +99,17 @@ def open_node(
     settings: Mapping[str, object] | None = None,
     ports: PortOverrides | None = None,
     make_engine: MakeEngine = Engine,
+    remembered: bytes | None = None,
 ) -> Iterator[OpenedNode]:
     """Lend the node in `directory` with its writer at work; `settings` override its configuration.
 
-    A store that lacks what the state file has seen is opened with its gate closed: nothing is written to its log.
+    A store that lacks what the state file has seen, or the checkpoint's note that is `remembered`, is opened with its
+    gate closed: nothing is written to its log.
     Raises `ConfigInvalid`, what `keyring_of` raises, `KeysMismatch`, `StateFileForeign` or `StoreFailed` (`StoreBusy`
     while another process has it). At the end what is queued is written and everything is closed.
     """
     config = load_config(directory, settings)
-    with Database.open(database_url(directory, config)) as database:
+    with Database.open(database_url(directory, config), made=True) as database:
         database.migrate()
         with ExitStack() as stack:
             store = stack.enter_context(database.writer(copy_beside=True))
@@ -117,8 +120,10 @@ def open_node(
             check_directory(directory, config, reader=reader, keyring=real.keyring)
             engine = make_engine(store, keyring=real.keyring, randomness=real.randomness, faults=real.faults)
             seen = seen_before(directory / STATE_NAME, config, keyring=real.keyring)
-            known = _known_to_keyring(config, real.keyring)
-            for name, checkpoint in ((STATE_NAME, seen), ("the agent" if config.agent else "this process", known)):
+            known = _known(real.keyring.last_committed(), config, real.keyring)
+            own = _known(remembered, config, real.keyring)
+            told = ((STATE_NAME, seen), ("the agent" if config.agent else "this process", known), ("this process", own))
+            for name, checkpoint in told:
                 lacks = None if checkpoint is None else _lack(checkpoint, store=store, reader=reader)
                 if lacks is not None:
                     engine.gate.found_behind(f"{name} {lacks}", checkpoint)
@@ -127,7 +132,9 @@ def open_node(
             node = _node(directory, config, reader=reader, writer=writer, real=real)
             writer.start()
             try:
-                yield OpenedNode(directory=directory, config=config, node=node, ports=real, term=store.term)
+                yield OpenedNode(
+                    directory=directory, config=config, node=node, ports=real, database=database, term=store.term
+                )
             finally:
                 writer.close()
                 _keep_known(directory, config, real.keyring)
@@ -143,12 +150,13 @@ def open_standby(
     """
     config = load_config(directory, settings)
     real = _ports(directory, config, ports or PortOverrides())
-    with _closing(real), Database.open(database_url(directory, config)) as database:
+    with _closing(real), Database.open(database_url(directory, config), made=True) as database:
         database.migrate()
         reader = database.reader()
         check_directory(directory, config, reader=reader, keyring=real.keyring)
         node = _node(directory, config, reader=reader, writer=StandbyWriter(), real=real)
-        yield OpenedNode(directory=directory, config=config, node=node, ports=real)
+        node.log.publication.follow()
+        yield OpenedNode(directory=directory, config=config, node=node, ports=real, database=database)
 
 
 def _node(directory: Path, config: NodeConfig, *, reader: StoreReader, writer: NodeWriter, real: Ports) -> Node:
@@ -241,9 +249,8 @@ def seen_before(path: Path, config: NodeConfig, *, keyring: Keyring) -> Checkpoi
         raise StateFileForeign(f"{path} holds no checkpoint of this ledger: {error}") from error
 
 
-def _known_to_keyring(config: NodeConfig, keyring: Keyring) -> Checkpoint | None:
-    """Return the last checkpoint that whoever holds the keys knows to be durable."""
-    note = keyring.last_committed()
+def _known(note: bytes | None, config: NodeConfig, keyring: Keyring) -> Checkpoint | None:
+    """Return the checkpoint that `note` holds, which is known to be durable, or None where none is known."""
     if note is None:
         return None
     return open_of(note, ledger=first_of(Ledger(config.ledger)), key=keyring.key(Role.LOG).public)
@@ -255,7 +262,7 @@ def _keep_known(directory: Path, config: NodeConfig, keyring: Keyring) -> None:
         return
     path, note = directory / STATE_NAME, keyring.last_committed()
     try:
-        known, seen = _known_to_keyring(config, keyring), seen_before(path, config, keyring=keyring)
+        known, seen = _known(note, config, keyring), seen_before(path, config, keyring=keyring)
         if note is not None and known is not None and (seen is None or place_of(known) > place_of(seen)):
             write_state(path, note)
     except TallystickError as failure:

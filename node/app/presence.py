@@ -8,17 +8,19 @@ import fcntl
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
-FILE_NAME: Final = "answering.lock"
+
+def file_name(host: str, port: int) -> str:
+    """Return the name of the file for an address: processes at another one do not answer there."""
+    return f"answering-{host}-{port}.lock"
 
 
 class Presence:
     """One process's place among those that answer; nothing here ever waits."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, host: str, port: int) -> None:
         """Open the file in the node's `directory`, or raise `OSError`."""
-        self._file = os.open(directory / FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = os.open(directory / file_name(host, port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def enter(self) -> None:
         """Answer from now on; at the next call where another process is just looking."""

@@ -32,7 +32,7 @@ def recover_directory(directory: Path, package: Path, settings: Mapping[str, obj
 
 
 def _recover(directory: Path, package: Path, config: NodeConfig, keyring: Keyring) -> BroughtBack:
-    with Database.open(database_url(directory, config)) as database, PackageSource(package) as source:
+    with Database.open(database_url(directory, config), made=True) as database, PackageSource(package) as source:
         database.migrate()
         reader = database.reader()
         check_directory(directory, config, reader=reader, keyring=keyring)

@@ -25,7 +25,7 @@ from node.app.open import OpenedNode, PortOverrides, open_node
 from node.app.tls import CertificateUnreadable, check_certificate
 from node.app.turns import shorten_turns
 from node.app.watching import watched
-from node.store.errors import StoreCorrupt, StoreFailed
+from node.store.errors import StoreCorrupt, StoreFailed, StoreNewer
 from node.telemetry import configure_logging
 
 AGAIN_SECONDS: Final = 1.0
@@ -93,7 +93,7 @@ def serve(
         try:
             again = served.once()
         except StoreFailed as failure:
-            if isinstance(failure, StoreCorrupt) or not served.has_answered:
+            if isinstance(failure, StoreCorrupt | StoreNewer) or not served.has_answered:
                 raise
             _LOG.warning("cannot_open", reason=str(failure))
             time.sleep(AGAIN_SECONDS)
@@ -164,6 +164,7 @@ def _look_at_certificates(opened: OpenedNode) -> None:
         try:
             view = check_certificate(opened.directory / name, now=opened.ports.clock.now())
             findings = (*view.problems, *view.warnings)
+            opened.node.metrics.certificate(Path(name).name, view.ends_at)
         except CertificateUnreadable as error:
             # Whether it can be used is for OpenSSL to say.
             findings = (str(error),)

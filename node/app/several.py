@@ -28,7 +28,13 @@ AGAIN_SECONDS: Final = 1.0
 
 SETTLED_SECONDS: Final = 10.0
 FAILURES_MAX: Final = 3
-"""So many times each, on average, the processes may end before they have settled."""
+"""So many times each, on average, the processes may end before they have settled.
+
+Then they are given up, unless one of them has settled: it is not to go down because another cannot start beside it.
+"""
+
+PATIENT_SECONDS: Final = 30.0
+"""How long one that cannot start beside another stays away from then on: a start takes processor time from that."""
 
 LOOK_SECONDS: Final = 0.1
 SILENT_SECONDS_MAX: Final = 3.0
@@ -125,18 +131,35 @@ class Several:
         for place, child in enumerate(self._running):
             if child is not None:
                 self._look_at(place, child)
-            if self._running[place] is None and time.monotonic() - self._started_at[place] >= AGAIN_SECONDS:
+            if self._running[place] is None and time.monotonic() - self._started_at[place] >= self._pause:
                 self._started_at[place] = time.monotonic()
-                self._running[place] = self._start()
+                self._running[place] = self._started()
 
     def _look_at(self, place: int, child: _Child) -> None:
         child.look()
         if child.process.poll() is not None:
-            self._ended(child.process, lived=time.monotonic() - child.started_at)
-            os.close(child.pipe)
             self._running[place] = None
+            os.close(child.pipe)
+            self._ended(child.process, lived=time.monotonic() - child.started_at)
         elif child.is_silent:
             child.end("ending_silent", seconds=SILENT_SECONDS_MAX)
+
+    @property
+    def _pause(self) -> float:
+        return PATIENT_SECONDS if self._has_failed_enough else AGAIN_SECONDS
+
+    @property
+    def _has_failed_enough(self) -> bool:
+        return self._failed > FAILURES_MAX * len(self._running)
+
+    def _started(self) -> _Child | None:
+        """Return another one, or None where the system has no room for it now: the others are not to end of that."""
+        try:
+            return self._start()
+        except OSError as failure:
+            _LOG.warning("cannot_start", reason=str(failure))
+            self._fail(status=1)
+            return None
 
     def _start(self) -> _Child:
         read, write = os.pipe()
@@ -150,18 +173,30 @@ class Several:
                 start_new_session=True,
                 pass_fds=(write,),
             )
+        except OSError:
+            os.close(read)
+            raise
         finally:
             os.close(write)
         return _Child(process, read, time.monotonic())
 
     def _ended(self, process: "subprocess.Popen[bytes]", *, lived: float) -> None:
-        """Note that a process has ended; give up where they all do at once, again and again."""
         _LOG.warning("process_ended", pid=process.pid, status=process.returncode)
-        self._failed = self._failed + 1 if lived < SETTLED_SECONDS else 0
-        if self._failed > FAILURES_MAX * len(self._running):
-            status = process.returncode or 1
+        if lived < SETTLED_SECONDS:
+            self._fail(status=process.returncode or 1)
+        else:
+            self._failed = 0
+
+    def _fail(self, *, status: int) -> None:
+        """Note that a process has ended before it had settled; give up where they all do, again and again."""
+        self._failed += 1
+        if self._has_failed_enough and not self._one_has_settled():
             self._stopping, self._status = True, status if status > 0 else _SIGNALLED - status
             _LOG.error("giving_up", failures=self._failed, status=self._status)
+
+    def _one_has_settled(self) -> bool:
+        now = time.monotonic()
+        return any(each is not None and now - each.started_at >= SETTLED_SECONDS for each in self._running)
 
     @contextlib.contextmanager
     def _told_to_stop(self) -> Iterator[None]:
@@ -179,9 +214,14 @@ class Several:
 def serve_several(directory: Path, *, count: int, settings: Mapping[str, object], module: str) -> int:
     """Serve the node in `directory` as `count` processes of `module`, which share its address, until told to stop.
 
-    Raises `ConfigInvalid` for a node without a port, and `AddressUnavailable`.
+    Raises `ConfigInvalid` for a node without a port, or with a `cluster_url`, and `AddressUnavailable`.
     """
     config = load_config(directory, settings)
+    if config.cluster_url and count > 1:
+        raise ConfigInvalid(
+            "cluster_url is where one process is reached, and several would share it: leave it out, or start them one"
+            " by one with --standby"
+        )
     if not config.port:
         raise ConfigInvalid("several processes share one port: name it in node.toml, or with --port")
     configure_logging(level=config.log_level, form=config.log_format)

@@ -14,6 +14,11 @@ class AddressUnavailable(TallystickError):
     code = "address_unavailable"
 
 
+def place_of(host: str, port: int) -> str:
+    """Return an address as it stands in a URL (RFC 3986 §3.2.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
     """Return a socket that listens at an address, `shared` with others of this node or not.
 

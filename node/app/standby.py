@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from yarl import URL
 
 from node.api.problems import problem_of
+from node.app.http_bounds import connections_max
 from node.app.http_protocol import Direct, HasDirect, Reply
 from node.engine.standby import NotWriting
 
@@ -24,6 +25,9 @@ FORWARDED: Final = "x-tallystick-forwarded"
 
 _READS: Final = ("/tile/", "/past/", "/v1/entries", "/v1/accounts", "/v1/transactions/", "/v1/statements", "/livez")
 """What is answered here: rows of the store, or hashes that never change. The rest is asked of who writes."""
+
+_RECEIPT: Final = "/receipt"
+"""What ends so is asked of who writes, too: which cosignatures witnesses have given is known there first."""
 
 _HOP_BY_HOP: Final = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "te", "trailer", "transfer-encoding", "upgrade", "host"}
@@ -37,11 +41,12 @@ _NOT_PASSED_BACK: Final = _HOP_BY_HOP | {"date"}
 _OF_THE_LIBRARY: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 """What the library would add of itself where the caller has said nothing."""
 
-_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=2.0, sock_read=90.0)
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=5.0, sock_connect=2.0, sock_read=90.0)
+"""To wait for a connection that others have is bounded, too."""
+
 UNKNOWN_SECONDS_MAX: Final = 1.0
 """How long a request waits for some process to write: one has just been started, or takes over."""
 
-_CONNECTIONS_MAX: Final = 256
 _KEPT_SECONDS: Final = 15.0
 """For how long an idle connection is kept: less than a node keeps it."""
 
@@ -94,20 +99,25 @@ class Standby:
             return problem_of(NotWriting("no process writes this ledger now: repeat the request"))
         sent = _Sent(request)
         task = asyncio.ensure_future(self._asked(URL(url), request, sent))
+        gone = asyncio.ensure_future(sent.caller_gone())
         self._waiting.add(task)
         try:
-            (done,) = (await asyncio.wait([task]))[0]
-            answer = done.result()
+            await asyncio.wait([task, gone], return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                # Nobody waits for the answer: what asks for it is not to keep a connection from those who do.
+                task.cancel()
+            answer = await task
         except (aiohttp.ClientError, TimeoutError, asyncio.CancelledError) as failure:
             if not task.done():
                 # It is the caller who has gone.
                 task.cancel()
                 raise
-            if not sent.broken_off:
+            if not (sent.broken_off or gone.done()):
                 _LOG.warning("writer_unreachable", url=url, failure=type(failure).__name__)
             return problem_of(NotWriting("the process that writes this ledger does not answer: repeat the request"))
         finally:
             self._waiting.discard(task)
+            gone.cancel()
         told = StreamingResponse(_body(answer), status_code=answer.status)
         told.raw_headers = [
             (name.lower(), value)
@@ -133,13 +143,12 @@ class Standby:
         headers = [(name, value) for name, value in request.headers.items() if name not in dropped]
         headers += [(FORWARDED, "1"), ("x-forwarded-proto", request.url.scheme)]
         headers += [("x-forwarded-for", request.client.host)] if request.client else []
-        has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
         return await self._connected().request(
             request.method,
             # As it came: neither quoted nor put in order a second time.
             URL(f"{url.origin()}{path}{'?' if query else ''}{query}", encoded=True),
             headers=headers,
-            data=sent.chunks() if has_body else None,
+            data=sent.chunks() if sent.has_body else None,
             skip_auto_headers=_OF_THE_LIBRARY,
             allow_redirects=False,
         )
@@ -147,7 +156,9 @@ class Standby:
     def _connected(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=_CONNECTIONS_MAX, keepalive_timeout=_KEPT_SECONDS),
+                # One for each caller, of whom there are no more than may be: many of them wait for something to happen,
+                # or send slowly, and nobody else is to wait for that.
+                connector=aiohttp.TCPConnector(limit=connections_max(), keepalive_timeout=_KEPT_SECONDS),
                 timeout=_TIMEOUT,
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -160,6 +171,8 @@ class _Sent:
 
     def __init__(self, request: Request) -> None:
         self._request = request
+        self._is_whole = asyncio.Event()
+        self.has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
         self.broken_off = False
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -170,12 +183,20 @@ class _Sent:
         except ClientDisconnect:
             self.broken_off = True
             raise
+        self._is_whole.set()
+
+    async def caller_gone(self) -> None:
+        """Return once the caller has gone that has sent its request as a whole."""
+        if self.has_body:
+            await self._is_whole.wait()
+        while (await self._request.receive())["type"] != "http.disconnect":
+            pass
 
 
 def _is_read(scope: Scope) -> bool:
     """Return whether a request is answered here; so is what is asked of no path: it could name another server."""
     return not scope["raw_path"].startswith(b"/") or (
-        scope["method"] in {"GET", "HEAD"} and scope["path"].startswith(_READS)
+        scope["method"] in {"GET", "HEAD"} and scope["path"].startswith(_READS) and not scope["path"].endswith(_RECEIPT)
     )
 
 

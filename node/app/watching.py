@@ -8,8 +8,7 @@ from typing import Final
 import structlog
 
 from node.app.open import OpenedNode
-from node.config import is_shared, shared_database
-from node.store.database import Database
+from node.config import is_shared
 from node.store.errors import StoreFailed
 from node.store.leading import ServerLeading
 
@@ -27,25 +26,25 @@ def watched(opened: OpenedNode, on_lost: Callable[[], None]) -> Iterator[threadi
     if not is_shared(opened.config):
         yield lost
         return
-    with Database.open(shared_database(opened.config)) as database:
-        leading = ServerLeading(database)
+    # Over the readers' connections: where they have all that the server gives, there would be none to look over.
+    leading = ServerLeading(opened.database)
 
-        def look() -> None:
-            while not over.wait(LOOK_SECONDS):
-                if not _lasts(leading, opened.term):
-                    _LOG.error("writer_lost", term=opened.term)
-                    lost.set()
-                    on_lost()
-                    return
+    def look() -> None:
+        while not over.wait(LOOK_SECONDS):
+            if not _lasts(leading, opened.term):
+                _LOG.error("writer_lost", term=opened.term)
+                lost.set()
+                on_lost()
+                return
 
-        thread = threading.Thread(target=look, name="watch", daemon=True)
-        thread.start()
-        try:
-            yield lost
-        finally:
-            over.set()
-            # A server that does not answer does not hold the end up.
-            thread.join(LOOK_SECONDS)
+    thread = threading.Thread(target=look, name="watch", daemon=True)
+    thread.start()
+    try:
+        yield lost
+    finally:
+        over.set()
+        # A server that does not answer does not hold the end up.
+        thread.join(LOOK_SECONDS)
 
 
 def _lasts(leading: ServerLeading, term: int) -> bool:

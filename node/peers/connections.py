@@ -10,7 +10,7 @@ from urllib.request import Request
 
 import httpx
 
-from node.peers.deadlines import bounded
+from node.peers.deadlines import bounded, end_all
 
 LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=20.0)
 """No bound on idle connections: the pool looks for idle ones to close whenever any thread asks it for one, and with a
@@ -58,6 +58,7 @@ class Connections:
         self._headers = dict(headers or {})
         self._lock = threading.Lock()
         self._client: httpx.Client | None = None
+        self._halted = False
 
     @property
     def client(self) -> httpx.Client:
@@ -73,7 +74,16 @@ class Connections:
                     cookies=NoCookies(),
                 )
                 self._client = bounded(client, seconds=self._seconds_max)
+                if self._halted:
+                    end_all(self._client)
             return self._client
+
+    def halt(self) -> None:
+        """Give up what is under way, and let nothing more come to anything."""
+        with self._lock:
+            self._halted, client = True, self._client
+        if client is not None:
+            end_all(client)
 
     def close(self) -> None:
         """Close all connections; a later use opens new ones."""

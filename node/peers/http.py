@@ -43,6 +43,10 @@ class HttpTransport:
             raise TransportFailed(f"the partner answered {response.status_code}: {answer[:200]!r}")
         return answer
 
+    def halt(self) -> None:
+        """Give up the exchanges that are under way: what a partner has not answered is said to it again."""
+        self._connections.halt()
+
     def close(self) -> None:
         """Close the connections."""
         self._connections.close()

@@ -1,5 +1,6 @@
 """An audit package as a source of a log: nothing here needs a network (specs/audit.md §2)."""
 
+import lzma
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
@@ -90,7 +91,7 @@ class PackageSource(ClosedSource):
     def _readable(self, path: str) -> Iterator[None]:
         try:
             yield
-        except (OSError, RuntimeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except (OSError, RuntimeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
             raise CouldNotCheck(f"{self.label}: {path} cannot be read: {error}") from error
 
     def _from_archive(self, archive: zipfile.ZipFile, path: str) -> bytes | None:

@@ -3,7 +3,9 @@
 Real nodes over real sockets; what is left on disk is looked at while a node is down.
 """
 
+import socket
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -13,7 +15,8 @@ import pytest
 
 from protocol.conversion import SourceState
 from protocol.entries import ConversionCaptured, ConversionCredited, ConversionHeld, ConversionRefused
-from tests.support.crashing_node import Kill, Nursery, World, poll
+from scripts.alliance.process import HOST
+from tests.support.crashing_node import SECONDS_MAX, Kill, Nursery, World, poll
 from tests.support.documents import uuid
 from tests.support.nodes import ANN
 from tests.support.processes import (
@@ -38,6 +41,10 @@ FILE_BYTES_MAX: Final = 300_000
 """Less than a store's files come to in a few dozen commits."""
 
 ORDERS_MAX: Final = 200
+
+
+HANGING_SECONDS_MAX: Final = 15.0
+"""Half as long as a partner's silence is borne otherwise."""
 
 
 @pytest.fixture(scope="module")
@@ -257,3 +264,16 @@ def test_case_29_a_store_whose_chain_does_not_fit_is_not_served(pair: Pair, node
     assert "StoreCorrupt" in process.log()
     with pytest.raises(httpx.ConnectError):
         pair.source.client.post("/v1/conversions", json=order_body(TWO))
+
+
+def test_a_partner_that_hangs_holds_no_stop_up(pair: Pair, nodes: Nodes) -> None:
+    with socket.create_server((HOST, 0)) as hanging:
+        pair.source.set_partner_url(pair.destination, f"http://{HOST}:{hanging.getsockname()[1]}")
+        nodes.start(pair.source)
+        hanging.settimeout(SECONDS_MAX)
+        connection, _ = hanging.accept()
+        with connection:
+            assert connection.recv(1)
+            begun = time.monotonic()
+            nodes.stop(pair.source)
+            assert time.monotonic() - begun < HANGING_SECONDS_MAX

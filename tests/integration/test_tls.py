@@ -1,5 +1,6 @@
 """Two node processes that speak over TLS and show each other certificates: a conversion ends as it should."""
 
+import re
 import ssl
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from node.app.tls import make_certificate
+from node.app.tls import check_certificate, make_certificate
 from node.peers.http import ENVELOPES_PATH, PARCEL_MEDIA_TYPE
 from protocol.conversion import SourceState
 from scripts.alliance.process import HOST
@@ -84,5 +85,10 @@ def test_two_nodes_convert_over_tls_with_certificates_of_both(pair: Pair, tmp_pa
         with pytest.raises(httpx.TransportError):
             httpx.get(f"http://{HOST}:{pair.source.port}/livez", timeout=20)
         assert pair.source.client.get("/livez").status_code == 200, "nobody else needs a certificate"
+        ends_at = check_certificate(pair.source.directory / "tls.pem", now=datetime.now(UTC)).ends_at.timestamp()
+        figures = pair.source.client.get("/metrics").text
+        told = re.search(r'^tallystick_certificate_end_timestamp_seconds{file="tls.pem"} (\S+)$', figures, re.MULTILINE)
+        assert told is not None
+        assert float(told[1]) == ends_at
         nodes.stop()
     check_ledgers(pair, {conversion: SourceState.CAPTURED})

@@ -245,7 +245,7 @@ def street(
             network.clients[brand.program] = client
             nodes[brand] = WholeNode(brand=brand, created=created, opened=opened, client=client, loop=loop)
         for each in nodes.values():
-            each.node.exchange.open()
+            each.node.open_channels()
         yield Street(nodes=nodes, clock=clock, network=network)
 
 

@@ -1,10 +1,12 @@
 """The configuration: sources in their order, every key known, errors that say what to do."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from node.config import ConfigInvalid, NodeConfig, format_config, load_config, make_config, shared_database
+from tests.support.pages import SPECS
 
 REQUIRED = {
     "ledger": "aurora.example/main.1",
@@ -22,6 +24,21 @@ def test_a_formatted_configuration_is_read_back(tmp_path: Path) -> None:
     config = make_config({**REQUIRED, "currencies": ["USD", "EUR"], "port": 9_000})
     write(tmp_path, format_config(config))
     assert load_config(tmp_path) == config
+
+
+def test_a_key_without_effect_is_taken_and_not_written_again(tmp_path: Path) -> None:
+    write(tmp_path, format_config(make_config(REQUIRED)) + "accept_within_seconds = 60\n")
+    config = load_config(tmp_path)
+    assert config.accept_within_seconds == 60
+    assert "accept_within_seconds" not in format_config(config)
+
+
+def test_every_key_is_explained_on_a_page() -> None:
+    pages = "".join(
+        path.read_text(encoding="utf-8") for path in [SPECS.parent / "docs/operating.md", *SPECS.glob("*.md")]
+    )
+    unnamed = [key for key in NodeConfig.model_fields if not re.search(rf"`{key}( = [^`]*)?`", pages)]
+    assert unnamed == []
 
 
 def test_later_sources_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,11 +24,13 @@ from node.services.fsck.fsck import fsck
 from node.services.requests import IssueRequest, OpenAccountRequest
 from node.store.copying import StoreMoved, StoreTaken, Told, back_up
 from node.store.database import Database
-from node.store.errors import StoreBusy
+from node.store.errors import StoreBusy, StoreFull
+from node.store.rows import CommitRecord
+from node.store.rows_access import RevokeCredential
 from node.workers.keep_state import KeepState
 from protocol.audit.findings import Verdict
 from protocol.errors import CouldNotCheck
-from protocol.identifiers import Account
+from protocol.identifiers import Account, Id
 from protocol.ledger.state import LEDGER, ONLY
 from tests.support.documents import uuid
 from tests.support.postgres import PostgresServer
@@ -281,6 +283,47 @@ def test_a_move_that_ended_before_the_configuration_was_written_is_finished_by_a
     issue(created.directory, "two")
 
 
+def test_a_copy_that_is_older_than_what_moves_is_not_taken_for_it(
+    created: Created, another: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise OSError("the power went")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("node.store.session.Session.upsert", fail)
+        with pytest.raises(OSError, match="power"):
+            move_store(created.directory, another, told=silent)
+    with Database.open(database_url(created.directory, load_config(created.directory))) as database:
+        with database.snapshot() as dump:
+            name = Id(str(next(iter(dump.rows("credentials")))[0]))
+        with database.writer() as writer:
+            writer.commit(CommitRecord(old_size=1, writes=(RevokeCredential(name, "2026-11-23T12:00:00.000000Z"),)))
+    with pytest.raises(StoreTaken, match="give an empty one"):
+        move_store(created.directory, another, told=silent)
+    issue(created.directory, "one")
+
+
+def test_a_ledger_does_not_move_to_where_it_is_under_another_name(created: Created, tmp_path: Path) -> None:
+    (tmp_path / "link.sqlite").symlink_to(created.directory / "ledger.sqlite")
+    url = load_config(created.directory).database_url
+    other = f"{url}&application_name=other" if url else f"sqlite:///{tmp_path / 'link.sqlite'}"
+    with pytest.raises(StoreTaken, match="is where the ledger is already"):
+        move_store(created.directory, other, told=silent)
+    issue(created.directory, "one")
+
+
+def test_a_ledger_that_has_moved_does_not_move_elsewhere(created: Created, tmp_path: Path, another: str) -> None:
+    file = created.directory / "node.toml"
+    before = file.read_text()
+    move_store(created.directory, another, told=silent)
+    after = file.read_text()
+    file.write_text(before)
+    with pytest.raises(StoreMoved):
+        move_store(created.directory, f"sqlite:///{tmp_path / 'third.sqlite'}", told=silent)
+    file.write_text(after)
+    issue(created.directory, "one")
+
+
 def test_the_manifest_says_what_the_backup_holds(created: Created, tmp_path: Path) -> None:
     issue(created.directory, "one")
     made = backup_directory(created.directory, tmp_path / "backup", with_keys=False, told=silent)
@@ -319,6 +362,20 @@ def test_what_an_interrupted_backup_has_left_is_not_in_the_way(created: Created,
     assert read_backup(tmp_path / "deep" / "backup") == made.manifest
 
 
+def test_a_backup_that_fails_gives_its_place_on_the_disk_back(
+    created: Created, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(_source: Database, path: Path, _told: Told) -> None:
+        path.write_bytes(b"rows")
+        raise StoreFull("the database says: database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("node.app.backup.back_up", fill)
+        with pytest.raises(StoreFull):
+            backup_directory(created.directory, tmp_path / "backups" / "one", with_keys=True, told=silent)
+    assert list((tmp_path / "backups").iterdir()) == []
+
+
 def test_a_backup_goes_to_a_path_that_is_no_text(created: Created, tmp_path: Path) -> None:
     issue(created.directory, "one")
     out = tmp_path / os.fsdecode(b"caf\xe9 '?%")
@@ -332,6 +389,7 @@ def test_a_store_without_a_ledger_is_not_moved(created: Created, tmp_path: Path)
     text = format_config(make_config({**load_config(created.directory).model_dump(), "database_url": ""}))
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "node.toml").write_text(text)
+    (tmp_path / "empty" / "ledger.sqlite").touch()
     for _ in range(2):
         with pytest.raises(CouldNotCheck, match="holds no ledger"):
             move_store(tmp_path / "empty", f"sqlite:///{tmp_path / 'to.sqlite'}", told=silent)

@@ -71,6 +71,15 @@ def test_a_new_node_is_well_but_unwatched_and_its_keys_lie_open(created: Created
     assert left <= {"ledger.sqlite-wal", "ledger.sqlite-shm", "ledger.sqlite.lock"}
 
 
+def test_a_setting_without_effect_is_told(here: Path) -> None:
+    assert found(here)["configuration"].health is Health.GOOD
+    with (here / "node.toml").open("a") as file:
+        file.write("accept_within_seconds = 60\n")
+    told = found(here)["configuration"]
+    assert (told.health, told.advice) == (Health.WORRY, "remove accept_within_seconds")
+    assert "without effect: accept_within_seconds" in told.found
+
+
 def test_a_store_that_is_an_old_copy_or_has_moved_or_is_gone_is_told(
     here: Path, tmp_path: Path, postgres_url: str
 ) -> None:
@@ -89,6 +98,18 @@ def test_a_store_that_is_an_old_copy_or_has_moved_or_is_gone_is_told(
     assert found(old)["state file"].health is Health.WORRY
     (old / "ledger.sqlite").write_bytes(b"not a database at all" * 100)
     assert found(old)["database"].health is Health.BAD
+
+
+def test_a_store_is_no_old_copy_because_its_node_goes_on_meanwhile(here: Path) -> None:
+    with open_node(here) as opened:
+        checks: dict[str, Check] = {}
+        for each in examine(here, offline=True):
+            checks[each.name] = each
+            if each.name == "database":
+                request = OpenAccountRequest(id=uuid("ann"), account=Account(f"member/{uuid('ann')}"))
+                opened.node.points.open_account(request).result()
+                KeepState(opened.node.log, here / "state.json").step()
+    assert checks["state file"].health is Health.GOOD
 
 
 def test_a_small_slow_or_unwritable_disk_and_a_wrong_clock_are_told(
@@ -220,6 +241,38 @@ def test_a_server_that_writes_nothing_is_told(tmp_path: Path, postgres_url: str)
     assert checks["database"].health is Health.BAD
     assert "default_transaction_read_only" in checks["database"].found
     assert "state file" not in checks, "a replica may be late, and is no old copy"
+
+
+def test_tables_that_the_node_may_not_write_are_told(tmp_path: Path, postgres_url: str) -> None:
+    directory = tmp_path / "node"
+    create_node_directory(
+        directory,
+        ledger="aurora.example/main.1",
+        points="AUR",
+        points_name="Aurora Miles",
+        url="",
+        settings={"database_url": postgres_url},
+    )
+    role = f"node_{uuid('role').replace('-', '_')}"
+    config = (directory / "node.toml").read_text()
+    with Database.open(postgres_url) as database, database.connection() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {role} LOGIN")
+        connection.exec_driver_sql(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+        try:
+            (directory / "node.toml").write_text(config.replace("//postgres@", f"//{role}@"))
+            assert found(directory)["database"].health is Health.GOOD
+            # What is only added to may be kept from being changed.
+            connection.exec_driver_sql(f"REVOKE UPDATE, DELETE ON entries FROM {role}")
+            assert found(directory)["database"].health is Health.GOOD
+            connection.exec_driver_sql(f"REVOKE INSERT ON entries FROM {role}; REVOKE DELETE ON lots FROM {role}")
+            told = found(directory)["database"]
+            assert told.health is Health.BAD
+            assert told.found.endswith("too few rights on entries, lots")
+            connection.exec_driver_sql(f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}")
+            assert "too few rights on accepted_aliases, " in found(directory)["database"].found
+            assert found(directory)["database"].found.endswith(" more")
+        finally:
+            connection.exec_driver_sql(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
 def test_what_a_database_says_of_itself(created: Created) -> None:

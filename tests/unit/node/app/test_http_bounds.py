@@ -258,6 +258,17 @@ def test_files_are_kept_for_what_a_node_needs_itself(
     monkeypatch: pytest.MonkeyPatch, files: int, connections: int
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (files, -1))
+    monkeypatch.setattr(http_bounds, "_files_each", 1)
+    assert http_bounds.connections_max() == connections
+
+
+@pytest.mark.parametrize(("files", "connections"), [(64, 16), (1_024, 384), (20_000, 9_872), (-1, 16_384)])
+def test_a_process_that_passes_on_needs_two_files_for_each_caller(
+    monkeypatch: pytest.MonkeyPatch, files: int, connections: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (files, -1))
+    monkeypatch.setattr(http_bounds, "_files_each", 1)
+    http_bounds.pass_on()
     assert http_bounds.connections_max() == connections
 
 

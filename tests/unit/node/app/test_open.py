@@ -163,6 +163,7 @@ def test_keys_and_names_are_those_of_the_ledger(created: Created) -> None:
 
 
 def test_an_empty_database_is_refused(created: Created) -> None:
+    (created.directory / "empty.sqlite").touch()
     empty = f"sqlite:///{created.directory / 'empty.sqlite'}"
     with (
         pytest.raises(KeysMismatch, match="holds no ledger"),

@@ -1,5 +1,6 @@
 """What starts several processes: it gives up those that cannot start, and ends one that says nothing any more."""
 
+import errno
 import os
 import signal
 import socket
@@ -78,6 +79,45 @@ def test_one_that_has_not_begun_to_speak_is_waited_for() -> None:
     with structlog.testing.capture_logs() as logs:
         Several(python(NEVER_SPEAKS), count=1).run()
     assert {each["event"] for each in logs} == {"process_ended", "giving_up"}
+
+
+def test_one_that_has_settled_goes_on_though_another_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(several, "SETTLED_SECONDS", 0.5)
+    monkeypatch.setattr(several, "PATIENT_SECONDS", 0.2)
+    code = "import os, sys, time; time.sleep(0.6 if sys.argv[1] == '0' else 60)"
+
+    class Odd(Several):
+        """Starts one that lives and one that ends as soon as the first has settled, and from then on at once."""
+
+        started = 0
+
+        def _start(self) -> several._Child:
+            self.started += 1
+            if self.started > 2 and self.started % 2:
+                raise OSError(errno.EMFILE, "too many open files")
+            self._command = python(code if self.started <= 2 else "import sys; sys.exit(3)")
+            self._command.append("1" if self.started == 1 else "0")
+            if self.started == 2 * several.FAILURES_MAX + 8:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super()._start()
+
+    with structlog.testing.capture_logs() as logs:
+        assert Odd([], count=2).run() == 0
+    said = [each["event"] for each in logs]
+    assert "giving_up" not in said
+    assert said.count("cannot_start") > several.FAILURES_MAX
+
+
+def test_processes_that_cannot_be_started_at_all_are_given_up(tmp_path: Path) -> None:
+    with structlog.testing.capture_logs() as logs:
+        assert Several([str(tmp_path / "none")], count=1).run() == 1
+    said = [each["event"] for each in logs]
+    assert said == [*["cannot_start"] * (several.FAILURES_MAX + 1), "giving_up"]
+
+
+def test_several_do_not_share_the_address_of_one(directory: Path) -> None:
+    with pytest.raises(ConfigInvalid, match="cluster_url"):
+        serve_several(directory, count=2, settings={"cluster_url": f"http://{HOST}:8420"}, module="none")
 
 
 def test_several_need_a_port(directory: Path) -> None:

@@ -21,6 +21,8 @@ from node.services.context import Ping
 
 Ask = Callable[..., httpx.Response]
 NOWHERE = "http://127.0.0.1:9"
+WAITING = 260
+"""As many as there may be of event streams alone, and a few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Writer:
 
     seen: list[Sent] = field(default_factory=list)
     url: str = ""
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    crowded: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         headers = [(name.lower(), value) for name, value in request.headers.items()]
@@ -46,6 +50,9 @@ class Writer:
         except ConnectionResetError:
             return web.Response(status=400)
         self.seen.append(Sent(request.raw_path, headers, body))
+        self.asked.set()
+        if len(self.seen) == WAITING:
+            self.crowded.set()
         if request.path == "/gone":
             assert request.transport is not None
             request.transport.abort()
@@ -110,6 +117,8 @@ def test_reads_are_answered_here_and_all_else_by_the_process_that_writes(ask: As
     app = standby(writer.url)
     assert ask(app, "GET", "/v1/accounts/x", {}).json() == {"here": "/v1/accounts/x"}
     assert writer.seen == []
+    assert ask(standby(writer.url), "GET", "/v1/entries/5/receipt", {}).status_code == 201
+    writer.seen.clear()
     answer = ask(standby(writer.url), "GET", "/v1/conversions/x", {})
     assert answer.status_code == 201
     assert (writer.seen[0].body, "transfer-encoding" in dict(writer.seen[0].headers)) == (b"", False)
@@ -176,6 +185,37 @@ def test_a_caller_that_goes_amid_its_request_is_no_failure_of_who_writes(
     assert [each["event"] for each in logs] == []
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_for_a_caller_that_has_gone_nobody_waits_any_longer(
+    runner: asyncio.Runner, writer: Writer, method: str
+) -> None:
+    coming: list[Message] = [{"type": "http.request", "body": b"{}" if method == "POST" else b""}]
+    said: list[Message] = []
+
+    async def receive() -> Message:
+        if not coming:
+            # It goes once the process that writes has its request.
+            await writer.asked.wait()
+            return {"type": "http.disconnect"}
+        return coming.pop()
+
+    async def send(message: Message) -> None:
+        said.append(message)
+
+    headers = [(b"host", b"n"), *([(b"content-length", b"2")] if method == "POST" else [])]
+    scope: Scope = {
+        "type": "http", "method": method, "scheme": "http", "path": "/slow", "raw_path": b"/slow",
+        "query_string": b"", "headers": headers, "client": None, "server": None,
+    }  # fmt: skip
+    app = standby(writer.url)
+    with capture_logs() as logs:
+        runner.run(asyncio.wait_for(app(scope, receive, send), 10))
+        runner.run(app.close())
+    assert [each.body for each in writer.seen] == [b"{}" if method == "POST" else b""]
+    # It is no failure of who writes.
+    assert [each["event"] for each in logs] == []
+
+
 def test_nobody_writes(ask: Ask, writer: Writer) -> None:
     for app, path, headers in (
         (standby(None), "/v1/transactions", {}),
@@ -220,6 +260,25 @@ def test_nobody_waits_for_a_process_that_no_longer_writes(ask: Ask, writer: Writ
     answer = ask(GivingUp(Starlette(), lambda: writer.url), "POST", "/slow", {})
     assert (answer.status_code, answer.json()["code"]) == (503, NotWriting.code)
     assert len(writer.seen) == 1
+
+
+def test_nobody_waits_for_those_who_wait(runner: asyncio.Runner, writer: Writer) -> None:
+    async def go() -> httpx.Response:
+        async with (
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://n", timeout=20) as client,
+            asyncio.timeout(20),
+        ):
+            waiting = [asyncio.create_task(client.get("/slow")) for _ in range(WAITING)]
+            await writer.crowded.wait()
+            answer = await client.post("/v1/transactions", content=b"{}")
+            for each in waiting:
+                each.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+            await app.close()
+            return answer
+
+    app = standby(writer.url)
+    assert runner.run(go()).status_code == 201
 
 
 def test_the_direct_way_is_that_of_the_application_in_place() -> None:

@@ -4,7 +4,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from typing import Final
 
 import httpx
@@ -107,3 +108,31 @@ def test_nobody_who_is_asked_holds_the_node_up(ask: Callable[[str], object], mon
     with dripping() as url, pytest.raises((TransportFailed, HookFailed, CouldNotCheck)):
         ask(url)
     assert time.monotonic() - begin < PATIENCE / 2
+
+
+def test_what_is_under_way_ends_at_once_when_the_node_stops() -> None:
+    with dripping() as url, dripping(WHOLE) as other, closing(HttpTransport()) as transport:
+        assert transport.exchange(other, b"parcel") == b"OK"
+        with ThreadPoolExecutor() as pool:
+            waiting = [pool.submit(transport.exchange, each, b"parcel") for each in (url, other)]
+            # They have sent what they had to say, and hear the beginning of an answer.
+            time.sleep(SECONDS)
+            assert not any(each.done() for each in waiting)
+            transport.halt()
+            for each in waiting:
+                with pytest.raises(TransportFailed):
+                    each.result(SECONDS * 10)
+
+
+def test_nothing_is_begun_once_the_node_stops() -> None:
+    with dripping() as url, dripping(WHOLE) as other:
+        for used in (False, True):
+            with closing(HttpTransport()) as transport:
+                if used:
+                    transport.exchange(other, b"parcel")
+                transport.halt()
+                begun = time.monotonic()
+                for each in (url, other):
+                    with pytest.raises(TransportFailed):
+                        transport.exchange(each, b"parcel")
+                assert time.monotonic() - begun < SECONDS * 10

@@ -158,12 +158,14 @@ def test_what_is_no_package_leaves_the_check_open(tmp_path: Path) -> None:
         PackageSource(tmp_path / "absent")
 
 
-def test_a_damaged_package_leaves_the_check_open(tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_package_leaves_the_check_open(tmp_path: Path, method: int) -> None:
     path = tmp_path / "package.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(path, "w", method) as archive:
         archive.writestr("checkpoint", b"note " * 100)
     whole = path.read_bytes()
-    begin = whole.index(b"checkpoint") + len("checkpoint")
+    # The stream of LZMA comes after nine bytes of its properties.
+    begin = whole.index(b"checkpoint") + len("checkpoint") + 9 * (method == zipfile.ZIP_LZMA)
     path.write_bytes(whole[:begin] + b"\xff" * 8 + whole[begin + 8 :])
     with PackageSource(path) as made, pytest.raises(CouldNotCheck, match="cannot be read"):
         made.fetch("checkpoint")
