@@ -1,4 +1,4 @@
-"""`tallystick account`: open, show, list and close accounts, and read what happened to them."""
+"""`tallystick account`: open, show, list and close accounts, and read what happened to them and what they had."""
 
 from typing import Annotated, Final
 
@@ -21,7 +21,7 @@ from node.cli.options import (
 from node.cli.output import print_facts, print_json, print_line, print_table
 from node.cli.person import ReferenceOption, account_of, erase, personal
 from node.cli.request import JsonObject, post, write
-from node.client.answers import AccountList, AccountState, AccountWritten, History
+from node.client.answers import AccountBalance, AccountList, AccountState, AccountWritten, History
 
 app: Final = typer.Typer(no_args_is_help=True, help="Open, show, list, freeze, merge, close and erase accounts.")
 
@@ -79,6 +79,30 @@ def show(
         print_line("")
         rows = [(lot.remaining, lot.origin, lot.earned_on, lot.spendable_on, lot.expires_on) for lot in state.lots]
         print_table(("points", "origin", "earned on", "from", "last day"), rows)
+
+
+@app.command()
+def balance(
+    account: AccountArgument,
+    *,
+    on: Annotated[str | None, typer.Option(metavar="DATE", help="When this day was over (2026-01-31).")] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="By all that was written before (2026-01-31T12:00:00Z).")
+    ] = None,
+    seq: Annotated[int | None, typer.Option(metavar="N", help="Once entry N was written.")] = None,
+    as_json: JsonOption = False,
+    node: NodeOption,
+    token_file: TokenOption,
+) -> None:
+    """Tell what was posted on an account at a moment, or now; with the ledger's last entry until then."""
+    moment = {name: value for name, value in (("on", on), ("at", at), ("seq", seq)) if value is not None}
+    with connect(node, token_file) as client:
+        reply = client.get(f"/v1/accounts/{account}/balance", moment)
+    if as_json:
+        print_json(reply.data)
+        return
+    found = reply.read(AccountBalance)
+    print_facts([("account", found.account), ("posted", found.posted), ("after entry", f"{found.seq}, {found.time}")])
 
 
 @app.command("list")

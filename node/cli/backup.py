@@ -28,15 +28,18 @@ def backup(
     """Back a node up as it is at one moment; the node may be running.
 
     The backup holds the whole store as an SQLite file, whichever database the node has, its configuration and its state
-    file; everything is flushed to disk and its digests are written down before the command ends.
+    file, and no tokens; everything is flushed to disk and its digests are written down before the command ends.
     """
     from node.app.backup import backup_directory  # noqa: PLC0415 - so that other commands start without it
 
     with _told() as told:
         made = backup_directory(directory, out, with_keys=with_keys, told=told)
     _say(made, as_json=as_json)
-    if not with_keys and not as_json:
+    if as_json:
+        return
+    if not with_keys:
         print_line("The keys are not in it: keep a copy of DIR/keys apart from it, once.")
+    print_line("The tokens are not in it: keep one, or make another (tallystick credential bootstrap).")
 
 
 def restore(

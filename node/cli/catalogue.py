@@ -18,6 +18,10 @@ action_exists | the same act is proposed already, or approved | approve that pro
 action_expired | nobody approved it in time | propose it again
 action_unknown | nothing stands under this proposal | correct the id
 add_checkpoint_invalid | not a request to a witness, or not the answer to one (witness.md) | correct the request; a witness that answers so is broken
+address_unavailable | the node cannot listen where it is told to | stop what listens there, or choose another host and port
+agent_busy | another agent has these keys, or something listens there | stop it first
+agent_socket_invalid | the agent cannot listen at this path | choose another, of at most 107 bytes, in a directory that is there
+agent_wire_invalid | what came is no frame of the agent's protocol | use an agent and a node of one version
 agreement_exists | it was entered already, or does not follow the latest one | number it one higher and let it supersede the latest
 agreement_invalid | an agreement is malformed or contradicts itself (agreement.md) | correct the document and have it signed anew
 agreement_lapsed | it has ended or was superseded, and the grace is over | make a new quote
@@ -32,15 +36,19 @@ appeal_mismatch | the appeal is another account's, or a holder would wait for an
 appeal_unknown | there is no such appeal | look it up: tallystick appeal list
 approval_missing | two people must want this, and have not said so | propose it, and have another person approve it (access.md §5)
 assets_invalid | codes of points and currencies collide, or the currency is not settled in | correct the codes
+backup_invalid | a backup is not whole, was changed, or cannot be written or put back there | name another place, or another backup
 balance_overflow | a balance or a conversion would pass 2^53 − 1 | convert or issue less
 body_invalid | not a message body (messages.md) | the sender corrects its node; nothing was applied
-busy | too many requests wait to be written, or too many connections are open | repeat the request as it was after Retry-After; slow down
+busy | too many requests wait to be written or for others' answers, or too many connections are open | repeat the request as it was after Retry-After; slow down
 cancelled | the source asked for it, before anything was credited | nothing; order again if still wanted
 cap_reached | undecided, owed and unpaid value would pass the cap | wait for a payment, or close the window early
+certificate_invalid | a certificate or a private key cannot be made or used as asked | correct what the text names
 certificate_missing | the route is for partners, and the connection showed no certificate | connect with the partner's certificate
+certificate_unreadable | a file holds no certificate | name a PEM file of one
 chain_broken | the entry does not follow the one before it: number, link, time, or ledger succeeded | stop; the log is damaged or not the one expected
 checkpoint_invalid | a note's text is not a checkpoint, or not of this log (notes.md) | fetch it again; then tell the log's operator
 clock | a time is too far ahead, or a deadline too near or too far | set the clock; order again
+config_invalid | the configuration cannot be read, or a value in it cannot be used | correct the key of node.toml, or the variable, that the text names
 consent_tries | too many codes were wrong | wait ten minutes; have the code read again
 consent_unknown | the code of a consent is wrong, was used, or is too old | the member consents again
 conversion_decided | the decision is made and final | read the conversion's state
@@ -50,8 +58,10 @@ conversion_unknown | no conversion of this id was ordered, or none was decided |
 could_not_check | something needed is missing: neither held nor disproved | get what the text names, and check again
 credential_last | nobody could issue a credential any more | make another administrator first
 credential_unknown | there is no such credential, or it has ended | list credentials; issue another
+database_taken | the database holds another ledger | name an empty one
 date_invalid | not a calendar day, or a day out of bounds | correct the date
 decision_mismatch | a decision does not fit the conversion that it is about | keep the body: it is evidence against its sender
+directory_invalid | the directory cannot become a node's | name one that is empty, or not there
 encoding_invalid | not the canonical encoding of a value (encoding.md) | write it canonically: order, spacing, integers, escapes
 entry_invalid | not a ledger entry (entries.md) | in a log: keep the log, it is evidence against its ledger
 entry_too_large | the entry would pass 65,535 bytes | shorten texts, or split the command
@@ -64,6 +74,7 @@ exchange_file_misaddressed | an exchange file is for another ledger | hand it to
 expired | the deadline was over when the destination saw the PREPARE | order again
 expiry_mismatch | the points' days are not those that the agreement, or the program's rule, makes | in a log: the entry breaks the agreement or the program's terms
 fee_mismatch | the fee is not that of the agreement | compute it from the agreement that is cited
+file_unreadable | a file cannot be read or written | correct its path or its mode
 fingerprint_mismatch | the invitation's keys are not those that were read aloud | do not go on: ask the partner, over a channel that you trust, to read the fingerprint again
 forbidden | the credential's role may not do this | use a credential of a role that may (http.md §2)
 fork_refused | the stored log is not the one that the node was writing | stop: another process or an old copy has the store; an operator looks at it with tallystick fsck
@@ -79,6 +90,7 @@ http_invalid | what came is no HTTP | look at the client, or at what stands betw
 id_invalid | the id is not one that this kind of entry can have | use a new random UUID
 id_reused | the id was used for something else | use a new id; check why this one was used twice
 identifier_invalid | a name or id does not follow its grammar (names.md) | correct the name
+import_file_invalid | the file as a whole cannot be read as balances (import.md) | correct the file
 import_mismatch | a row is not the next of its file, or rows and points are not those that the file announced | import the file again as it was, from where the import stands; nothing of it counts yet
 import_open | another file of balances is coming in | finish that import first, with the same command and file
 import_unknown | no import of this file has begun | begin it: it says how many rows and points there are
@@ -86,10 +98,13 @@ in_flight_limit | as many conversions, or as much value, are undecided as may be
 insufficient_points | fewer points are available than are needed | lower the amount
 internal | a defect of the node | repeat the request as it was; if it stays so, report it with the X-Request-Id
 invitation_invalid | an invitation is malformed (partners.md) | the inviting brand makes another
+issuer_invalid | the directory holds no issuer that can sign | tallystick dev-issuer init
 issuer_unavailable | the keys of the issuer of members' tokens cannot be read | repeat later; an operator checks the issuer's address
 json_invalid | the body is not JSON with one reading | write it as UTF-8 JSON, each key once, nested at most 16 levels
+key_file_invalid | a key file is missing, malformed, or others can read it | correct its mode, or put it back from a backup
 key_invalid | a key, key file or verifier key cannot be read (keys.md) | get the key again from its owner
 keys_invalid | keys are not one for each role, in order, all different and valid | correct the keys
+keys_mismatch | configuration or keys are not those of the ledger in the database | put back the ones that belong to it
 kind_not_allowed | accounts of this kind may not do this | use an account of another kind, or change the program's terms
 ledger_exists | the log has its first entry already | use this ledger, or another place
 ledger_missing | the log has no first entry | create the ledger first
@@ -111,10 +126,13 @@ log_unreachable | the partner's log cannot be read to check that | ask the partn
 lot_not_due | no such lot of the account has had its last day, or it is posted already | nothing is to be done; in a log: the entry takes what is not lost
 member_limit | the member would convert more in a day or year than agreed | convert less, or later
 method_not_allowed | the resource has no such method | see the OpenAPI document
+next_key_elsewhere | the log key that will follow is not among the files | bring next_log.seed back
+node_unreachable | a node gave no answer that can be read, or says that it cannot answer now | check the URL, and that the node runs; repeat the request as it was
 not_found | there is no such resource, entry, transaction or tile | correct the path; what is beyond the log's end may come later
 not_writing | another node process of this ledger writes | send it to the one that writes, or wait until this one takes over, and repeat it as it was
 note_invalid | not a signed note (notes.md) | fetch it again; then tell the log's operator
 notice_too_short | the end is nearer than the notice that the agreement asks for | choose a later end
+order_file_invalid | the file cannot be read as orders; nothing was ordered | correct the order that the text names
 partner_busy | something is open with the partner: an agreement, conversions, a window, a dispute or a payment | see what, and who is to act (tallystick partner show)
 partner_ended | the partner is a partner no more, for ever | nothing; a partnership anew needs another ledger
 partner_exists | the partner is known already | use it as it is
@@ -123,6 +141,8 @@ partner_not_suspended | the partner is not suspended | nothing
 partner_suspended | the partner is suspended: nothing new begins with it | wait until an operator takes it back; what has begun goes on
 partner_unknown | the ledger is not a partner | exchange invitations first
 partner_unreachable | the partner's node does not answer, or not as it should | repeat the request as it was; ask the partner
+passphrase_missing | no passphrase was given, or its file cannot be used | --passphrase-file, or passphrase_file in node.toml
+passphrase_wrong | the passphrase does not open the key, or the file was changed: which, cannot be told | try again
 payload_too_large | the body is too long | send less at a time (http.md §1)
 payment_mismatch | a payment or receipt is not one of the statement that is to be paid | compare it with the statement; keep the body
 person_unknown | nothing is kept of a person behind this account | nothing; it was never said, or was erased
@@ -160,6 +180,8 @@ signature_invalid | a signature does not verify, or one that is required is miss
 signer_refused | whoever holds the node's keys does not sign this | an operator reads what the agent says; after a restore, see tallystick standing
 signer_unavailable | whoever holds the node's keys does not answer | start the agent, then repeat the request as it was
 start_unanswered | the node has just started, and a partner or a witness has not yet told whether the store is an old copy | wait, and try again; an operator can start without one that is gone
+state_file_foreign | state.json holds no checkpoint of this ledger | put this ledger's own back
+state_file_invalid | state.json cannot be read or written | correct its mode; put it back from where it was copied to
 statement_invalid | a settlement statement is malformed, contradicts itself or does not follow the one before (settlement.md) | compare both ledgers' windows; the statement is computed and signed anew
 statement_mismatch | a close or a statement is not what this ledger computes | compare totals, then lines; dispute what cannot be cleared
 steps_above_maximum | more steps than the agreement allows at once | convert less at a time
@@ -170,10 +192,15 @@ store_busy | another process holds the store | stop the other process, or wait u
 store_corrupt | the store contradicts itself | stop; tallystick fsck says where; restore a backup, or let a successor go on
 store_failed | the store does not answer | repeat the request as it was; an operator looks at the database
 store_full | the store has no space left | make space; then repeat the request as it was
+store_moved | the ledger of this store goes on in another one | correct database_url
+store_newer | a newer version of the program has changed the store's tables | start that version; an older one cannot read them
 store_read_only | the store cannot be written | give the node's user the right to write; then repeat
+store_taken | a copy would go where there is a ledger already | name an empty database
 subject_unknown | what the appeal is about is not in the log, or not the account's | name an entry of the account, or none
 succession_invalid | a successor does not go on from what was restored, or its numbers were used before | correct what genesis names; a partner keeps both, they are evidence
+system_error | the system does not do what is asked, in a way that has no code of its own | look at the text; TALLYSTICK_DEBUG=1 shows where
 tile_invalid | a tile, an entry bundle or a tile path is malformed (merkle.md) | fetch it again; then tell the log's operator
+token_unreadable | the file that should hold the token cannot be read, or holds none | name another: --token-file, or TALLYSTICK_TOKEN_FILE
 transfer_closed | the transfer is accepted, declined or lapsed | look at where it stands
 transfer_cooling_off | a recipient who is new to the sender must wait | accept it once the time in the text has come
 transfer_lapsed | nobody can accept the transfer any more | ask the sender for another
@@ -198,4 +225,5 @@ window_not_paid | no payment is on its way | wait for the payment
 window_not_reconciled | a close is missing, or was not compared yet | wait for the partner's close
 window_open | the window, or an earlier one, is still open | wait for its end, or close it early
 window_paid | a payment is on its way | wait for its receipt, or record that it came back
+witness_refused | a witness does not cosign a checkpoint of this log | see tallystick witnesses, and ask its operator
 """

@@ -1,19 +1,30 @@
 """`tallystick credential`: issue, list, rotate and revoke API keys."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 
+import msgspec
 import typer
 
 from node.app.files import write_private
 from node.cli.access_answers import IssuedKeyState, KeyRows
 from node.cli.files import FileUnreadable
-from node.cli.options import JsonOption, NodeOption, TokenOption, connect
+from node.cli.options import DirectoryArgument, JsonOption, NodeOption, TokenOption, connect
 from node.cli.output import print_json, print_line, print_table
 from node.client import Reply
 
 app: Final = typer.Typer(no_args_is_help=True, help="Issue, list, rotate and revoke API keys.")
 _PATH: Final = "/v1/credentials"
+
+NAME_CHARACTERS_MAX: Final = 128
+
+
+def _parse_name(text: str) -> str:
+    if not (text.isprintable() and 0 < len(text) <= NAME_CHARACTERS_MAX):
+        raise typer.BadParameter(f"a name has 1 to {NAME_CHARACTERS_MAX} characters that can be shown")
+    return text
+
 
 CredentialArgument: TypeAlias = Annotated[
     str, typer.Argument(metavar="CREDENTIAL", help="The 8 digits of the credential, as `credential list` shows them.")
@@ -24,9 +35,12 @@ OutOption: TypeAlias = Annotated[
 
 
 def _shown(reply: Reply, out: Path | None, *, as_json: bool, said: str) -> None:
-    made = reply.read(IssuedKeyState)
+    _say(reply.read(IssuedKeyState), reply.data, out, as_json=as_json, said=said)
+
+
+def _say(made: IssuedKeyState, data: bytes, out: Path | None, *, as_json: bool, said: str) -> None:
     if as_json:
-        print_json(reply.data)
+        print_json(data)
     elif out is None:
         print_line(made.token)
     else:
@@ -64,6 +78,25 @@ def issue(
         body = {"role": role, "name": name, "expires_at": expires_at, "partner": ledger, "per_minute": per_minute}
         reply = client.post(_PATH, body)
     _shown(reply, out, as_json=as_json, said="issued")
+
+
+@app.command()
+def bootstrap(
+    directory: DirectoryArgument,
+    name: Annotated[str, typer.Argument(parser=_parse_name, metavar="NAME", help="Whose it is.")],
+    *,
+    out: OutOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Issue an administrator's key in the store of a stopped node, for when nobody has one any more."""
+    from node.app.administrator import issue_administrator  # noqa: PLC0415 - so that other commands start without it
+    from node.app.system import SystemRandomness  # noqa: PLC0415 - as above
+
+    if out is not None and not out.parent.is_dir():
+        raise FileUnreadable(f"{out} cannot be written: there is no directory {out.parent}")
+    made = issue_administrator(directory, name=name, now=datetime.now(UTC), randomness=SystemRandomness())
+    state = IssuedKeyState(id=made.row.prefix, role=made.row.role, name=name, token=made.token, old_until=None)
+    _say(state, msgspec.json.encode(state), out, as_json=as_json, said="issued")
 
 
 @app.command("list")

@@ -189,7 +189,7 @@ def open_store(directory: Path) -> "Iterator[Database]":
     from node.config import load_config  # noqa: PLC0415 - as above
     from node.store.database import Database  # noqa: PLC0415 - as above
 
-    with Database.open(database_url(directory, load_config(directory))) as database:
+    with Database.open(database_url(directory, load_config(directory)), made=True) as database:
         if not database.is_current():
             raise CouldNotCheck(f"the tables of {directory} are of another version: start the node once")
         yield database

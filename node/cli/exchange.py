@@ -1,6 +1,5 @@
 """`tallystick exchange`: messages with a partner as files, where the two nodes have no connection."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -37,7 +36,7 @@ def export_file(
     with connect(node, token_file) as client:
         data = client.post("/v1/exchange/exports", {"partner": client.partner(partner).ledger}).data
     made = decode_exchange_file(data)
-    _write_whole(file, data)
+    write_bytes(file, data)
     if as_json:
         header, *_, trailer = data.splitlines()
         print_json(b'{"header":%s,"trailer":%s}' % (header, trailer))
@@ -94,14 +93,3 @@ def _read(path: Path) -> bytes:
     if len(data) > FILE_BYTES_MAX:
         raise ExchangeFileInvalid(f"{path} is longer than {FILE_BYTES_MAX} bytes")
     return data
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write a file under another name first, so that whoever carries it away never finds half of it."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    write_bytes(beside, data)
-    try:
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise FileUnreadable(f"{path} cannot be written: {error.strerror}") from error

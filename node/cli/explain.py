@@ -1,5 +1,6 @@
 """`tallystick explain`: what a code means and what to do about it, without a node."""
 
+import sys
 from difflib import get_close_matches
 from functools import cache
 from typing import Annotated
@@ -47,7 +48,11 @@ def explain(
     found = catalogue().get(name)
     if found is None:
         near = ", ".join(get_close_matches(name, catalogue(), n=3))
-        print_line(f"there is no code {name}{f'; do you mean {near}?' if near else ''}")
+        said = f"there is no code {name}{f'; do you mean {near}?' if near else ''}"
+        if as_json:  # Whoever reads JSON finds none.
+            sys.stderr.write(said + "\n")
+        else:
+            print_line(said)
         stop(REFUSED)
     elif as_json:
         print_json(msgspec.json.encode(found))

@@ -64,6 +64,8 @@ ADVICE: Final[Mapping[str, str]] = {
     "steps_below_minimum": "convert more at a time",
     "store_behind": "see tallystick standing: bring the missing entries back (tallystick recover), go on without them "
     "(tallystick succeed), or keep a partner out that only claims it (tallystick partner suspend)",
+    "store_full": "make room on its disk, then give the command again",
+    "token_unreadable": "name a file with a token: --token-file or TALLYSTICK_TOKEN_FILE",
     "transfer_closed": "see how it ended: tallystick transfer list",
     "transfer_cooling_off": "accept it later: the recipient is new to the sender",
     "transfer_lapsed": "ask the sender for another",

@@ -1,8 +1,9 @@
 """Documents that people carry between nodes: read from a file, written to a file or to standard output."""
 
+import os
 import sys
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 import typer
@@ -18,6 +19,9 @@ OutOption: TypeAlias = Annotated[
 DocumentArgument: TypeAlias = Annotated[
     Path, typer.Argument(metavar="FILE", help="The document's file; - reads standard input.")
 ]
+
+
+_PERMISSIONS: Final = 0o777
 
 
 class FileUnreadable(CouldNotCheck):
@@ -58,8 +62,26 @@ def write_document(document: object, out: Path | None, *, said: str) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file, or raise `FileUnreadable`."""
+    """Write a file that is there whole or as it was before, also after a crash; or raise `FileUnreadable`."""
     try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise FileUnreadable(f"{path} cannot be written: {error.strerror}") from error
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)  # What is no file, as /dev/stdout or a pipe, keeps its place.
+        else:
+            _write_whole(path.resolve(), data)
+    except (OSError, RuntimeError) as error:
+        raise FileUnreadable(f"{path} cannot be written: {getattr(error, 'strerror', error)}") from error
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    beside = path.with_name(f".tallystick-{os.urandom(8).hex()}.new")
+    try:
+        with beside.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            beside.chmod(path.stat().st_mode & _PERMISSIONS)
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise

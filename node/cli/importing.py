@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from io import StringIO
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Final
@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from node.cli.failures import REFUSED, stop
-from node.cli.files import FileUnreadable
+from node.cli.files import write_bytes
 from node.cli.import_file import Balance, Fault, ImportFileInvalid, Reading, Totals, digest_of, read_file, rows_of
 from node.cli.options import JsonOption, NodeOption, TokenOption
 from node.cli.output import print_json, print_line, show_progress
@@ -55,7 +55,8 @@ def import_balances(
     count: Annotated[int | None, typer.Option(min=0, help="Control total: how many rows there must be.")] = None,
     points: Annotated[int | None, typer.Option(min=0, help="Control total: what the points must sum to.")] = None,
     as_of: Annotated[
-        str | None, typer.Option(parser=parse_day, metavar="DATE", help="The day as of which it is; else today, UTC.")
+        str | None,
+        typer.Option(parser=parse_day, metavar="DATE", help="The day as of which it is; else the program's."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, write nothing.")] = False,
     errors: Annotated[
@@ -73,7 +74,7 @@ def import_balances(
     sha256 = digest_of(file)
     with NodeClient(node, token=read_token(token_file), retries=PATIENT) as client:
         begun = next(iter(client.imports(sha256)), None)
-        day = begun.day if begun else as_of or datetime.now(UTC).date().isoformat()
+        day = begun.day if begun else as_of or client.today()
         reading = read_file(file, day=day, progress=lambda rows: show_progress(f"read {rows:,} rows"))
         _check_totals(reading, count=count, points=points)
         if not reading.faults and (begun is None or begun.state == "under_way"):
@@ -176,13 +177,11 @@ def _tell(file: Path, reading: Reading, errors: Path | None) -> None:
 
 def write_faults(path: Path, faults: Iterable[Fault]) -> None:
     """Write what is wrong as CSV, so that no spreadsheet takes a cell for a formula; or raise `FileUnreadable`."""
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, quoting=csv.QUOTE_ALL)
-            writer.writerow(_COLUMNS)
-            writer.writerows(_safe(fault) for fault in faults)
-    except OSError as error:
-        raise FileUnreadable(f"{path} cannot be written: {error.strerror}") from error
+    text = StringIO(newline="")
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL)
+    writer.writerow(_COLUMNS)
+    writer.writerows(_safe(fault) for fault in faults)
+    write_bytes(path, text.getvalue().encode())
 
 
 def _safe(cells: Sequence[object]) -> list[str]:

@@ -12,7 +12,7 @@ from node.app.memory import settle
 from node.cli.commands import COMMANDS, find
 from node.cli.failures import fail, fail_unforeseen
 from node.cli.unread import give_outputs, unread_outputs, while_read
-from protocol.errors import TallystickError
+from protocol.errors import EncodingInvalid, TallystickError
 
 DEBUG: Final = "TALLYSTICK_DEBUG"
 INTERRUPTED: Final = 130
@@ -65,12 +65,19 @@ def _told(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
+        if isinstance(error, UnicodeEncodeError) and not _encodable(arguments):
+            return fail(EncodingInvalid("an argument is not UTF-8"), as_json="--json" in arguments)
         if isinstance(error, BrokenPipeError) and unread_outputs():
             raise
         # Nobody who types a command is helped by a stack; whoever looks for the bug asks for it.
         if os.environ.get(DEBUG):
             raise
         return fail_unforeseen(error, debug=DEBUG)
+
+
+def _encodable(arguments: Sequence[str]) -> bool:
+    """Tell whether arguments are UTF-8: Python reads other bytes as surrogates, which can be sent to nobody."""
+    return not any("\ud800" <= character <= "\udfff" for argument in arguments for character in argument)
 
 
 def _called(arguments: Sequence[str]) -> int:

@@ -52,7 +52,7 @@ def read_orders(path: Path) -> list[Order]:
 def _from_json(text: str) -> Iterator[Mapping[str, JsonValue]]:
     try:
         found: object = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise OrderFileInvalid(f"not JSON: {error}") from error
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
         raise OrderFileInvalid("an array of objects is expected, one an order")

@@ -4,6 +4,7 @@ import os
 import select
 import sys
 from collections.abc import Callable, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Final
 
@@ -15,10 +16,16 @@ _OUTPUTS: Final = (1, 2)
 
 
 def give_outputs() -> None:
-    """Give a process that was started with a closed output one that leads nowhere: what it does is not undone by it."""
+    """Give a process that was started with a closed output one that leads nowhere: what it does is not undone by it.
+
+    A character that the output cannot show, as in a file name that is not UTF-8, is escaped for the same reason.
+    """
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
+        output = getattr(sys, name)
+        if output is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
+        elif isinstance(output, TextIOWrapper):
+            output.reconfigure(errors="backslashreplace")
 
 
 def while_read(act: Callable[[], int]) -> int:

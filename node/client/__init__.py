@@ -20,6 +20,7 @@ from node.client.problems import (
     RequestConflicts,
     RequestInvalid,
     RequestRefused,
+    TokenUnreadable,
     TooManyRequests,
     Unauthorized,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "RequestInvalid",
     "RequestRefused",
     "Retries",
+    "TokenUnreadable",
     "TooManyRequests",
     "Unauthorized",
     "new_id",

@@ -108,6 +108,15 @@ class AccountState(AccountRow, frozen=True, kw_only=True):
     open_conversions: int = 0
 
 
+class AccountBalance(_Answer, frozen=True, kw_only=True):
+    """What was posted on an account at a moment."""
+
+    account: str
+    seq: int
+    time: str
+    posted: int
+
+
 class AccountList(_Answer, frozen=True, kw_only=True):
     """A page of accounts."""
 

@@ -12,7 +12,7 @@ from typing import Final, Self, TypeVar
 import httpx
 import msgspec
 
-from node.client.problems import NodeUnreachable, Problem, raised_by
+from node.client.problems import NodeUnreachable, Problem, TokenUnreadable, raised_by
 from node.client.retries import ONCE_MORE, Retries
 from protocol.encoding import JsonValue
 
@@ -150,7 +150,8 @@ class Connection:
                 if is_last:
                     raise NodeUnreachable(f"{self.url} broke off the connection: {error}") from error
             except httpx.TransportError as error:
-                if is_last or not self._retries.waits:
+                # What is no URL of a node does not become one by waiting.
+                if isinstance(error, httpx.UnsupportedProtocol) or is_last or not self._retries.waits:
                     text = f"{self.url} cannot be reached: {type(error).__name__}: {error}"
                     raise NodeUnreachable(text) from error
             else:
@@ -170,11 +171,16 @@ class Connection:
 
 
 def read_token(path: Path) -> str:
-    """Return the token that the file at `path` holds, or raise `NodeUnreachable`."""
+    """Return the token that the file at `path` holds, or raise `TokenUnreadable`."""
     try:
-        return path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeError) as error:
-        raise NodeUnreachable(f"the token file {path} cannot be read: {error}") from error
+        token = path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise TokenUnreadable(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeError as error:
+        raise TokenUnreadable(f"{path} holds no token: it is no ASCII text") from error
+    if len(token.split()) > 1:
+        raise TokenUnreadable(f"{path} holds no token: that is one line")
+    return token
 
 
 def _checked(response: httpx.Response) -> bytes:

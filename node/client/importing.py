@@ -51,8 +51,18 @@ class ImportBegun(Written, frozen=True, kw_only=True):
     fields: dict[str, object]
 
 
+class ProgramDay(msgspec.Struct, frozen=True, kw_only=True):
+    """The program's calendar day, of all that is told of its terms."""
+
+    today: str
+
+
 class ImportCalls(Connection):
     """What takes a file of balances in; every call can be repeated."""
+
+    def today(self) -> str:
+        """Return the day it is in the program's time zone, by the clock of the node."""
+        return self.get("/v1/program").read(ProgramDay).today
 
     def imports(self, sha256: str | None = None) -> tuple[ImportState, ...]:
         """Return the files that came in, or the one of that SHA-256."""

@@ -62,6 +62,12 @@ class NodeUnreachable(CouldNotCheck):
     code = "node_unreachable"
 
 
+class TokenUnreadable(NodeUnreachable):
+    """The file that should hold the credential cannot be read: no node was asked."""
+
+    code = "token_unreadable"
+
+
 class NodeUnavailable(NodeUnreachable):
     """A node said that it cannot do it now; `problem.code` says why. Nothing was written, unless a repeat says so."""
 

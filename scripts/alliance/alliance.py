@@ -14,6 +14,7 @@ from uuid import UUID
 from node.cli.main import run
 from node.client import NodeClient, read_token
 from scripts.alliance.brands import BRANDS, CURRENCY, Brand
+from scripts.alliance.guests import go_on_without_guests
 from scripts.alliance.partnership import agree, introduce
 from scripts.alliance.process import HOST, AllianceFailed, NodeProcess, check_ports_free, find_free_ports
 from scripts.alliance.progress import say
@@ -23,6 +24,10 @@ CONFIG: Final = "node.toml"
 OPERATOR: Final = "operator"
 BACKEND: Final = "backend"
 AUDITOR: Final = "auditor"
+GUEST_SECONDS: Final = 10.0
+"""For how long nobody asks why a node is not ready: its partners have answered by then if they run."""
+
+GUEST_WAITS: Final = 3
 SQLITE: Final[Mapping[Brand, str]] = MappingProxyType({})
 """No other database than the file that each node makes in its directory."""
 
@@ -47,7 +52,23 @@ class Alliance:
     def restart(self, brand: Brand) -> None:
         """Start a killed node again and wait until it is ready."""
         self.nodes[brand].start()
-        self.nodes[brand].wait_ready()
+        self.wait_ready(brand)
+
+    def wait_ready(self, brand: Brand) -> None:
+        """Return once a node is ready, or raise `AllianceFailed`.
+
+        It waits for every partner's word, also for that of nodes which somebody has tried out and stopped: what is no
+        brand of this alliance and says nothing for a while is gone on without.
+        """
+        node = self.nodes[brand]
+        for _ in range(GUEST_WAITS):
+            if node.is_ready_within(GUEST_SECONDS):
+                return
+            with self.client(brand, OPERATOR) as operator:
+                gone = go_on_without_guests(operator, known={each.ledger for each in self.nodes})
+            if gone:
+                say(f"{brand.title} goes on without {' and '.join(gone)}: no answer")
+        node.wait_ready()
 
 
 @contextmanager
@@ -83,8 +104,8 @@ def running_alliance(
         say(f"starting {len(nodes)} nodes")
         for node in nodes.values():
             node.start()
-        for node in nodes.values():
-            node.wait_ready()
+        for brand in nodes:
+            alliance.wait_ready(brand)
         _connect(alliance)
         yield alliance
 

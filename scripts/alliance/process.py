@@ -99,17 +99,22 @@ class NodeProcess:
 
     def wait_ready(self, *, seconds: float = READY_SECONDS_MAX, look_seconds: float = LOOK_SECONDS) -> None:
         """Return once the node says that it is ready, or raise `AllianceFailed` with the end of its log."""
+        if not self.is_ready_within(seconds, look_seconds=look_seconds):
+            raise AllianceFailed(f"{self.brand.title} is not ready after {seconds:.0f} s\n{self.log_end()}")
+
+    def is_ready_within(self, seconds: float, *, look_seconds: float = LOOK_SECONDS) -> bool:
+        """Return whether the node says in time that it is ready; raise `AllianceFailed` if it ends."""
         deadline = time.monotonic() + seconds
         with httpx.Client(timeout=2.0) as client:
             while time.monotonic() < deadline:
                 self.check_alive()
                 try:
                     if client.get(f"{self.url}/readyz").is_success:
-                        return
+                        return True
                 except httpx.TransportError:
                     pass
                 time.sleep(look_seconds)
-        raise AllianceFailed(f"{self.brand.title} is not ready after {seconds:.0f} s\n{self.log_end()}")
+        return False
 
     def check_alive(self) -> None:
         """Raise `AllianceFailed` if the process has ended by itself."""

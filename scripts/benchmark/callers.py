@@ -1,6 +1,6 @@
 """Lean callers of a node: one connection each, requests written by hand, so that little of the time is theirs."""
 
-import http.client
+import socket
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +12,10 @@ import msgspec
 
 from scripts.alliance.process import AllianceFailed
 from scripts.benchmark.figures import Round
+from scripts.benchmark.lean import answer_in
 
 _TIMEOUT_SECONDS: Final = 120.0
+_RECEIVED_MAX: Final = 1 << 20
 
 
 class _Result(msgspec.Struct, frozen=True):
@@ -29,13 +31,17 @@ _RESULTS: Final = msgspec.json.Decoder(_Results)
 
 
 class Caller:
-    """One connection to a node, with a credential."""
+    """One connection to a node, with a credential. An answer must say how long it is."""
 
     def __init__(self, url: str, token: str) -> None:
         """Connect at the first request."""
         parts = urlsplit(url)
-        self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_TIMEOUT_SECONDS)
-        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        self._place = (parts.hostname or "", parts.port or 80)
+        self._headers = (
+            f" HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: Bearer {token}\r\n"
+            "Content-Type: application/json\r\nContent-Length: "
+        )
+        self._socket: socket.socket | None = None
 
     def __enter__(self) -> Self:
         """Return the caller itself."""
@@ -43,7 +49,8 @@ class Caller:
 
     def __exit__(self, *_: object) -> None:
         """Close the connection."""
-        self._connection.close()
+        if self._socket is not None:
+            self._socket.close()
 
     def post(self, path: str, body: object) -> bytes:
         """Return the answer to POST, or raise `AllianceFailed`: a benchmark's requests are all granted."""
@@ -57,14 +64,22 @@ class Caller:
 
     def get(self, path: str) -> bytes:
         """Return the answer to GET, or raise `AllianceFailed`."""
-        return self._asked("GET", path, None)
+        return self._asked("GET", path, b"")
 
-    def _asked(self, method: str, path: str, body: bytes | None) -> bytes:
-        self._connection.request(method, path, body, self._headers)
-        answer = self._connection.getresponse()
-        data = answer.read()
-        if answer.status >= HTTPStatus.BAD_REQUEST:
-            raise AllianceFailed(f"{method} {path} was refused ({answer.status}): {data[:300]!r}")
+    def _asked(self, method: str, path: str, body: bytes) -> bytes:
+        if self._socket is None:
+            self._socket = socket.create_connection(self._place, timeout=_TIMEOUT_SECONDS)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.sendall(f"{method} {path}{self._headers}{len(body)}\r\n\r\n".encode() + body)
+        received = bytearray()
+        while (answer := answer_in(received)) is None:
+            some = self._socket.recv(_RECEIVED_MAX)
+            if not some:
+                raise AllianceFailed(f"the node closed the connection instead of answering {method} {path}")
+            received += some
+        status, data = answer
+        if status >= HTTPStatus.BAD_REQUEST:
+            raise AllianceFailed(f"{method} {path} was refused ({status}): {data[:300]!r}")
         return data
 
 

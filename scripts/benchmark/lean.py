@@ -70,10 +70,10 @@ class _Caller(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take in a part of an answer, and send the next request when all of it is there."""
         self._received += data
-        status = _status_of(self._received)
-        if status is not None:
+        answer = answer_in(self._received)
+        if answer is not None:
             self._received.clear()
-            self.answers.append(Answered(status, time.perf_counter() - self._began))
+            self.answers.append(Answered(answer[0], time.perf_counter() - self._began))
             self._next()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -101,14 +101,14 @@ class _Caller(asyncio.Protocol):
         self._transport.write(self._due.request)
 
 
-def _status_of(received: bytearray) -> int | None:
-    """Return the status of an answer, or None while something of it is missing."""
+def answer_in(received: bytearray) -> tuple[int, bytes] | None:
+    """Return the status and the body of an answer that says how long it is, or None while some of it is missing."""
     end = received.find(_END)
     if end < 0:
         return None
-    head = bytes(received[:end]).lower()
+    head, begin = bytes(received[:end]).lower(), end + len(_END)
     length = int(head.partition(_LENGTH)[2].partition(b"\r\n")[0])
-    return int(head[9:12]) if len(received) >= end + len(_END) + length else None
+    return (int(head[9:12]), bytes(received[begin : begin + length])) if len(received) >= begin + length else None
 
 
 def ask_all(target: Target, followings: Sequence[Following]) -> list[Answered]:

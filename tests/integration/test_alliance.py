@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.alliance.brands import BRANDS
+from scripts.alliance.alliance import running_alliance
+from scripts.alliance.brands import AURORA, BLUEBIRD, BRANDS
 from scripts.alliance.day import CONVERSIONS_MIN, REASONS
 from scripts.alliance.process import HOST, find_free_ports
 from tests.architecture.sources import ROOT
@@ -117,6 +118,18 @@ def test_it_runs_until_it_is_stopped_and_starts_again(tmp_path: Path) -> None:
         process.terminate()
         assert process.wait(timeout=90) == 0
     assert all_silent(base, within=0.0)
+
+
+def test_it_starts_again_without_a_partner_from_outside_that_runs_no_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running_alliance(tmp_path, port_base=None, ephemeral=True):
+        pass
+    capsys.readouterr()
+    with running_alliance(tmp_path, port_base=None, brands=(AURORA, BLUEBIRD)) as alliance:
+        assert alliance.nodes[AURORA].is_ready_within(1.0)
+    said = capsys.readouterr().err
+    assert "Aurora Air goes on without cedar.example/main.1: no answer" in said
 
 
 def test_no_node_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:

@@ -68,6 +68,19 @@ def test_account_show_tells_points_and_lots(tallystick: Command, node: NodeStand
     assert "own" in done.out
 
 
+def test_account_balance_tells_what_was_posted_at_a_moment(tallystick: Command, node: NodeStandIn) -> None:
+    time = "2026-01-31T23:10:00.000000Z"
+    body = {"account": MEMBER, "seq": 17, "time": time, "posted": 1234567}
+    node.on("GET", f"/v1/accounts/{MEMBER}/balance", answer(body))
+    done = tallystick("account", "balance", MEMBER, "--on", "2026-01-31")
+    assert done.status == 0
+    assert "1,234,567" in done.out
+    assert f"17, {time}" in done.out
+    assert str(node.requests[-1].url).endswith("/balance?on=2026-01-31")
+    assert json.loads(tallystick("account", "balance", MEMBER, "--seq", "17", "--json").out) == body
+    assert str(node.requests[-1].url).endswith("/balance?seq=17")
+
+
 def test_account_list_and_history_are_tables(tallystick: Command, node: NodeStandIn) -> None:
     row = {"account": MEMBER, "status": "open", "posted": 10, "held": 2, "available": 8}
     node.on("GET", "/v1/accounts", answer({"accounts": [row], "next": None}))

@@ -38,6 +38,9 @@ def test_what_is_no_code_is_told_with_what_may_be_meant(tallystick: Command, giv
     told = tallystick("explain", given)
     assert told.status == 1
     assert near in told.out
+    as_json = tallystick("explain", given, "--json")
+    assert (as_json.status, as_json.out) == (1, "")
+    assert near in as_json.err
 
 
 def test_all_codes_are_listed(tallystick: Command) -> None:

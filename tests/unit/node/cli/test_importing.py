@@ -38,6 +38,7 @@ def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ready(node: NodeStandIn, *states: object) -> None:
     node.on("GET", IMPORTS, *(answer({"imports": [state] if state else []}) for state in states))
+    node.on("GET", "/v1/program", answer({"terms": {}, "entered_seq": 4, "today": "2026-02-02"}))
     node.on("POST", f"{IMPORTS}/checks", answer({"faults": []}))
     node.on("POST", IMPORTS, answer({**WRITTEN, "fields": {"file": FILE}}))
     node.on("POST", f"{IMPORTS}/{FILE}/rows", answer({}))
@@ -85,6 +86,13 @@ def test_a_file_that_is_in_is_not_taken_in_again(tallystick: Command, node: Node
     assert finished.status == 0
     assert "imported before (entry 9)" in finished.out
     assert bodies(node, IMPORTS) == []
+
+
+def test_without_a_day_the_file_is_as_of_the_programs(tallystick: Command, node: NodeStandIn, file: Path) -> None:
+    ready(node, None, FINISHED)
+    finished = tallystick("import-balances", str(file), "--count", "3", "--points", "12")
+    assert finished.status == 0, finished.err
+    assert [body["occurred_on"] for body in bodies(node, IMPORTS)] == ["2026-02-02"]
 
 
 def test_a_dry_run_writes_nothing(tallystick: Command, node: NodeStandIn, file: Path) -> None:

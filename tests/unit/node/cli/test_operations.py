@@ -35,6 +35,8 @@ def test_a_node_is_backed_up_restored_and_moved(tallystick: Command, here: Path,
     said = tallystick("backup", str(here), str(backup))
     assert said.status == 0, said.err
     assert "The keys are not in it" in said.out
+    assert "The tokens are not in it" in said.out
+    assert not list(backup.rglob("*.token"))
     assert tallystick("backup", str(here), str(backup)).status == 3
     missing = tallystick("restore", str(backup), str(tmp_path / "again"))
     assert missing.status == 3
@@ -50,4 +52,6 @@ def test_a_node_is_backed_up_restored_and_moved(tallystick: Command, here: Path,
     assert place in (tmp_path / "again" / "node.toml").read_text()
     shown = tallystick("restore", str(backup), str(tmp_path / "third"), "--keys", str(here / "keys"))
     assert f"tallystick serve {tmp_path / 'third'}" in shown.out
-    assert "keys are not in it" not in tallystick("backup", str(here), str(tmp_path / "whole"), "--with-keys").out
+    whole = tallystick("backup", str(here), str(tmp_path / "whole"), "--with-keys").out
+    assert "keys are not in it" not in whole
+    assert "The tokens are not in it" in whole

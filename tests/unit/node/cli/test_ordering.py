@@ -79,7 +79,7 @@ def test_a_file_that_is_wrong_orders_nothing(tmp_path: Path, text: str, reason: 
         read_orders(write(tmp_path, text))
 
 
-@pytest.mark.parametrize("text", ["{", "{}", "[1]", "[]", f'[{{"id": "{ID}"}}]'])
+@pytest.mark.parametrize("text", ["{", "{}", "[1]", "[]", "[" * 100_000, f'[{{"id": "{ID}"}}]'])
 def test_json_that_is_wrong_orders_nothing(tmp_path: Path, text: str) -> None:
     with pytest.raises(OrderFileInvalid):
         read_orders(write(tmp_path, text, "orders.json"))

@@ -16,6 +16,7 @@ from node.client import (
     RequestConflicts,
     RequestInvalid,
     RequestRefused,
+    TokenUnreadable,
     TooManyRequests,
     Unauthorized,
     read_token,
@@ -157,14 +158,26 @@ def test_pages_follow_the_cursor_to_its_end(node: NodeStandIn) -> None:
 def test_a_token_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("ts_auditor_0\n")
     assert read_token(tmp_path / "token") == "ts_auditor_0"
-    with pytest.raises(NodeUnreachable, match="missing"):
+    with pytest.raises(TokenUnreadable, match="missing"):
         read_token(tmp_path / "missing")
+    for content in (b"ts_auditor_0\nand more", b"\xff\xfe"):
+        (tmp_path / "other").write_bytes(content)
+        with pytest.raises(TokenUnreadable, match="no token"):
+            read_token(tmp_path / "other")
+    assert issubclass(TokenUnreadable, NodeUnreachable)
 
 
 @pytest.mark.parametrize("url", ["", "not a url", "ftp://node.example", "http://[", "http://x:y"])
 def test_what_is_no_url_is_an_error_of_ours(url: str) -> None:
     with pytest.raises(NodeUnreachable), NodeClient(url) as client:
         client.get("/checkpoint")
+
+
+def test_what_is_no_url_is_not_asked_again() -> None:
+    slept: list[float] = []
+    with pytest.raises(NodeUnreachable), NodeClient("node.example:8420", retries=PATIENT, sleep=slept.append) as client:
+        client.get("/checkpoint")
+    assert slept == []
 
 
 def patient(node: NodeStandIn, slept: list[float], *, attempts: int = PATIENT.attempts) -> NodeClient:
