@@ -25,7 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         agreements = [_agreement(path) for path in options.agreement]
         policy = None if options.policy is None else _policy(options.policy)
-        result = verify_file(_read(options.file), verifiers=options.vkey, agreements=agreements, policy=policy)
+        result = verify_file(
+            _read(options.file),
+            verifiers=options.vkey,
+            agreements=agreements,
+            policy=policy,
+            answers=[_read(path) for path in options.answer],
+        )
     except CouldNotCheck as error:
         result = Verification(verdict=Verdict.INCOMPLETE, kind=None, code=error.code, lines=(str(error),))
     if options.json:
@@ -53,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     verify.add_argument(
         "--policy", metavar="FILE", type=Path, help="a trust policy: known logs, and how many witnesses must cosign"
+    )
+    verify.add_argument(
+        "--answer", metavar="FILE", type=Path, action="append", default=[], help="what the accused answers to evidence"
     )
     verify.add_argument("--json", action="store_true", help="print one JSON object")
     return parser

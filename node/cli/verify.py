@@ -25,6 +25,10 @@ def verify(
         typer.Option("--agreement", metavar="FILE", help="An agreement whose parties' keys you know to be right."),
     ] = None,
     policy: PolicyOption = None,
+    answers: Annotated[
+        list[Path] | None,
+        typer.Option("--answer", metavar="FILE", help="What the accused answers to the evidence (evidence answer)."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check a receipt, a message, an agreement or evidence, with public keys alone and no server.
@@ -33,7 +37,13 @@ def verify(
     """
     verifiers = parse_vkeys(vkeys)
     known = read_agreements(agreements)
-    result = verify_file(read_bytes(file), verifiers=verifiers, agreements=known, policy=read_policy(policy))
+    result = verify_file(
+        read_bytes(file),
+        verifiers=verifiers,
+        agreements=known,
+        policy=read_policy(policy),
+        answers=[read_bytes(answer) for answer in answers or []],
+    )
     tell(result, as_json=as_json)
     stop(EXIT_STATUS[result.verdict])
 

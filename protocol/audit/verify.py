@@ -26,6 +26,7 @@ from protocol.audit.evidence import (
     open_uncounted,
 )
 from protocol.audit.explain import agreement_lines, body_line, entry_lines, statement_lines
+from protocol.audit.fenced import Fenced, decode_fenced, is_answered, open_fenced
 from protocol.audit.findings import Verdict
 from protocol.audit.known import KnownKeys
 from protocol.audit.messages import Misaddressed, is_addressed
@@ -34,7 +35,7 @@ from protocol.checkpoint import parse_checkpoint, verify_checkpoint
 from protocol.documents import open_invitation, parse_link, verify_link
 from protocol.entries import decode_entry
 from protocol.envelope import Header, decode_parcel, decode_sighting, verify_envelope, verify_sighting
-from protocol.errors import CouldNotCheck, EntryInvalid, ProtocolError, QuorumMissing, SignatureInvalid
+from protocol.errors import CouldNotCheck, EntryInvalid, EvidenceInvalid, ProtocolError, QuorumMissing, SignatureInvalid
 from protocol.identifiers import Ledger, first_of
 from protocol.limits import PARCEL_BYTES_MAX
 from protocol.messages import Body, decode_body
@@ -66,6 +67,7 @@ class FileKind(StrEnum):
     BROKEN_PROMISE = "broken_promise"
     MISSING_ENTRY = "missing_entry"
     UNCOUNTED = "uncounted"
+    FENCED = "fenced"
     TRACE = "trace"
 
 
@@ -98,9 +100,12 @@ _EVIDENCE: Final = frozenset(
         FileKind.BROKEN_PROMISE,
         FileKind.MISSING_ENTRY,
         FileKind.UNCOUNTED,
+        FileKind.FENCED,
         FileKind.TRACE,
     }
 )
+_ANSWERED: Final = frozenset({FileKind.CONTRADICTION, FileKind.BROKEN_PROMISE})
+"""Evidence that may rest on a message which its receiver had not applied."""
 
 
 def recognise(data: bytes) -> FileKind | None:
@@ -128,10 +133,13 @@ def verify_file(
     verifiers: Sequence[Verifier] = (),
     agreements: Sequence[SignedAgreement] = (),
     policy: Policy | None = None,
+    answers: Sequence[bytes] = (),
 ) -> Verification:
     """Return what `data` proves to somebody who knows `verifiers` and the keys in `agreements`.
 
     With `policy`, its keys are known too, and a checkpoint counts when as many witnesses cosigned it as it asks for.
+    `answers` are files of the kind `fenced`: evidence that rests on a message which one of them shows to be void is
+    broken, and where one cannot be judged, or is about no message in the evidence, the check is incomplete.
     """
     kind = recognise(data)
     try:
@@ -139,6 +147,8 @@ def verify_file(
         if kind is None:
             raise CouldNotCheck("this is no file that can be recognised")
         lines = tuple(_JUDGES[kind](data, known))
+        for answer in answers:
+            _weigh(data, answer, kind, known)
     except ProtocolError as error:
         return Verification(verdict=Verdict.BROKEN, kind=kind, code=error.code, lines=(str(error),))
     except CouldNotCheck as error:
@@ -300,6 +310,36 @@ def _uncounted(data: bytes, known: KnownKeys) -> Iterator[str]:
         yield body_line(decode_body(sighting.body_bytes))
 
 
+def _fenced(data: bytes, known: KnownKeys) -> Iterator[str]:
+    fenced = decode_fenced(data)
+    _, body, _ = open_fenced(fenced, known)
+    yield _voided(fenced, known)
+    yield body_line(body)
+
+
+def _voided(fenced: Fenced, known: KnownKeys) -> str:
+    word, body, fence = open_fenced(fenced, known)
+    assert fence.acknowledgement is not None, "a fence is part of one"
+    before = fence.acknowledgement.fence
+    said = f"the {type(body).__name__.upper()} of {word.sender} in frame {fenced.word.frame.seq} of epoch {word.epoch}"
+    signed = f"when it accepted epoch {fence.acknowledgement.epoch}, {fence.sender} signed that it had applied"
+    return f"{said} is void: {signed} the frames below {before.next_seq} of epoch {before.epoch}, and nothing later"
+
+
+def _weigh(data: bytes, answer: bytes, kind: FileKind, known: KnownKeys) -> None:
+    """Raise `EvidenceInvalid` if `answer` shows evidence that holds to rest on a void message."""
+    if kind not in _ANSWERED:
+        raise CouldNotCheck(f"no answer is possible to a {kind}: it rests on no message that could be void")
+    try:
+        fenced = decode_fenced(answer)
+        voided = _voided(fenced, known)
+    except ProtocolError as error:
+        raise CouldNotCheck(f"the answer does not hold, so nothing is judged by it: {error}") from error
+    if not is_answered(decode_evidence(data), fenced):
+        raise CouldNotCheck("the answer is about no message on which this evidence rests")
+    raise EvidenceInvalid(voided)
+
+
 def _trace(data: bytes, known: KnownKeys) -> Iterator[str]:
     return trace_lines(decode_trace(data), known)
 
@@ -318,5 +358,6 @@ _JUDGES: Final[Mapping[FileKind, Callable[[bytes, KnownKeys], Iterator[str]]]] =
     FileKind.BROKEN_PROMISE: _broken_promise,
     FileKind.MISSING_ENTRY: _missing_entry,
     FileKind.UNCOUNTED: _uncounted,
+    FileKind.FENCED: _fenced,
     FileKind.TRACE: _trace,
 }

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from node.cli.unread import while_read
-from scripts.published import documents, messages, notes, settlement
+from scripts.published import answers, documents, messages, notes, settlement
 from scripts.published.files import Case, VectorFile, render
 from scripts.published.judges import outcomes
 
@@ -25,6 +25,7 @@ FILES: Final[Mapping[str, Callable[[], VectorFile]]] = {
     "receipts.json": notes.receipts,
     "envelopes.json": messages.envelopes,
     "evidence.json": messages.evidence,
+    "fenced.json": answers.fenced_answers,
     "statements.json": settlement.statements,
     "bodies.json": settlement.bodies,
 }

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from protocol.audit.evidence import decode_evidence, prove
+from protocol.audit.fenced import decode_fenced, open_fenced
 from protocol.audit.known import KnownKeys
 from protocol.audit.verify import recognise, verify_file
 from protocol.checkpoint import cosignature_time, open_checkpoint
@@ -104,6 +105,20 @@ def evidence(data: bytes, given: Given) -> Properties:
     }
 
 
+def fenced(data: bytes, given: Given) -> Properties:
+    """Verify an answer to evidence."""
+    _hold(data, given)
+    answer = decode_fenced(data)
+    header, body, fence = open_fenced(answer, KnownKeys(verifiers=_verifiers(given)))
+    return {
+        "sender": header.sender,
+        "epoch": header.epoch,
+        "seq": answer.word.frame.seq,
+        "kind": kind_of(body),
+        "signer": fence.sender,
+    }
+
+
 def statement(data: bytes, _given: Given) -> Properties:
     """Read a statement that is consistent in itself."""
     found = decode_statement(data)
@@ -131,6 +146,7 @@ JUDGES: Final[Mapping[str, Judge]] = {
     "receipt": receipt,
     "envelope": envelope,
     "evidence": evidence,
+    "fenced": fenced,
     "statement": statement,
     "body": body,
 }

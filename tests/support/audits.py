@@ -21,7 +21,15 @@ from protocol.audit.pages import (
 )
 from protocol.checkpoint import Checkpoint, sign_checkpoint
 from protocol.entries import Sealed
-from protocol.envelope import FIRST_PREVIOUS, Parcel, Sighting, decode_parcel, encode_parcel, sighting_of
+from protocol.envelope import (
+    FIRST_PREVIOUS,
+    Acknowledgement,
+    Parcel,
+    Sighting,
+    decode_parcel,
+    encode_parcel,
+    sighting_of,
+)
 from protocol.errors import CouldNotCheck
 from protocol.identifiers import Account, Digest, Ledger
 from protocol.keys import Role
@@ -57,7 +65,13 @@ class Half:
 
 
 def hand_over(
-    sender: Half, receiver: Half, bodies: Sequence[Body], *, checkpoint: bytes | None = None, epoch: int = 1
+    sender: Half,
+    receiver: Half,
+    bodies: Sequence[Body],
+    *,
+    checkpoint: bytes | None = None,
+    epoch: int = 1,
+    acknowledges: Acknowledgement | None = None,
 ) -> Parcel:
     """Let `receiver` keep `bodies` of `sender` in one signed envelope, without acting on them."""
     encoded = [encode_body(body) for body in bodies]
@@ -69,6 +83,7 @@ def hand_over(
         epoch=epoch,
         first_seq=first_seq,
         previous=FIRST_PREVIOUS,
+        acknowledges=acknowledges,
         checkpoint=None if checkpoint is None else checkpoint.decode(),
     )
     envelope = parcels.envelope(stated, sender=sender.ledger.side)

@@ -6,8 +6,9 @@ from typing import Final
 import msgspec
 
 from protocol.audit.evidence import BrokenPromise, Contradiction, Evidence, Fork, MissingEntry, Uncounted
+from protocol.audit.fenced import Fenced
 from protocol.audit.miscount import Standing, account_of, other_leaf
-from protocol.envelope import Sighting, decode_parcel, encode_parcel, sighting_of
+from protocol.envelope import Envelope, Sighting, decode_parcel, encode_parcel, sighting_of
 from protocol.identifiers import Digest
 from protocol.merkle import MemoryTree, leaf_hash
 from protocol.messages import Body, Close, EntryReference, Fulfil, StatementSigned, encode_body
@@ -168,3 +169,19 @@ EVERY_KIND: Final[dict[str, Evidence]] = {
     "a close against a FULFIL of another epoch": uncounted_long_ago(),
 }
 """Evidence that holds, by what it shows."""
+
+
+def decided_twice() -> Contradiction:
+    """Return the evidence that BLUEBIRD credited in its epoch 1, frame 2, and refused in epoch 2."""
+    return Contradiction(first=sighted(fulfil(), after=2), second=sighted(reject(), after=1, epoch=2))
+
+
+def fence(before: tuple[int, int], *, epoch: int = 2, by: Side = AURORA, to: Side = BLUEBIRD) -> Envelope:
+    """Return an envelope in which `by` says where it was in its partner's stream when it accepted `epoch`."""
+    acknowledges = parcels.acknowledgement(epoch=epoch, before=before)
+    return parcels.envelope(parcels.header([], sender=by, receiver=to, acknowledges=acknowledges), sender=by)
+
+
+def fenced(word: Sighting | None = None, by: Envelope | None = None) -> Fenced:
+    """Return AURORA's word that it had never applied what BLUEBIRD credited."""
+    return Fenced(word=word or decided_twice().first, fence=by or fence((1, 2)))

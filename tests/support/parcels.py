@@ -20,9 +20,11 @@ from protocol.messages import Body, encode_body
 from tests.support.documents import AURORA, BLUEBIRD, EPOCH_NONCE, NETWORK, Side, every_body
 
 
-def acknowledgement(*, epoch: int = 1, next_seq: int = 3, bodies: int = 3) -> Acknowledgement:
-    """Return what a side has applied of the other's stream, and where it fenced the epochs before."""
-    fence = Fence(epoch=0, next_seq=0, bodies=0, last_body=None)
+def acknowledgement(
+    *, epoch: int = 1, next_seq: int = 3, bodies: int = 3, before: tuple[int, int] = (0, 0)
+) -> Acknowledgement:
+    """Return what a side has applied of the other's stream, and where it fenced the epochs `before`."""
+    fence = Fence(epoch=before[0], next_seq=before[1], bodies=0, last_body=None)
     return Acknowledgement(epoch=epoch, epoch_nonce=EPOCH_NONCE, next_seq=next_seq, bodies=bodies, fence=fence)
 
 

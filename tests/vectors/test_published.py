@@ -86,7 +86,12 @@ def test_somebody_elses_code_makes_the_same_cosignatures() -> None:
 
 @pytest.mark.parametrize(
     ("name", "roles"),
-    [("envelopes.json", ["channel"]), ("receipts.json", ["log"]), ("evidence.json", ["log", "channel"])],
+    [
+        ("envelopes.json", ["channel"]),
+        ("receipts.json", ["log"]),
+        ("evidence.json", ["log", "channel"]),
+        ("fenced.json", ["channel"]),
+    ],
 )
 def test_a_brands_keys_have_the_seeds_that_the_page_tells(name: str, roles: list[str]) -> None:
     given = published(name).given

@@ -1,6 +1,6 @@
 """Audits of logs wherever they are kept, compared with what this auditor and others have seen before."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from node.peers.log_source import HttpSource, PackageSource
@@ -9,9 +9,10 @@ from node.services.audits.audit_state import AuditState
 from protocol.agreement import SignedAgreement, key_of
 from protocol.audit.accuse import Accusation, accusations, forks
 from protocol.audit.evidence import Subject
+from protocol.audit.fenced import answer_to, fences_of
 from protocol.audit.findings import Verdict
 from protocol.audit.kept import LogState
-from protocol.audit.known import KnownKeys
+from protocol.audit.known import KnownKeys, PartnerKeys
 from protocol.audit.log import STATE_ENTRIES, Keeping, LogAudit, Progress, Source, audit_log
 from protocol.audit.meeting import meet
 from protocol.audit.outcome import audit_of_state
@@ -168,7 +169,8 @@ class Auditing:
             return
         for log, source in zip(audits, sources, strict=False):
             if log.is_whole:
-                yield from accusations(log, _pages(source), logs)
+                found = accusations(log, pages_of(source), logs)
+                yield from (each for each in found if not _is_answered(each, log, zip(audits, sources, strict=False)))
 
 
 def anchors_of(agreements: Sequence[SignedAgreement]) -> tuple[Verifier, ...]:
@@ -193,7 +195,21 @@ def _size_of(note: bytes) -> str:
         return "unknown size"
 
 
-def _pages(source: Source) -> Iterator[MessagesPage]:
+def _is_answered(accusation: Accusation, accuser: LogAudit, shown: Iterable[tuple[LogAudit, Source]]) -> bool:
+    """Return whether what the accused received shows the accuser to have signed that the word was not applied."""
+    evidence, proved = accusation
+    record = accuser.replay.ledger
+    assert record is not None, "a whole log says whose it is"
+    keys = PartnerKeys(ledger=record.ledger, network=None, keys=record.keys)
+    return any(
+        answer_to(evidence, fences_of(pages_of(source), record.ledger), keys) is not None
+        for log, source in shown
+        if log.ledger == proved.accused
+    )
+
+
+def pages_of(source: Source) -> Iterator[MessagesPage]:
+    """Yield the pages of received messages at `source`, up to the first that cannot be read; none is verified."""
     page = 0
     while (data := source.fetch(messages_path(page))) is not None:
         try:

@@ -4,6 +4,7 @@ import pytest
 
 from node.services.audits.audit_tables import tables_of
 from protocol.audit.evidence import BrokenPromise, Contradiction, Fork, Uncounted
+from protocol.audit.fenced import Fenced
 from protocol.audit.findings import EXIT_STATUS, FindingCode, Verdict
 from protocol.audit.kept import FORMAT
 from protocol.audit.log import audit_log
@@ -42,6 +43,7 @@ def test_every_kind_of_file_is_listed() -> None:
         ("9.3 BrokenPromise", BrokenPromise),
         ("9.5 Uncounted", Uncounted),
         ("Standing", Standing),
+        ("9.6 Fenced", Fenced),
     ],
 )
 def test_every_field_is_listed(heading: str, document: type[LedgerFile]) -> None:

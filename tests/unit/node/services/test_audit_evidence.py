@@ -10,6 +10,7 @@ import pytest
 from node.cli.main import run
 from node.services.audits.audit_state import AuditState
 from node.services.audits.auditing import audit
+from protocol.__main__ import main
 from protocol.agreement import encode_signed_agreement
 from protocol.audit.accuse import Accusation
 from protocol.audit.evidence import Subject, encode_evidence
@@ -17,6 +18,7 @@ from protocol.audit.findings import Verdict
 from protocol.audit.verify import verify_file
 from protocol.errors import CouldNotCheck
 from protocol.messages import Fulfil, Prepare
+from tests.support import parcels
 from tests.support.audits import (
     Alliance,
     Half,
@@ -28,8 +30,8 @@ from tests.support.audits import (
     hand_over,
     signed_checkpoint,
 )
-from tests.support.documents import AURORA, BLUEBIRD, query, reject, signed_agreement
-from tests.support.ledger import open_holder
+from tests.support.documents import AURORA, BLUEBIRD, fulfil, query, reject, signed_agreement
+from tests.support.ledger import ask_cancel, open_holder, receive
 
 SIGNED = signed_agreement()
 FILLERS = 12
@@ -106,6 +108,21 @@ def two_decisions() -> list[MemorySource]:
     return sources(made)
 
 
+def two_decisions_of_two_epochs(*, applied: int) -> list[MemorySource]:
+    """Let AURORA keep a decision and sign how much it had applied, once BLUEBIRD was back from an old copy."""
+    made = alliance()
+    prepare = made.ordered("one")
+    assert isinstance(prepare, Prepare)
+    hand_over(made.destination, made.source, [fulfil(prepare)])
+    wish = made.source.ledger.body(ask_cancel(made.source.ledger, name="one"))
+    fence = parcels.acknowledgement(epoch=2, before=(1, applied))
+    hand_over(made.source, made.destination, [wish], acknowledges=fence)
+    refusal = made.destination.ledger.body(receive(made.destination.ledger, wish))
+    hand_over(made.destination, made.source, [refusal], epoch=2)
+    receive(made.source.ledger, refusal)
+    return sources(made)
+
+
 FOUND: dict[Callable[[], list[MemorySource]], Subject] = {
     another_leaf_at_a_promised_place: Subject.PROMISE,
     another_history_than_a_partner_was_shown: Subject.LOG,
@@ -143,6 +160,15 @@ def test_two_orders_are_found_in_the_messages_of_the_one_who_got_them() -> None:
     assert [(proved.accused, proved.subject) for _, proved in found] == [(AURORA.ledger, Subject.ORDER)]
 
 
+def test_what_the_accused_can_answer_is_no_evidence() -> None:
+    found: list[Accusation] = []
+    audit(two_decisions_of_two_epochs(applied=2), accuse=found.append)
+    assert [(proved.accused, proved.subject) for _, proved in found] == [(BLUEBIRD.ledger, Subject.DECISION)]
+    found = []
+    audit(two_decisions_of_two_epochs(applied=1), accuse=found.append)
+    assert found == []
+
+
 def test_honest_logs_lead_to_no_evidence() -> None:
     made = busy_alliance()
     asking(made, signed_checkpoint(BLUEBIRD, entries_of(made.destination)))
@@ -174,15 +200,20 @@ def test_what_is_remembered_and_cannot_be_read_is_said(tmp_path: Path) -> None:
         list(seen.notes())
 
 
-@pytest.fixture
-def packages(tmp_path: Path) -> list[str]:
+def packed(logs: list[MemorySource], tmp_path: Path) -> list[str]:
+    """Return the audit packages of `logs`."""
     made = []
-    for place, source in enumerate(another_leaf_at_a_promised_place()):
+    for place, source in enumerate(logs):
         made.append(str(tmp_path / f"{place}.zip"))
         with zipfile.ZipFile(made[-1], "w") as archive:
             for name, data in source.files.items():
                 archive.writestr(name, data)
     return made
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> list[str]:
+    return packed(another_leaf_at_a_promised_place(), tmp_path)
 
 
 def test_the_command_writes_them(packages: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,6 +228,38 @@ def test_the_command_writes_them(packages: list[str], tmp_path: Path, capsys: py
     assert run(["audit", *packages, "--evidence", str(tmp_path / "file")]) == 3
     # Without the option nothing is written.
     assert run(["audit", *packages]) == 1
+
+
+def accused(tmp_path: Path, *, applied: int) -> tuple[str, str, list[str]]:
+    """Return a file against BLUEBIRD, BLUEBIRD's package, and the options that name the keys of both."""
+    aurora, bluebird = two_decisions_of_two_epochs(applied=applied)
+    _, package = packed([aurora, bluebird], tmp_path)
+    found: list[Accusation] = []
+    audit([aurora], accuse=found.append)
+    file, paper = tmp_path / "evidence.json", tmp_path / "agreement.json"
+    file.write_bytes(encode_evidence(found[0][0]))
+    paper.write_bytes(encode_signed_agreement(SIGNED))
+    return str(file), package, ["--agreement", str(paper)]
+
+
+def test_the_accused_answers_from_its_own_package(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, package, keys = accused(tmp_path, applied=1)
+    assert run(["verify", file, *keys]) == 0
+    answer_file = str(tmp_path / "answer.json")
+    assert run(["evidence", "answer", file, package, answer_file, *keys]) == 0
+    assert f"wrote the answer, for verify --answer: {answer_file}" in capsys.readouterr().out
+    assert run(["verify", answer_file, *keys]) == 0
+    assert run(["verify", file, "--answer", answer_file, *keys]) == 1
+    assert main(["verify", file, "--answer", answer_file, *keys]) == 1
+    assert capsys.readouterr().out.count("DISPROVED: contradiction\n  the FULFIL of bluebird.example/main.1") == 2
+
+
+def test_there_is_no_answer_to_what_was_applied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, package, keys = accused(tmp_path, applied=2)
+    assert run(["evidence", "answer", file, package, str(tmp_path / "answer.json"), *keys]) == 3
+    assert "it stands" in capsys.readouterr().err
+    assert not (tmp_path / "answer.json").exists()
+    assert run(["evidence", "answer", package, package, str(tmp_path / "answer.json"), *keys]) != 0
 
 
 def test_a_fulfil_without_evidence_stays_without(tmp_path: Path) -> None:
