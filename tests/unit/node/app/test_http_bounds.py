@@ -225,16 +225,17 @@ def test_heads_do_not_add_up(served: Served) -> None:
 
 def test_one_connection_too_many_is_told_so(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_bounds, "connections_max", lambda: 2)
-    with served.connect() as one, served.connect() as other:
-        for each in (one, other):
+    with served.connect() as one, served.connect() as other, ExitStack() as stack:
+        first, second = (stack.enter_context(each.makefile("rb")) for each in (one, other))
+        for each, answer in ((one, first), (other, second)):
             each.sendall(ALIVE)
-            assert each.recv(65_536).startswith(b"HTTP/1.1 200")
+            assert read_answer(answer.readline, answer.read).startswith(b"HTTP/1.1 200")
         with served.connect() as third:
-            answer = rest_of(third)
-        assert refusal(answer) == (503, "busy")
-        assert b"retry-after: 1\r\n" in answer
+            refused = rest_of(third)
+        assert refusal(refused) == (503, "busy")
+        assert b"retry-after: 1\r\n" in refused
         one.sendall(ALIVE)
-        assert one.recv(65_536).startswith(b"HTTP/1.1 200")
+        assert read_answer(first.readline, first.read).startswith(b"HTTP/1.1 200")
 
 
 def test_in_a_crowd_nobody_is_waited_for_as_long(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
