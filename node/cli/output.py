@@ -11,6 +11,8 @@ from node.client import Reply
 from node.client.answers import Written
 
 MILLIONTHS: Final = 1_000_000
+WIDE: Final = 1_000_000
+"""Columns of what is no terminal: more than any row has."""
 
 
 def print_json(data: bytes) -> None:
@@ -24,22 +26,40 @@ def print_line(text: str) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | int | None]]) -> None:
-    """Print a table; integers stand at the right with their thousands apart, None is a dash."""
+    """Print a table; integers stand at the right with their thousands apart, None is a dash.
+
+    On a terminal that is narrower than the table each row is printed as its facts: an id or a digest is for copying,
+    and nothing is ever cut.
+    """
     listed = [list(row) for row in rows]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for position, column in enumerate(columns):
-        numeric = bool(listed) and all(isinstance(row[position], int | None) for row in listed)
-        # An id or a digest is for copying: it is never cut.
-        table.add_column(column, justify="right" if numeric else "left", no_wrap=True, overflow="ignore")
-    for row in listed:
-        table.add_row(*(_cell(value) for value in row))
+    table = _table(columns, listed)
     console = Console(soft_wrap=True, highlight=False, markup=False)
-    if not console.is_terminal:
-        console.width = 1_000
+    room = console.width if console.is_terminal else WIDE
+    console.width = WIDE
+    if listed and console.measure(table).maximum > room:
+        _print_records(columns, listed)
+        return
     # Written by rich itself, a table that nobody reads would end the process on the spot.
     with console.capture() as written:
         console.print(table)
     sys.stdout.write(written.get())
+
+
+def _table(columns: Sequence[str], listed: Sequence[Sequence[str | int | None]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for position, column in enumerate(columns):
+        numeric = bool(listed) and all(isinstance(row[position], int | None) for row in listed)
+        table.add_column(column, justify="right" if numeric else "left", no_wrap=True)
+    for row in listed:
+        table.add_row(*(_cell(value) for value in row))
+    return table
+
+
+def _print_records(columns: Sequence[str], listed: Sequence[Sequence[str | int | None]]) -> None:
+    for position, row in enumerate(listed):
+        if position:
+            print_line("")
+        print_facts(list(zip(columns, row, strict=True)))
 
 
 def print_facts(facts: Sequence[tuple[str, str | int | None]]) -> None:
