@@ -30,8 +30,10 @@ class RequestRefused(TallystickError):
     """A node answered that it will not do it; `code` says why, and the same request will be refused again."""
 
     def __init__(self, problem: Problem) -> None:
-        faults = "".join(f"; {fault.field}: {fault.reason}" for fault in problem.errors)
-        super().__init__((problem.detail or problem.title) + faults)
+        said = problem.detail or problem.title
+        faults = [f"{fault.field}: {fault.reason}" for fault in problem.errors]
+        # A node's detail says the first fault already.
+        super().__init__("; ".join([said, *(fault for fault in faults if fault not in said)]))
         self.problem = problem
         self.code = problem.code
 

@@ -27,7 +27,10 @@ def test_progress_replaces_its_line_on_a_terminal_alone(
     assert stream.getvalue() == shown
 
 
-ROWS = [["48a0486d-f93f-44e7-99f0-8efe4d8a9a1f", 158_000, None], ["d5a957c8-b6a0-4759-9aab-893226b32229", 2, "x" * 40]]
+ROWS: list[list[str | int | None]] = [
+    ["48a0486d-f93f-44e7-99f0-8efe4d8a9a1f", 158_000, None],
+    ["d5a957c8-b6a0-4759-9aab-893226b32229", 2, "x" * 40],
+]
 TABLE = (
     "id                                     points  why                                     \n"
     f"48a0486d-f93f-44e7-99f0-8efe4d8a9a1f  158,000  –                                       \n"

@@ -69,11 +69,19 @@ def test_an_answer_of_another_shape_is_no_node(node: NodeStandIn) -> None:
         client_of(node).get("/v1/accounts/member/x").read(AccountRow)
 
 
-def test_a_refusal_has_its_code_and_names_the_fields(node: NodeStandIn) -> None:
-    faults = [{"field": "amount", "reason": "must be positive"}]
-    node.on("POST", "/v1/holds", refuse(422, "request_invalid", "the request has faults", errors=faults))
-    with pytest.raises(RequestRefused, match=r"the request has faults; amount: must be positive") as caught:
+@pytest.mark.parametrize(
+    ("detail", "told"),
+    [
+        ("the request has faults", "the request has faults; amount: must be positive; id: is no UUID"),
+        ("amount: must be positive", "amount: must be positive; id: is no UUID"),
+    ],
+)
+def test_a_refusal_has_its_code_and_names_each_field_once(node: NodeStandIn, detail: str, told: str) -> None:
+    faults = [{"field": "amount", "reason": "must be positive"}, {"field": "id", "reason": "is no UUID"}]
+    node.on("POST", "/v1/holds", refuse(422, "request_invalid", detail, errors=faults))
+    with pytest.raises(RequestRefused) as caught:
         client_of(node).post("/v1/holds", {"id": "1"})
+    assert str(caught.value) == told
     assert (caught.value.code, caught.value.problem.status) == ("request_invalid", 422)
 
 
