@@ -13,6 +13,8 @@ from node.cli.options import (
     NodeOption,
     OptionalAccount,
     ReasonOption,
+    RecipientArgument,
+    SenderArgument,
     TokenOption,
     connect,
     fresh_id,
@@ -191,8 +193,8 @@ def unfreeze(
 
 @app.command()
 def merge(
-    account: AccountArgument,
-    survivor: AccountArgument,
+    account: SenderArgument,
+    survivor: RecipientArgument,
     *,
     reason: ReasonOption = "joined_twice",
     request_id: IdOption = None,

@@ -9,7 +9,7 @@ import typer
 
 from node.cli.failures import HELD, REFUSED, stop
 from node.cli.files import read_bytes
-from node.cli.options import JsonOption, connect
+from node.cli.options import JsonOption, connect, parse_node
 from node.cli.output import print_json, print_line
 from node.cli.request import JsonObject
 from node.client.answers import Finding, RateReport
@@ -31,9 +31,15 @@ def check(
     ] = None,
     at: Annotated[str | None, typer.Option(metavar="TIME", help="Count only what holds at this time.")] = None,
     as_json: JsonOption = False,
-    node: Annotated[str | None, typer.Option("--node", envvar="TALLYSTICK_NODE", metavar="URL")] = None,
+    node: Annotated[
+        str | None,
+        typer.Option("--node", envvar="TALLYSTICK_NODE", parser=parse_node, metavar="URL", help="URL of the node."),
+    ] = None,
     token_file: Annotated[
-        Path | None, typer.Option("--token-file", envvar="TALLYSTICK_TOKEN_FILE", metavar="FILE")
+        Path | None,
+        typer.Option(
+            "--token-file", envvar="TALLYSTICK_TOKEN_FILE", metavar="FILE", help="File that holds the credential."
+        ),
     ] = None,
 ) -> None:
     """Check rates side by side, in exact fractions: exit status 1 when points can be multiplied."""

@@ -19,6 +19,7 @@ from node.cli.options import (
     UuidArgument,
     connect,
     fresh_id,
+    parse_amount,
     parse_uuid,
 )
 from node.cli.output import print_facts, print_json, print_line, print_table, print_written
@@ -69,7 +70,9 @@ def entry_of(proposal: Id) -> str:
 
 def adjust(
     account: AccountArgument,
-    amount: Annotated[int, typer.Argument(metavar="AMOUNT", help="Whole points; -- -500 takes some away.")],
+    amount: Annotated[
+        int, typer.Argument(parser=parse_amount, metavar="AMOUNT", help="Whole points; -500 takes some away.")
+    ],
     *,
     reason: ReasonOption,
     expires_on: Annotated[str | None, typer.Option(metavar="DATE", help="Last day of points that are given.")] = None,

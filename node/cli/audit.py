@@ -15,7 +15,7 @@ from node.cli.audit_progress import told_progress
 from node.cli.directory import export_directory
 from node.cli.failures import stop
 from node.cli.files import read_bytes, write_bytes
-from node.cli.options import JsonOption, NodeOption, TokenOption, connect
+from node.cli.options import JsonOption, NodeOption, TokenOption, connect, parse_node
 from node.cli.output import print_json, print_line
 from node.client import read_token
 from node.peers.log_source import HttpSource, LogSource, open_source
@@ -131,7 +131,10 @@ def export(
     ],
     *,
     node: Annotated[
-        str | None, typer.Option("--node", envvar="TALLYSTICK_NODE", metavar="URL", help="URL of a running node.")
+        str | None,
+        typer.Option(
+            "--node", envvar="TALLYSTICK_NODE", parser=parse_node, metavar="URL", help="URL of a running node."
+        ),
     ] = None,
     token_file: Annotated[
         Path | None,

@@ -14,6 +14,7 @@ from node.cli.options import (
     UuidArgument,
     connect,
     fresh_id,
+    parse_amount,
 )
 from node.cli.output import print_facts, print_json
 from node.cli.request import JsonObject, write
@@ -44,7 +45,9 @@ def place(
 def capture(
     hold: UuidArgument,
     *,
-    amount: Annotated[int | None, typer.Option(help="Whole points, if not all.")] = None,
+    amount: Annotated[
+        int | None, typer.Option(parser=parse_amount, metavar="AMOUNT", help="Whole points, if not all.")
+    ] = None,
     final: Annotated[bool, typer.Option("--final/--keep", help="Give the rest back, or keep it on hold.")] = True,
     request_id: IdOption = None,
     as_json: JsonOption = False,

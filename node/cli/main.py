@@ -4,7 +4,9 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Final
+from importlib.metadata import version
+from inspect import getdoc
+from typing import Annotated, Final
 
 import typer
 
@@ -30,17 +32,39 @@ def app_of(names: Iterable[str]) -> typer.Typer:
         epilog="Exit status: 0 held or done, 1 disproved or refused, 2 wrong usage, 3 could not check or reach.",
     )
     # With a callback, one command alone keeps its name on the command line.
-    app.callback()(_nothing)
+    app.callback()(_before)
     for name in names:
         command = find(name)
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
         else:
             app.command(name)(command)
+    _tell_whole(app)
     return app
 
 
-def _nothing() -> None:
+def _tell_whole(app: typer.Typer) -> None:
+    """Have lists of commands give the first paragraph of each help: otherwise it is cut where the line ends."""
+    for command in app.registered_commands:
+        command.short_help = " ".join((getdoc(command.callback) or "").partition("\n\n")[0].split())
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            group.short_help = group.typer_instance.info.help
+            _tell_whole(group.typer_instance)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"tallystick {version('tallystick')}")
+        raise typer.Exit
+
+
+def _before(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version, and end.")
+    ] = False,
+) -> None:
     pass
 
 

@@ -1,7 +1,9 @@
 """The options that commands share, and what they mean."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Final, TypeAlias
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import typer
@@ -13,8 +15,31 @@ from protocol.identifiers import HOLDER_KINDS, Account, Id, parse_holder, parse_
 _NODE_HELP: Final = "URL of the node."
 _TOKEN_HELP: Final = "File that holds the credential (tokens/<role>.token of the node's directory)."  # noqa: S105 - help text
 
+
+def parse_node(text: str) -> str:
+    """Return `text` if a node can be asked at it."""
+    try:
+        parts = urlsplit(text)
+        known = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        known = False
+    if not known:
+        raise typer.BadParameter(f"{text!r} is no URL like http://127.0.0.1:8420")
+    return text
+
+
+def parse_amount(text: str) -> int:
+    """Return the whole number that `text` is: digits alone, perhaps after a minus."""
+    if not re.fullmatch(r"-?[0-9]{1,100}", text):
+        raise typer.BadParameter(f"{text!r} is no whole number: give digits alone, as 1000")
+    return int(text)
+
+
 NodeOption: TypeAlias = Annotated[
-    str, typer.Option("--node", envvar="TALLYSTICK_NODE", metavar="URL", help=_NODE_HELP, show_default=False)
+    str,
+    typer.Option(
+        "--node", envvar="TALLYSTICK_NODE", parser=parse_node, metavar="URL", help=_NODE_HELP, show_default=False
+    ),
 ]
 TokenOption: TypeAlias = Annotated[
     Path,
@@ -30,7 +55,7 @@ PassphraseOption: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
-JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the node's answer as JSON.")]
+JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 LimitOption: TypeAlias = Annotated[int, typer.Option("--limit", min=1, max=256, help="Rows to show at most.")]
 
 
@@ -75,11 +100,17 @@ AccountArgument: TypeAlias = Annotated[
     str,
     typer.Argument(parser=parse_account, metavar="ACCOUNT", help="member/<uuid>; a UUID alone is a member."),
 ]
+SenderArgument: TypeAlias = Annotated[
+    str, typer.Argument(parser=parse_account, metavar="FROM", help="The account whose points go: member/<uuid>.")
+]
+RecipientArgument: TypeAlias = Annotated[
+    str, typer.Argument(parser=parse_account, metavar="TO", help="The account that gets them: member/<uuid>.")
+]
 OptionalAccount: TypeAlias = Annotated[
     str | None,
     typer.Argument(parser=parse_account, metavar="ACCOUNT", help="member/<uuid>; a UUID alone is a member."),
 ]
-AmountArgument: TypeAlias = Annotated[int, typer.Argument(metavar="AMOUNT", help="Whole points.")]
+AmountArgument: TypeAlias = Annotated[int, typer.Argument(parser=parse_amount, metavar="AMOUNT", help="Whole points.")]
 PartnerArgument: TypeAlias = Annotated[
     str, typer.Argument(metavar="PARTNER", help="bluebird.example, or a whole ledger name where that is not unique.")
 ]

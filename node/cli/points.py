@@ -12,6 +12,8 @@ from node.cli.options import (
     IdOption,
     JsonOption,
     NodeOption,
+    RecipientArgument,
+    SenderArgument,
     TokenOption,
     connect,
     fresh_id,
@@ -21,7 +23,8 @@ from node.cli.request import JsonObject, post, write
 from node.client.answers import Reversed
 
 app: Final = typer.Typer(no_args_is_help=True, help="Issue, redeem, transfer, reverse and adjust points.")
-app.command()(adjust)
+# So that -500 is an amount, and no option.
+app.command(context_settings={"ignore_unknown_options": True})(adjust)
 _PATH: Final = "/v1/transactions"
 
 
@@ -75,8 +78,8 @@ def redeem(
 
 @app.command()
 def transfer(
-    account: AccountArgument,
-    to: AccountArgument,
+    account: SenderArgument,
+    to: RecipientArgument,
     amount: AmountArgument,
     *,
     request_id: IdOption = None,

@@ -5,13 +5,14 @@ from typing import Annotated, Final
 import typer
 
 from node.cli.options import (
-    AccountArgument,
     AmountArgument,
     DateOption,
     IdOption,
     JsonOption,
     LimitOption,
     NodeOption,
+    RecipientArgument,
+    SenderArgument,
     TokenOption,
     UuidArgument,
     connect,
@@ -29,8 +30,8 @@ _PATH: Final = "/v1/transfers"
 
 @app.command()
 def offer(
-    account: AccountArgument,
-    to: AccountArgument,
+    account: SenderArgument,
+    to: RecipientArgument,
     amount: AmountArgument,
     *,
     request_id: IdOption = None,

@@ -50,11 +50,14 @@ def test_keys_are_listed_rotated_and_revoked(tallystick: Command, node: NodeStan
     assert tallystick("credential", "revoke", "0a1b2c3d", "--json").out == '{"credentials":[]}\n'
 
 
-def test_an_adjustment_is_proposed_and_says_how_it_is_approved(tallystick: Command, node: NodeStandIn) -> None:
+@pytest.mark.parametrize("taken", [["--", "-500"], ["-500"]])
+def test_an_adjustment_is_proposed_and_says_how_it_is_approved(
+    tallystick: Command, node: NodeStandIn, taken: list[str]
+) -> None:
     proposal = uuid("proposal")
     node.on("POST", "/v1/approvals", answer({**WRITTEN, "id": proposal}, status=201))
     said = tallystick(
-        "points", "adjust", ACCOUNT, "--reason", "goodwill", "--note", "rang twice", "--id", proposal, "--", "-500"
+        "points", "adjust", ACCOUNT, "--reason", "goodwill", "--note", "rang twice", "--id", proposal, *taken
     )
     assert f"tallystick approval approve {proposal}" in said.out
     sent = json.loads(node.requests[-1].content)

@@ -259,6 +259,22 @@ def test_what_cannot_be_understood_is_status_2(tallystick: Command, node: NodeSt
     assert node.requests == []
 
 
+@pytest.mark.parametrize("amount", ["1,000", "1.5", "1_000", "٣", "ten"])
+def test_what_is_no_amount_is_told_how_one_is_written(tallystick: Command, node: NodeStandIn, amount: str) -> None:
+    done = tallystick("points", "issue", ID, amount)
+    assert (done.status, node.requests) == (2, [])
+    assert f"'{amount}' is no whole number: give digits alone, as 1000" in done.err
+
+
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1:8420", "node.example", "ftp://node.example", "http://", "http://[", "http://a:x"]
+)
+def test_what_is_no_url_of_a_node_is_told_how_one_looks(tallystick: Command, node: NodeStandIn, url: str) -> None:
+    done = tallystick("account", "list", "--node", url)
+    assert (done.status, node.requests) == (2, [])
+    assert f"'{url}' is no URL like http://127.0.0.1:8420" in done.err
+
+
 @pytest.mark.parametrize("content", [b"", b"[1]", b"{", b"\xff\xfe", b"[" * 100_000])
 def test_a_document_that_is_none_is_one_line(tallystick: Command, tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "link.json"

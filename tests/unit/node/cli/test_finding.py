@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -27,6 +28,16 @@ def test_a_command_is_found_by_its_name(tallystick: Command, name: str) -> None:
 def test_the_help_names_every_command(tallystick: Command) -> None:
     lines = tallystick("--help").out.partition("Commands:")[2].partition("\n\n")[0].splitlines()
     assert {line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("words", [["--help"], *([name, "--help"] for name in ("account", "keys", "approval"))])
+def test_a_list_of_commands_cuts_no_sentence(tallystick: Command, words: list[str]) -> None:
+    assert "..." not in tallystick(*words).out.partition("Commands:")[2]
+
+
+def test_the_version_is_that_of_the_package(tallystick: Command) -> None:
+    done = tallystick("--version")
+    assert (done.status, done.out) == (0, f"tallystick {version('tallystick')}\n")
 
 
 @pytest.mark.parametrize("words", [["serv"], ["--json", "serve"]])
