@@ -99,6 +99,15 @@ def _is_rate(text: str) -> str:
 
 
 RateText = Annotated[str, _checked(_is_rate)]
+
+
+def _is_url(text: str) -> str:
+    if text and not _URL.fullmatch(text):
+        raise ValueError(f"{text[:80]!r} is no URL like https://ledger.aurora.example")
+    return text
+
+
+UrlText = Annotated[str, AfterValidator(_is_url)]
 OriginText = Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]{1,253}(?::[0-9]{1,5})?$")]
 """An origin (RFC 6454 §6.2) from which browsers may ask: never `*`."""
 
@@ -112,7 +121,7 @@ class NodeConfig(BaseSettings):
     points: AssetText
     points_name: Annotated[str, Field(min_length=1, max_length=TEXT_CHARACTERS_MAX)]
     currencies: Annotated[tuple[AssetText, ...], Field(max_length=CURRENCIES_MAX)] = ()
-    url: Annotated[str, Field(pattern=r"^(?:https?://[!-~]{1,480})?$")] = ""
+    url: UrlText = ""
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8_420
     database_url: Annotated[str, Field(repr=False)] = ""
@@ -120,7 +129,7 @@ class NodeConfig(BaseSettings):
     agent: str = ""
     accept_within_seconds: Annotated[int, Field(ge=1, le=ACCEPT_BY_SECONDS_MAX)] = 3_600
     partner_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 10.0
-    cluster_url: Annotated[str, Field(pattern=r"^(?:https?://[!-~]{1,480})?$")] = ""
+    cluster_url: UrlText = ""
     start_answers: Literal["all", "none"] = "all"
     stop_within_seconds: Annotated[int, Field(ge=1, le=300)] = 10
     witnesses: Annotated[tuple[WitnessText, ...], Field(max_length=WITNESSES_MAX)] = ()

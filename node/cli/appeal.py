@@ -10,6 +10,7 @@ from node.cli.options import (
     JsonOption,
     LimitOption,
     NodeOption,
+    ReasonOption,
     TokenOption,
     UuidArgument,
     connect,
@@ -25,7 +26,6 @@ app: Final = typer.Typer(no_args_is_help=True, help="Open appeals for members, a
 TextOption = Annotated[
     str | None, typer.Option("--text", metavar="TEXT", help="What is said; it can be erased, its digest stays.")
 ]
-ReasonOption = Annotated[str, typer.Option("--reason", metavar="WORD", help="In one word like not_received.")]
 
 
 @app.command("open")

@@ -13,6 +13,7 @@ from node.cli.options import (
     LimitOption,
     NodeOption,
     PartnerArgument,
+    ReasonOption,
     TokenOption,
     UuidArgument,
     connect,
@@ -200,7 +201,7 @@ def cancel(conversion: UuidArgument, *, as_json: JsonOption = False, node: NodeO
 def force_release(
     conversion: UuidArgument,
     *,
-    reason: Annotated[str, typer.Option(metavar="WORD", help="Why, in lowercase words joined by _.")] = "partner_gone",
+    reason: ReasonOption = "partner_gone",
     request_id: IdOption = None,
     as_json: JsonOption = False,
     node: NodeOption,

@@ -5,7 +5,16 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 import typer
 
-from node.cli.options import IdOption, JsonOption, NodeOption, PartnerArgument, TokenOption, connect, fresh_id
+from node.cli.options import (
+    IdOption,
+    JsonOption,
+    NodeOption,
+    PartnerArgument,
+    ReasonOption,
+    TokenOption,
+    connect,
+    fresh_id,
+)
 from node.cli.output import print_facts, print_json, print_line, print_table, print_written
 from node.cli.request import JsonObject, post
 from node.client import NodeClient
@@ -20,9 +29,6 @@ WithoutOption: TypeAlias = Annotated[
 WitnessesOption: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--witness", metavar="NAME", help="A witness that is not waited for, by its name; may be repeated."),
-]
-ReasonOption: TypeAlias = Annotated[
-    str, typer.Option("--reason", metavar="WORD", help="Why, in lowercase words joined by _; it enters the log.")
 ]
 
 

@@ -28,6 +28,13 @@ def parse_node(text: str) -> str:
     return text
 
 
+def parse_word(text: str) -> str:
+    """Return `text` if it is a reason as the log takes it."""
+    if not re.fullmatch(r"[a-z_]{1,64}", text):
+        raise typer.BadParameter(f"{text!r} is no word of a to z and _, as service_outage")
+    return text
+
+
 def parse_amount(text: str) -> int:
     """Return the whole number that `text` is: digits alone, perhaps after a minus."""
     if not re.fullmatch(r"-?[0-9]{1,100}", text):
@@ -116,7 +123,13 @@ PartnerArgument: TypeAlias = Annotated[
 ]
 PartnerOption: TypeAlias = Annotated[str | None, typer.Option("--partner", metavar="PARTNER", help="With one alone.")]
 ReasonOption: TypeAlias = Annotated[
-    str, typer.Option("--reason", metavar="WORD", help="Why, in a word: never about a person.")
+    str,
+    typer.Option(
+        "--reason",
+        parser=parse_word,
+        metavar="WORD",
+        help="Why, in lowercase words joined by _; it enters the log: never about a person.",
+    ),
 ]
 UuidArgument: TypeAlias = Annotated[str, typer.Argument(parser=parse_uuid, metavar="ID", help="Its UUID.")]
 

@@ -7,13 +7,21 @@ import typer
 
 from node.cli import run_off
 from node.cli.files import DocumentArgument, OutOption, read_document, write_document
-from node.cli.options import IdOption, JsonOption, NodeOption, PartnerArgument, TokenOption, connect, fresh_id
+from node.cli.options import (
+    IdOption,
+    JsonOption,
+    NodeOption,
+    PartnerArgument,
+    ReasonOption,
+    TokenOption,
+    connect,
+    fresh_id,
+)
 from node.cli.output import money, print_json, print_line, print_table, print_written
 from node.cli.request import JsonObject, post
 from node.client.answers import Exposure, PartnerList, PartnerWritten
 
 app: Final = typer.Typer(no_args_is_help=True, help="Invite, accept, list and suspend partners.")
-_WORD_HELP: Final = "Why, in lowercase words joined by _."
 
 
 @app.command()
@@ -86,7 +94,7 @@ def list_partners(*, as_json: JsonOption = False, node: NodeOption, token_file: 
 def suspend(
     partner: PartnerArgument,
     *,
-    reason: Annotated[str, typer.Option(metavar="WORD", help=_WORD_HELP)] = "key_stolen",
+    reason: ReasonOption = "key_stolen",
     request_id: IdOption = None,
     as_json: JsonOption = False,
     node: NodeOption,
@@ -127,7 +135,7 @@ def log_key(
 def resume(
     partner: PartnerArgument,
     *,
-    reason: Annotated[str, typer.Option(metavar="WORD", help=_WORD_HELP)] = "keys_checked",
+    reason: ReasonOption = "keys_checked",
     request_id: IdOption = None,
     as_json: JsonOption = False,
     node: NodeOption,

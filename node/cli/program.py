@@ -1,13 +1,13 @@
 """`tallystick program`: show and set the program's terms."""
 
 import sys
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 import typer
 
 from node.cli.files import DocumentArgument, OutOption, read_document, write_document
-from node.cli.options import IdOption, JsonOption, NodeOption, TokenOption, connect, fresh_id
+from node.cli.options import IdOption, JsonOption, NodeOption, ReasonOption, TokenOption, connect, fresh_id
 from node.cli.output import print_json, print_line, print_written
 from node.cli.program_answers import ProgramState
 from node.cli.request import JsonObject, put
@@ -39,9 +39,7 @@ def show(*, out: OutOption = None, as_json: JsonOption = False, node: NodeOption
 def set_terms(
     file: DocumentArgument,
     *,
-    reason: Annotated[
-        str, typer.Option(metavar="WORD", help="Why, in a word: never about a person.")
-    ] = "terms_changed",
+    reason: ReasonOption = "terms_changed",
     request_id: IdOption = None,
     as_json: JsonOption = False,
     node: NodeOption,

@@ -10,7 +10,7 @@ import typer
 
 from node.cli.audit import export_node
 from node.cli.failures import COULD_NOT, stop
-from node.cli.options import JsonOption, NodeOption, PartnerArgument, TokenOption, connect, fresh_id
+from node.cli.options import JsonOption, NodeOption, PartnerArgument, ReasonOption, TokenOption, connect, fresh_id
 from node.cli.output import print_json, print_line, print_table
 from node.client import NodeClient, RequestRefused, read_token
 from node.client.run_off_answers import RunOffState, RunOffStep
@@ -23,8 +23,6 @@ PUBLISHED_SECONDS: Final = 5.0
 _MARGIN: Final = timedelta(minutes=5)
 """A notice is given a little later than it is written."""
 
-_WORD_HELP: Final = "Why, in lowercase words joined by _."
-
 
 def show(partner: PartnerArgument, *, as_json: JsonOption = False, node: NodeOption, token_file: TokenOption) -> None:
     """Show what is open with a partner, and who is to act before the partnership can end."""
@@ -36,7 +34,7 @@ def show(partner: PartnerArgument, *, as_json: JsonOption = False, node: NodeOpt
 def end(
     partner: PartnerArgument,
     *,
-    reason: Annotated[str, typer.Option(metavar="WORD", help=_WORD_HELP)] = "contract_over",
+    reason: ReasonOption = "contract_over",
     immediately: Annotated[
         bool, typer.Option("--immediately", help="Begin nothing new from now on, instead of waiting for the notice.")
     ] = False,

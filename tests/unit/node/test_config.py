@@ -64,7 +64,7 @@ def test_defaults_listen_on_this_machine_only() -> None:
         ("port = 70000", "port: "),
         ('ledger = "Aurora"', "ledger: 'Aurora' is not a ledger name"),
         ('currencies = ["usd"]', "currencies.0: "),
-        ('url = "ftp://x"', "url: "),
+        ('url = "ftp://x"', "url: 'ftp://x' is no URL like https://ledger.aurora.example"),
         ('log_level = "loud"', "log_level: "),
         ("port = ", "cannot be read"),
     ],

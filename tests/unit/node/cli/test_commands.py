@@ -266,6 +266,16 @@ def test_what_is_no_amount_is_told_how_one_is_written(tallystick: Command, node:
     assert f"'{amount}' is no whole number: give digits alone, as 1000" in done.err
 
 
+@pytest.mark.parametrize("word", ["Good will", "good-will", "goodwill2", "", "x" * 65])
+@pytest.mark.parametrize("line", [["account", "freeze", ID], ["appeal", "open", ID], ["partner", "suspend", "b"]])
+def test_what_is_no_reason_is_told_how_one_is_written(
+    tallystick: Command, node: NodeStandIn, line: list[str], word: str
+) -> None:
+    done = tallystick(*line, "--reason", word)
+    assert (done.status, node.requests) == (2, [])
+    assert f"'{word}' is no word of a to z and _, as service_outage" in done.err
+
+
 @pytest.mark.parametrize(
     "url", ["127.0.0.1:8420", "node.example", "ftp://node.example", "http://", "http://[", "http://a:x"]
 )
