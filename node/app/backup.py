@@ -104,12 +104,20 @@ def read_backup(place: Path) -> Manifest:
 
 
 def restore_directory(
-    place: Path, directory: Path, *, keys: Path | None, state: Path | None, url: str | None, told: Told
+    place: Path,
+    directory: Path,
+    *,
+    keys: Path | None,
+    state: Path | None,
+    url: str | None,
+    told: Told,
+    overrides: Mapping[str, str] | None = None,
 ) -> Backup:
     """Make the new node directory `directory` out of the backup at `place`.
 
     `keys` is a directory of key files, for a backup without them; `state` a state file that outlived the node, which
-    tells how much the backup lacks; `url` another database than an SQLite file, which must be empty.
+    tells how much the backup lacks; `url` another database than an SQLite file, which must be empty. `overrides` come
+    before the backup's configuration while the keys are opened, and are not kept.
     Raises `BackupInvalid`, what the store raises, and `KeysMismatch` where the keys are not the ledger's.
     """
     manifest = read_backup(place)
@@ -123,12 +131,13 @@ def restore_directory(
             _copy_keys(kept, part / KEYS)
             (part / KEYS).chmod(0o700)
         elif not config.agent:
-            raise BackupInvalid(f"the backup has no keys: say where they are (--keys {KEYS})")
+            raise BackupInvalid("the backup has no keys: say where they are (--keys DIR)")
         _put_state(state or place / STATE_NAME, part, needed=state is not None)
         _put_store(place, part, url=url, told=told)
         with Database.open(database_url(part, config)) as database:
             database.migrate()
-            check_directory(directory, config, reader=database.reader(), keyring=keyring_of(part, config))
+            keyring = keyring_of(part, config.model_copy(update=dict(overrides or {})))
+            check_directory(directory, config, reader=database.reader(), keyring=keyring)
     return Backup(place=directory, manifest=manifest)
 
 

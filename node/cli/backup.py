@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from node.cli.options import DirectoryArgument, JsonOption
+from node.cli.options import DirectoryArgument, JsonOption, PassphraseOption, passphrase_settings
 from node.cli.output import print_facts, print_json, print_line, show_progress
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def restore(
         str | None,
         typer.Option(metavar="URL", help="An empty database, if not a file in DIR."),
     ] = None,
+    passphrase_file: PassphraseOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a node's directory out of a backup; nothing is changed if any file is not as it was written.
@@ -67,7 +68,15 @@ def restore(
     from node.app.backup import restore_directory  # noqa: PLC0415 - as above
 
     with _told() as told:
-        made = restore_directory(place, directory, keys=keys, state=state, url=database_url, told=told)
+        made = restore_directory(
+            place,
+            directory,
+            keys=keys,
+            state=state,
+            url=database_url,
+            told=told,
+            overrides=passphrase_settings(passphrase_file),
+        )
     _say(made, as_json=as_json)
     if not as_json:
         print_line(f"next: tallystick serve {directory}; then see what others have seen: tallystick standing")

@@ -13,7 +13,7 @@ import typer
 
 from node.cli.failures import stop
 from node.cli.ledger import said_of_recovery
-from node.cli.options import DirectoryArgument, JsonOption, PassphraseOption
+from node.cli.options import DirectoryArgument, JsonOption, PassphraseOption, passphrase_settings
 from node.cli.output import print_facts, print_json, print_line
 from protocol.audit.findings import EXIT_STATUS
 from protocol.checkpoint import Checkpoint
@@ -167,11 +167,6 @@ def recover(
         print_json(msgspec.json.encode(facts))
     else:
         said_of_recovery(brought.entries, brought.messages, brought.log, brought.size)
-
-
-def passphrase_settings(path: Path | None) -> dict[str, str]:
-    """Return what overrides a node's configuration where a passphrase's file is named on the command line."""
-    return {} if path is None else {"passphrase_file": str(path.absolute())}
 
 
 def export_directory(directory: Path, package: Path) -> Checkpoint:

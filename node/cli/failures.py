@@ -64,6 +64,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "steps_below_minimum": "convert more at a time",
     "store_behind": "see tallystick standing: bring the missing entries back (tallystick recover), go on without them "
     "(tallystick succeed), or keep a partner out that only claims it (tallystick partner suspend)",
+    "store_busy": "stop the node that runs in this directory, then give the command again",
     "store_full": "make room on its disk, then give the command again",
     "token_unreadable": "name a file with a token: --token-file or TALLYSTICK_TOKEN_FILE",
     "transfer_closed": "see how it ended: tallystick transfer list",

@@ -134,6 +134,11 @@ ReasonOption: TypeAlias = Annotated[
 UuidArgument: TypeAlias = Annotated[str, typer.Argument(parser=parse_uuid, metavar="ID", help="Its UUID.")]
 
 
+def passphrase_settings(path: Path | None) -> dict[str, str]:
+    """Return what overrides a node's configuration where a passphrase's file is named on the command line."""
+    return {} if path is None else {"passphrase_file": str(path.absolute())}
+
+
 def fresh_id(given: Id | None) -> Id:
     """Return the id that was given, or a new random one."""
     return given or Id(str(uuid4()))

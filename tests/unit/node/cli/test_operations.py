@@ -55,3 +55,20 @@ def test_a_node_is_backed_up_restored_and_moved(tallystick: Command, here: Path,
     whole = tallystick("backup", str(here), str(tmp_path / "whole"), "--with-keys").out
     assert "keys are not in it" not in whole
     assert "The tokens are not in it" in whole
+
+
+def test_a_node_whose_keys_are_encrypted_is_restored_without_a_terminal(
+    tallystick: Command, here: Path, tmp_path: Path
+) -> None:
+    passphrase = tmp_path / "passphrase"
+    passphrase.touch(0o600)
+    passphrase.write_text("correct horse battery\n")
+    named = ["--passphrase-file", str(passphrase)]
+    assert tallystick("keys", "encrypt", str(here), *named).status == 0
+    assert tallystick("backup", str(here), str(tmp_path / "backup"), "--with-keys").status == 0
+    restore = ["restore", str(tmp_path / "backup"), str(tmp_path / "again")]
+    refused = tallystick(*restore)
+    assert (refused.status, "--passphrase-file" in refused.err) == (3, True)
+    done = tallystick(*restore, *named)
+    assert done.status == 0, done.err
+    assert 'passphrase_file = ""' in (tmp_path / "again" / "node.toml").read_text()
