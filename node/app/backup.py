@@ -230,7 +230,10 @@ def _describe(part: Path) -> Manifest:
 
 def _check_current(database: Database, directory: Path) -> None:
     if not database.is_current():
-        raise CouldNotCheck(f"the tables of {directory} are of another version: start the node once")
+        raise CouldNotCheck(
+            f"the tables of {directory} are of another version: back up with the version that the node last ran, or "
+            "start the node with this one, which changes them"
+        )
 
 
 def _files(place: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """Opening a node: the store's lock first, then its checks, then the writer; nothing answers before all of it."""
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -110,7 +111,7 @@ def open_node(
     """
     config = load_config(directory, settings)
     with Database.open(database_url(directory, config), made=True) as database:
-        database.migrate()
+        _bring_up_to_date(database)
         with ExitStack() as stack:
             store = stack.enter_context(database.writer(copy_beside=True))
             # After the lock: sealed keys take half a second, and who stands by tries twice in one.
@@ -151,7 +152,7 @@ def open_standby(
     config = load_config(directory, settings)
     real = _ports(directory, config, ports or PortOverrides())
     with _closing(real), Database.open(database_url(directory, config), made=True) as database:
-        database.migrate()
+        _bring_up_to_date(database)
         reader = database.reader()
         check_directory(directory, config, reader=reader, keyring=real.keyring)
         node = _node(directory, config, reader=reader, writer=StandbyWriter(), real=real)
@@ -247,6 +248,19 @@ def seen_before(path: Path, config: NodeConfig, *, keyring: Keyring) -> Checkpoi
         return open_of(note, ledger=first_of(Ledger(config.ledger)), key=keyring.key(Role.LOG).public)
     except ProtocolError as error:
         raise StateFileForeign(f"{path} holds no checkpoint of this ledger: {error}") from error
+
+
+def _bring_up_to_date(database: Database) -> None:
+    """Change the tables to those of this version of the program, if they are not, and say so."""
+    begun: list[float] = []
+
+    def begin() -> None:
+        begun.append(time.monotonic())
+        _LOG.info("tables_change", advice="all at once or not at all; the node answers when they are changed")
+
+    database.migrate(begin)
+    if begun:
+        _LOG.info("tables_changed", seconds=round(time.monotonic() - begun[0], 3))
 
 
 def _known(note: bytes | None, config: NodeConfig, keyring: Keyring) -> Checkpoint | None:

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -130,11 +130,16 @@ class Database:
         """Close the database."""
         self.close()
 
-    def migrate(self) -> None:
-        """Bring the tables up to date; raise `StoreBusy` where that is needed while a writer is at work."""
+    def migrate(self, begin: Callable[[], None] | None = None) -> None:
+        """Bring the tables up to date; raise `StoreBusy` where that is needed while a writer is at work.
+
+        `begin` is called before they are changed, which takes long where there is much in them.
+        """
         if self.is_current():
             return
         with self.locked():
+            if begin is not None:
+                begin()
             self._upgrade()
 
     @contextmanager

@@ -2,16 +2,20 @@
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from node.app.backup import backup_directory
 from node.app.directory import Created, create_node_directory
 from node.app.open import KeysMismatch, PortOverrides, StateFileForeign, open_node
 from node.services.requests import OpenAccountRequest
 from node.store.errors import StoreBusy
 from node.workers.keep_state import KeepState, StateFileInvalid
-from protocol.errors import Code, Refusal
+from protocol.errors import Code, CouldNotCheck, Refusal
 from protocol.identifiers import Account
 from tests.support.documents import uuid
 
@@ -46,6 +50,20 @@ def test_a_node_opens_again_where_it_was(created: Created) -> None:
     with open_node(created.directory) as opened:
         assert len(opened.node.accounts.page(after=None, limit=10).accounts) == 2
         assert set(opened.node.checks().items()) == {(name, True) for name in ("store", "clock", "writer", "ledger")}
+
+
+def test_a_start_says_that_it_changes_the_tables(created: Created, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(created.directory / "ledger.sqlite")) as connection, connection:
+        connection.execute("DROP INDEX holds_placed_idx")
+        connection.execute("UPDATE alembic_version SET version_num = '0018'")
+    with pytest.raises(CouldNotCheck, match="back up with the version that the node last ran"):
+        backup_directory(created.directory, tmp_path / "backup", with_keys=False, told=lambda *_: None)
+    with capture_logs() as logs:
+        grow(created, "one")
+        grow(created, "two")
+    told = [log for log in logs if log["event"].startswith("tables_")]
+    assert [log["event"] for log in told] == ["tables_change", "tables_changed"]
+    assert told[1]["seconds"] >= 0
 
 
 def test_a_store_has_one_node(created: Created) -> None:
