@@ -93,7 +93,7 @@ def _conversion_text(body: ConversionBody) -> str:
             return (
                 f"{body.destination} credited {body.destination_points:,} points at {body.decided_at}, its decision "
                 f"{body.dec_seq} of window {body.window}, in its entry {body.entry.seq}; {body.source} owes "
-                f"{money(body.value)}"
+                f"{money(body.value)} in the agreement's currency"
             )
         case Reject():
             where = f"in its entry {body.entry.seq}"

@@ -205,7 +205,8 @@ def _rolled(rolled: RollForward) -> str:
 
 def _pair_lines(pair: PairReport) -> Iterator[str]:
     settled = f", {pair.statements} statements agreed, {pair.payments} payments confirmed" if pair.statements else ""
-    yield f"{pair.first} and {pair.second}: {pair.verdict}, {pair.agreements} agreements in both{settled}"
+    agreed = "1 agreement" if pair.agreements == 1 else f"{pair.agreements} agreements"
+    yield f"{pair.first} and {pair.second}: {pair.verdict}, {agreed} in both{settled}"
     for direction in pair.directions:
         yield f"{_INDENT}{_direction_line(direction)}"
     yield from _finding_lines(pair.findings, pair.finding_count)

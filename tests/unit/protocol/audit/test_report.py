@@ -27,7 +27,7 @@ def test_the_report_of_two_logs_that_hold() -> None:
     assert "  receivable bluebird.example/main: 2.40 USD" in lines[:9]
     there, back = f"{AURORA.ledger} to {BLUEBIRD.ledger}", f"{BLUEBIRD.ledger} to {AURORA.ledger}"
     assert lines[-4:] == [
-        f"{AURORA.ledger} and {BLUEBIRD.ledger}: held, 1 agreements in both",
+        f"{AURORA.ledger} and {BLUEBIRD.ledger}: held, 1 agreement in both",
         f"  {there}: 2 completed and 2 returned match, 2 pending; 20.00 USD owed, 20.00 expected",
         f"  {back}: 1 completed and 0 returned match, 0 pending; 2.40 USD owed, 2.40 expected",
         "Verdict: held.",
