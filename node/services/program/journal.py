@@ -9,6 +9,7 @@ from node.services.at_once import AtOnce
 from node.services.context import Context
 from protocol.audit.journal import JournalLine, daily, journal_lines
 from protocol.entries import Sealed, unseal
+from protocol.errors import Code, Refusal
 
 Per: TypeAlias = Literal["entry", "day"]
 COLUMNS: Final = (
@@ -29,10 +30,16 @@ class JournalService:
         self.at_once = AtOnce(each=READER_JOURNALS_MAX, most=JOURNALS_MAX)
 
     def csv(self, *, first_day: str, last_day: str, per: Per) -> Iterator[bytes]:
-        """Yield the journal of the days, which are days of recording in UTC, as CSV (RFC 4180), line by line.
+        """Return the journal of the days, which are days of recording in UTC, as CSV (RFC 4180), line by line.
 
-        Whose points move is known from the lots alone, so the log is replayed up to the last day.
+        Whose points move is known from the lots alone, so the log is replayed up to the last day. Raises `Refusal` where
+        the days end before they begin.
         """
+        if last_day < first_day:
+            raise Refusal(Code.DATE_INVALID, f"the last day, {last_day}, lies before the first, {first_day}")
+        return self._lines(first_day, last_day, per)
+
+    def _lines(self, first_day: str, last_day: str, per: Per) -> Iterator[bytes]:
         lines = (line for line in journal_lines(self._entries(last_day)) if line.day >= first_day)
         yield _row(COLUMNS)
         for line in daily(lines) if per == "day" else lines:

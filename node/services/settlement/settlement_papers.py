@@ -22,7 +22,7 @@ _STYLE: Final = (
     "body{font:14px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#111}"
     "table{border-collapse:collapse;width:100%;margin:0 0 1.5rem}"
     "th,td{border-bottom:1px solid #ccc;padding:.3rem .5rem;text-align:left;vertical-align:top}"
-    "code{font-size:12px;overflow-wrap:anywhere}"
+    "h1,h2,th,td{overflow-wrap:anywhere}"
     "@media print{body{margin:0;max-width:none}}"
 )
 
@@ -119,9 +119,10 @@ def _balance_facts(paper: Paper) -> list[tuple[str, str]]:
 
 def _bill(bill: Bill, statement: Statement) -> str:
     totals, currency = bill.totals, statement.currency
+    decisions = f" (decisions {totals.first_dec_seq} to {totals.last_dec_seq})" if totals.count else ""
     facts = [
         ("Closed", bill.closed_at),
-        ("Conversions", f"{totals.count:,} (decisions {totals.first_dec_seq} to {totals.last_dec_seq})"),
+        ("Conversions", f"{totals.count:,}{decisions}"),
         ("Source points", f"{int(totals.source_points):,}"),
         ("Destination points", f"{int(totals.destination_points):,}"),
         ("Fee points (the source's own)", f"{int(totals.fee_points):,}"),

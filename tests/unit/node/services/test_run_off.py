@@ -190,3 +190,5 @@ def the_journal_sums_to_the_balances_of_the_ledger(brands: Linked, per: str) -> 
     none = brands.call(BLUEBIRD, "GET", "/v1/journal.csv?from=2026-01-01&to=2026-01-02").text
     assert none.splitlines() == ["day,occurred_on,entry,id,kind,account,origin,asset,debit,credit"]
     assert brands.call(BLUEBIRD, "GET", "/v1/journal.csv?from=yesterday&to=2026-01-02").status_code == 422
+    swapped = brands.call(BLUEBIRD, "GET", "/v1/journal.csv?from=2026-01-02&to=2026-01-01")
+    assert (swapped.status_code, swapped.json()["code"]) == (422, "date_invalid")

@@ -191,6 +191,7 @@ def test_an_empty_window_is_agreed_and_done_with(two: Alliance) -> None:
     assert record.signed.statement.payer is None
     assert one.service.statement(record.digest).state == "confirmed"
     assert "nothing is paid" in one.service.statement_page(record.digest)
+    assert "(decisions" not in one.service.statement_page(record.digest)
     assert "In dispute" not in other.service.statement_page(record.digest)
 
 
