@@ -5,7 +5,7 @@
 from typing import Final
 
 ROWS: Final = """\
-account_busy | the account has undecided conversions | wait until they are decided
+account_busy | the account has points on hold, or undecided conversions | release the holds, and wait until the conversions are decided
 account_closed | the account is closed | use another account
 account_exists | there is an account of this name | use it, or another id
 account_frozen | the account is frozen: its holder can begin nothing that takes points | ask the program why; what comes in is credited

@@ -20,7 +20,7 @@ USAGE: Final = 2
 COULD_NOT: Final = 3
 
 ADVICE: Final[Mapping[str, str]] = {
-    "account_busy": "wait until its open conversions are decided: tallystick conversion list",
+    "account_busy": "release what is on hold, and wait for open conversions: tallystick account history",
     "account_closed": "a closed account takes no part any more: use another one",
     "account_frozen": "an operator opens it again: tallystick account unfreeze",
     "account_importing": "see how far the import is, and give its command again: tallystick import-balances",

@@ -180,6 +180,8 @@ def revoke_command(
 def verified_link(context: Context, document: bytes) -> SignedLink:
     """Return a partner's link for this ledger, or raise a `ProtocolError` or `Refusal`."""
     signed = parse_link(document)
+    if signed.link.issuer == context.ledger:
+        raise Refusal(Code.PARTNER_UNKNOWN, f"the link was issued here: it is accepted at {signed.link.audience}")
     partner = known_partner(context, signed.link.issuer)
     if signed.link.network != partner.network or signed.link.audience != context.ledger:
         raise Refusal(Code.PARTNER_MISMATCH, "the link was issued for another ledger or network")

@@ -72,7 +72,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "quote.used.one": "{used} of {asked} used, {stays} stays.",
     "quote.used.other": "{used} of {asked} used, {stays} stay.",
     "quote.gives": "You get {gives} at {brand}.",
-    "quote.fee": "The fee is {points}.",
+    "quote.fee": "A fee of {points} is taken as well.",
     "quote.undone": "A conversion cannot be undone.",
     "quote.until": "What you get can be spent until {until}.",
     "statement.title": "Statement for {month}",

@@ -73,7 +73,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "quote.used.one": "{asked} 中使用 {used}，保留 {stays}。",
     "quote.used.other": "{asked} 中使用 {used}，保留 {stays}。",
     "quote.gives": "您将在 {brand} 获得 {gives}。",
-    "quote.fee": "手续费为 {points}。",
+    "quote.fee": "另收手续费 {points}。",
     "quote.undone": "转换后不可撤销。",
     "quote.until": "所得积分有效期至 {until}。",
     "statement.title": "{month}对账单",

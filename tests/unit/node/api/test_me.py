@@ -78,6 +78,7 @@ def test_a_quote_says_what_stays(ann: Call) -> None:
     quoted = ann("POST", "/quotes", {"partner": BLUEBIRD.ledger, "amount": 1_001}).json()
     assert quoted["texts"][0] == "800 of 1,001 used, 201 stay."
     assert quoted["texts"][1] == "You get 500 points at Bluebird."
+    assert quoted["texts"][2] == "A fee of 12 points is taken as well."
     assert quoted["texts"][-1] == "A conversion cannot be undone."
     quoted = ann("POST", "/quotes?locale=zh", {"partner": BLUEBIRD.ledger, "amount": 801}).json()
     assert quoted["texts"][0].startswith("801 中使用 800")

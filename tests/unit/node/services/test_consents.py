@@ -302,3 +302,13 @@ def test_nobody_ends_what_is_no_link_of_its_own(brands: Linked) -> None:
     for direction in ("issued", "accepted"):
         body = {"account": other, "partner": BLUEBIRD.ledger, "alias": alias, "direction": direction}
         assert brands.refused(AURORA, "/v1/links/revocations", body) == "link_unknown"
+
+
+def test_a_link_that_is_handed_in_where_it_was_issued_says_where_to(brands: Linked) -> None:
+    there = brands.open(BLUEBIRD)
+    asked = {"id": brands.fresh(), "account": there, "partner": AURORA.ledger}
+    issued = brands.done(BLUEBIRD, "/v1/links", asked)
+    brought = {"id": brands.fresh(), "account": there, "document": issued["document"]}
+    answer = brands.call(BLUEBIRD, "POST", "/v1/links/accept", brought).json()
+    assert answer["code"] == "partner_unknown"
+    assert answer["detail"] == f"the link was issued here: it is accepted at {AURORA.ledger}"
