@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,12 +17,13 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from node.app.agent_client import AgentKeyring
 from node.app.directory import DATABASE_NAME, STATE_NAME, database_url
 from node.app.files import alone, flush, make_private_directory, rename_durably, write_private
 from node.app.key_files import KEYS, keys_alone
-from node.app.open import check_directory, keyring_of
+from node.app.open import check_directory, keyring_of, seen_before
 from node.app.system import SystemClock
-from node.config import FILE_NAME, format_config, load_config, make_config
+from node.config import FILE_NAME, NodeConfig, format_config, load_config, make_config
 from node.store.copying import Told, back_up, copy_once
 from node.store.database import Database, file_url, whole_url
 from node.workers.keep_state import read_state, write_state
@@ -111,34 +112,47 @@ def restore_directory(
     state: Path | None,
     url: str | None,
     told: Told,
-    overrides: Mapping[str, str] | None = None,
+    passphrase_file: Path | None = None,
+    agent: Path | None = None,
 ) -> Backup:
     """Make the new node directory `directory` out of the backup at `place`.
 
     `keys` is a directory of key files, for a backup without them; `state` a state file that outlived the node, which
-    tells how much the backup lacks; `url` another database than an SQLite file, which must be empty. `overrides` come
-    before the backup's configuration while the keys are opened, and are not kept.
-    Raises `BackupInvalid`, what the store raises, and `KeysMismatch` where the keys are not the ledger's.
+    tells how much the backup lacks; `url` another database than an SQLite file, which must be empty. `passphrase_file`
+    opens the keys now, and is not what `node.toml` names; `agent` is the socket that it names from now on.
+    Raises `BackupInvalid`, what the store raises, `StateFileForeign`, and `KeysMismatch` where the keys are not the
+    ledger's; then there is no `directory`, and nothing at `url`.
     """
     manifest = read_backup(place)
     kept = keys or place / KEYS
     with _unfinished(directory) as part:
-        config = make_config(
-            {**load_config(place).model_dump(exclude={"database_url"}), "database_url": whole_url(url or "")}
-        )
+        config = _restored_config(place, directory, url=url, agent=agent)
         write_private(part / FILE_NAME, format_config(config))
         if kept.is_dir():
             _copy_keys(kept, part / KEYS)
             (part / KEYS).chmod(0o700)
         elif not config.agent:
             raise BackupInvalid("the backup has no keys: say where they are (--keys DIR)")
-        _put_state(state or place / STATE_NAME, part, needed=state is not None)
-        _put_store(place, part, url=url, told=told)
-        with Database.open(database_url(part, config)) as database:
-            database.migrate()
-            keyring = keyring_of(part, config.model_copy(update=dict(overrides or {})))
-            check_directory(directory, config, reader=database.reader(), keyring=keyring)
+        kept_state = state or place / STATE_NAME
+        _put_state(kept_state, part, needed=state is not None)
+        with _copied_store(place, part) as source, ExitStack() as stack:
+            keyring = keyring_of(part, config.model_copy(update=_opened_by(passphrase_file)))
+            if isinstance(keyring, AgentKeyring):
+                stack.enter_context(closing(keyring))
+            check_directory(directory, config, reader=source.reader(), keyring=keyring)
+            seen_before(kept_state, config, keyring=keyring)
+            if url is not None:
+                _move_into(url, source, part, told)
     return Backup(place=directory, manifest=manifest)
+
+
+def _restored_config(place: Path, directory: Path, *, url: str | None, agent: Path | None) -> NodeConfig:
+    before = load_config(place).model_dump(exclude={"database_url"})
+    named = {} if agent is None else {"agent": str(agent.absolute())}
+    config = make_config({**before, **named, "database_url": whole_url(url or "")})
+    if config.agent and not Path(config.agent).is_absolute():
+        raise BackupInvalid(f"no agent can listen at {directory / config.agent} yet: say where one does (--agent)")
+    return config
 
 
 @contextmanager
@@ -181,16 +195,25 @@ def _copy_keys(source: Path, target: Path) -> None:
     shutil.copytree(source, target, ignore=passing)
 
 
-def _put_store(place: Path, part: Path, *, url: str | None, told: Told) -> None:
-    if url is None:
-        shutil.copyfile(place / DATABASE_NAME, part / DATABASE_NAME)
-        (part / DATABASE_NAME).chmod(0o600)
-        return
-    # Rows are read from a copy of the file: opening it would change it.
+def _opened_by(passphrase_file: Path | None) -> Mapping[str, str]:
+    return {} if passphrase_file is None else {"passphrase_file": str(passphrase_file.absolute())}
+
+
+@contextmanager
+def _copied_store(place: Path, part: Path) -> Iterator[Database]:
+    """Copy a backup's store, with the tables of this version, and lend it: opening the backup's own would change it."""
     copy = part / DATABASE_NAME
     shutil.copyfile(place / DATABASE_NAME, copy)
-    with Database.open(file_url(copy)) as source, Database.open(url) as target:
+    copy.chmod(0o600)
+    with Database.open(file_url(copy)) as database:
+        database.migrate()
+        yield database
+
+
+def _move_into(url: str, source: Database, part: Path, told: Told) -> None:
+    with Database.open(url) as target:
         copy_once(source, target, told)
+    source.close()
     for each in part.glob(f"{DATABASE_NAME}*"):
         each.unlink()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from node.cli.options import DirectoryArgument, JsonOption, PassphraseOption, passphrase_settings
+from node.cli.options import DirectoryArgument, JsonOption, PassphraseOption
 from node.cli.output import print_facts, print_json, print_line, show_progress
 
 if TYPE_CHECKING:
@@ -57,6 +57,9 @@ def restore(
         str | None,
         typer.Option(metavar="URL", help="An empty database, if not a file in DIR."),
     ] = None,
+    agent: Annotated[
+        Path | None, typer.Option(metavar="SOCKET", help="Where the keys' agent listens, if not where it did.")
+    ] = None,
     passphrase_file: PassphraseOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -75,7 +78,8 @@ def restore(
             state=state,
             url=database_url,
             told=told,
-            overrides=passphrase_settings(passphrase_file),
+            passphrase_file=passphrase_file,
+            agent=agent,
         )
     _say(made, as_json=as_json)
     if not as_json:

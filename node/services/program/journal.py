@@ -32,8 +32,8 @@ class JournalService:
     def csv(self, *, first_day: str, last_day: str, per: Per) -> Iterator[bytes]:
         """Return the journal of the days, which are days of recording in UTC, as CSV (RFC 4180), line by line.
 
-        Whose points move is known from the lots alone, so the log is replayed up to the last day. Raises `Refusal` where
-        the days end before they begin.
+        Whose points move is known from the lots alone, so the log is replayed up to the last day. Raises `Refusal`
+        where the days end before they begin.
         """
         if last_day < first_day:
             raise Refusal(Code.DATE_INVALID, f"the last day, {last_day}, lies before the first, {first_day}")
