@@ -215,6 +215,7 @@ def show_agreement(digest: Annotated[DigestText, Path()], node: NodeDependency) 
         Code.AGREEMENT_LOOP,
         Code.AMOUNT_INVALID,
         Code.APPROVAL_MISSING,
+        Code.ASSETS_INVALID,
         Code.PARTNER_UNKNOWN,
         *_PAPER,
         status=HTTPStatus.CREATED,

@@ -107,8 +107,15 @@ class AgreementsService:
         return self._keep(self._signed(self.draft(request)), request.partner, "sent")
 
     def draft(self, request: ProposalRequest) -> Agreement:
-        """Return the agreement on the given terms, which nobody has signed yet."""
+        """Return the agreement on the given terms, which nobody has signed yet.
+
+        Raises `assets_invalid` where this ledger could never enter it, `agreement_loop`, or `partner_unknown`.
+        """
         own = self._context
+        currencies = own.record.currencies
+        if request.currency not in currencies:
+            said = ", ".join(currencies) or "none"
+            raise Refusal(Code.ASSETS_INVALID, f"this ledger does not settle in {request.currency}, but in: {said}")
         agreement = make_agreement(
             request,
             own=own.record,

@@ -25,10 +25,10 @@ def propose(api: Api, **changes: object) -> Json:
     return api.done("/v1/agreements/proposals", {"partner": BLUEBIRD.ledger, "terms": {**terms_with(), **changes}})
 
 
-def from_bluebird(api: Api, **changes: object) -> bytes:
+def from_bluebird(api: Api, currency: str = "USD", **changes: object) -> bytes:
     """Return a proposal that Bluebird signed, on the terms of one of ours."""
     signed = msgspec.convert(propose(api, **changes)["proposal"], SignedAgreement)
-    return signed_alone(signed.agreement)
+    return signed_alone(msgspec.structs.replace(signed.agreement, currency=currency))
 
 
 def signed_alone(document: Agreement) -> bytes:
@@ -112,7 +112,7 @@ def test_terms_that_multiply_points_are_refused_unless_forced(api: Api) -> None:
         ({"valid_until": "2026-02-01T00:00:00Z", "valid_from": "2026-01-01T00:00:00Z"}, "agreement_lapsed"),
     ],
 )
-def test_an_agreement_that_cannot_bind_is_not_entered(api: Api, changes: Json, code: str) -> None:
+def test_an_agreement_that_cannot_bind_is_not_entered(api: Api, changes: dict[str, str], code: str) -> None:
     document = from_bluebird(api, **changes)
     before = api.rows()
     response = api.post("/v1/agreements", {"proposal": json.loads(document)})
@@ -127,6 +127,7 @@ def test_an_agreement_that_cannot_bind_is_not_entered(api: Api, changes: Json, c
         ({"directions": [BACK] * 2}, "agreement_invalid"),
         ({"directions": []}, "request_invalid"),
         ({"currency": "usd"}, "request_invalid"),
+        ({"currency": "EUR"}, "assets_invalid"),
         ({"quote_life_seconds": 0}, "request_invalid"),
         ({"transport": {"kind": "pigeon"}}, "request_invalid"),
     ],
