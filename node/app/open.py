@@ -263,6 +263,15 @@ def _bring_up_to_date(database: Database) -> None:
         _LOG.info("tables_changed", seconds=round(time.monotonic() - begun[0], 3))
 
 
+def last_signed(directory: Path, config: NodeConfig, *, keyring: Keyring) -> Checkpoint | None:
+    """Return the largest checkpoint that the node is known to have signed, by its state file or by its agent."""
+    told = (
+        seen_before(directory / STATE_NAME, config, keyring=keyring),
+        _known(keyring.last_committed(), config, keyring),
+    )
+    return max((each for each in told if each is not None), key=place_of, default=None)
+
+
 def _known(note: bytes | None, config: NodeConfig, keyring: Keyring) -> Checkpoint | None:
     """Return the checkpoint that `note` holds, which is known to be durable, or None where none is known."""
     if note is None:

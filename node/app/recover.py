@@ -6,7 +6,7 @@ from pathlib import Path
 
 from node.app.agent_client import AgentKeyring
 from node.app.directory import STATE_NAME, database_url
-from node.app.open import check_directory, keyring_of, seen_before
+from node.app.open import check_directory, keyring_of, last_signed
 from node.config import NodeConfig, load_config
 from node.peers.log_source import PackageSource
 from node.ports import Keyring
@@ -36,6 +36,6 @@ def _recover(directory: Path, package: Path, config: NodeConfig, keyring: Keyrin
         database.migrate()
         reader = database.reader()
         check_directory(directory, config, reader=reader, keyring=keyring)
-        seen = seen_before(directory / STATE_NAME, config, keyring=keyring)
+        seen = last_signed(directory, config, keyring=keyring)
         with database.writer() as store:
             return recover(store, reader, source, seen=seen)

@@ -183,7 +183,7 @@ class _Recovery:
         """Raise unless the entries make the root that was signed, and lead on from all that is known of this log."""
         if tree.root() != checkpoint.root:
             raise CouldNotCheck(f"the package's entries do not make the root that {checkpoint.origin} signed")
-        for what, held in (("the store", head.checkpoint), ("the state file", seen)):
+        for what, held in (("the store", head.checkpoint), ("the last checkpoint that this node has signed,", seen)):
             if held is None or held.origin != checkpoint.origin:
                 continue
             if held.size > tree.size or tree.root_at(held.size) != held.root:

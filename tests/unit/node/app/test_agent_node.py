@@ -9,11 +9,13 @@ import pytest
 from node.app import agent_client
 from node.app.directory import Created, create_node_directory
 from node.app.open import KeysMismatch, OpenedNode, open_node, public_key_of
+from node.app.recover import recover_directory
 from node.app.system import SeedKeyring
 from node.config import load_config
 from node.ports import SignerUnavailable
+from node.services.logs.package import export
 from node.services.requests import OpenAccountRequest
-from protocol.errors import Code, Refusal
+from protocol.errors import Code, CouldNotCheck, Refusal
 from protocol.identifiers import Account
 from protocol.keys import Role
 from tests.support.agents import keyring_of, serving, serving_keys_of
@@ -88,6 +90,25 @@ class TestNode:
             with pytest.raises(Refusal) as refused:
                 open_account(opened, "ann")
             assert refused.value.code == Code.STORE_BEHIND
+
+    def test_a_tail_that_ends_before_what_the_agent_has_seen_is_not_brought_back(
+        self, created: Created, tmp_path: Path
+    ) -> None:
+        store, state = created.directory / "ledger.sqlite", created.directory / "state.json"
+        old, packages = store.read_bytes(), (tmp_path / "short", tmp_path / "whole")
+        with opened_with(created, tmp_path / "vault") as (opened, _):
+            for name, package in zip(("ann", "bob"), packages, strict=True):
+                open_account(opened, name)
+                export(opened.node.reader, package)
+        store.write_bytes(old)
+        state.unlink()
+        with serving_keys_of(created, tmp_path / "vault"):
+            with pytest.raises(CouldNotCheck, match="has signed 3 entries"):
+                recover_directory(created.directory, packages[0])
+            assert not state.exists()
+            assert recover_directory(created.directory, packages[1]).entries == 2
+        with opened_with(created, tmp_path / "vault") as (opened, _):
+            assert opened.node.gate.behind is None
 
     def test_an_agent_with_other_keys_is_not_the_nodes(self, created: Created, tmp_path: Path) -> None:
         (created.directory / "keys").rename(tmp_path / "gone")
