@@ -214,6 +214,15 @@ class TestPromises:
         puppet.say(query())
         check_file(node, tmp_path, subject=Subject.PROMISE, kind="missing_entry")
 
+    def test_an_order_whose_hold_its_log_does_not_show(self, node: LocalNode, puppet: Puppet, tmp_path: Path) -> None:
+        order = asked(node)
+        puppet.checkpoint = checkpoint(order.entry.seq)
+        puppet.say(order)
+        # It is credited all the same: the hold is no business of ours, and the order binds who signed it.
+        assert gained(node) == order.destination_points
+        row = check_file(node, tmp_path, subject=Subject.PROMISE, kind="missing_entry")
+        assert row.conversion == order.id
+
     def test_a_checkpoint_that_reaches_it_an_older_frame_or_another_epoch_is_none(
         self, two: Alliance, node: LocalNode, puppet: Puppet
     ) -> None:
