@@ -57,6 +57,9 @@ def decide_reverse(view: View, command: ReversePoints, moment: Moment) -> Points
     if record.kind == "issue" and command.partial:
         moved = min(asked, _there(view, record, seq, on=day))
     if not moved:
+        # No entry moves nothing: what the rules would say of one first is said here.
+        _check_left(record, asked)
+        standing_account(view, _holder(view, record))
         raise Refusal(Code.INSUFFICIENT_POINTS, f"{_holder(view, record)} has none of the {asked} points")
     return PointsReversed(
         id=command.id,
@@ -74,8 +77,7 @@ def apply_reverse(view: View, entry: PointsReversed) -> None:
     seq, record = _original(view, Id(entry.reverses))
     moved = pair_amount(entry.postings)
     check_postings(entry.postings, _postings(view, record, moved))
-    if entry.asked > record.remaining:
-        raise Refusal(Code.REVERSAL_EXCEEDED, f"{record.remaining} points of it can still be reversed")
+    _check_left(record, entry.asked)
     if record.kind == "issue":
         _take_back(view, entry, record, seq=seq, moved=moved)
         after = msgspec.structs.replace(record, remaining=record.remaining - moved)
@@ -83,6 +85,11 @@ def apply_reverse(view: View, entry: PointsReversed) -> None:
         after = _give_back(view, entry, record, moved=moved)
     view.put(REVERSIBLE, seq, after)
     move_structural(view, entry.postings)
+
+
+def _check_left(record: ReversibleRecord, asked: int) -> None:
+    if asked > record.remaining:
+        raise Refusal(Code.REVERSAL_EXCEEDED, f"{record.remaining} points of it can still be reversed")
 
 
 def _original(view: View, reverses: Id) -> tuple[int, ReversibleRecord]:

@@ -99,6 +99,20 @@ def test_insufficient_points_for_a_returned_purchase_unless_part_of_it_will_do()
     assert moved(reverse(ledger, partial=True)) == 80
 
 
+def test_reversal_exceeded_and_account_closed_come_before_that_nothing_is_there() -> None:
+    ledger = ledger_with()
+    earn(ledger)
+    redeem(ledger, 80, "spent")
+    reverse(ledger, 20)
+    with refused(Code.INSUFFICIENT_POINTS, ledger):
+        reverse(ledger, 80, partial=True)
+    with refused(Code.REVERSAL_EXCEEDED, ledger):
+        reverse(ledger, 81, partial=True)
+    ledger.execute(commands.CloseAccount(id=uuid("close"), account=ANN))
+    with refused(Code.ACCOUNT_CLOSED, ledger):
+        reverse(ledger, 80, partial=True)
+
+
 def test_amount_mismatch_for_less_than_is_there() -> None:
     ledger = ledger_with()
     earn(ledger)
