@@ -97,7 +97,7 @@ class HttpSource(ClosedSource):
                 if status == httpx.codes.NOT_FOUND:
                     return None
                 if status not in _BUSY:
-                    hint = ": an auditor's token is needed" if status in _FORBIDDEN else ""
+                    hint = ": an auditor's token is needed (--token-file)" if status in _FORBIDDEN else ""
                     raise CouldNotCheck(f"{self._url}/{path} answered {status}{hint}")
             if attempt < ATTEMPTS_MAX:
                 self._pause(min(wait, PAUSE_SECONDS_MAX))
@@ -119,4 +119,7 @@ def open_source(place: str, *, token: str | None = None) -> LogSource:
     """Return the source at `place`, a URL or the path of a package, or raise `CouldNotCheck`."""
     if place.startswith(("http://", "https://")):
         return HttpSource(place, token)
-    return PackageSource(Path(place))
+    path = Path(place)
+    if not path.exists():
+        raise CouldNotCheck(f"{place} is no file here, and no URL of a node like http://127.0.0.1:8420")
+    return PackageSource(path)

@@ -40,7 +40,7 @@ def test_a_file_of_a_node() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "detail"), [(401, "token is needed"), (403, "token is needed"), (500, "answered 500")]
+    ("status", "detail"), [(401, r"token is needed \(--token-file\)"), (403, "token is needed"), (500, "answered 500")]
 )
 def test_other_answers_leave_the_check_open(status: int, detail: str) -> None:
     with source(lambda _request: httpx.Response(status)) as made, pytest.raises(CouldNotCheck, match=detail):
@@ -192,3 +192,9 @@ def test_a_place_is_a_url_or_a_path(tmp_path: Path) -> None:
         opened = open_source(place, token="secret")
         assert isinstance(opened, kind)
         opened.close()
+
+
+@pytest.mark.parametrize("place", ["127.0.0.1:8420", "nowhere.zip", "ftp://node.example"])
+def test_a_place_that_is_neither_is_told_what_one_looks_like(place: str) -> None:
+    with pytest.raises(CouldNotCheck, match=f"{place} is no file here, and no URL of a node like http://"):
+        open_source(place)
