@@ -43,7 +43,7 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 class KeyFileInvalid(TallystickError):
-    """A key file is missing, unreadable, or readable by others."""
+    """A key file is missing, unreadable, or readable by others, or cannot be written."""
 
     code = "key_file_invalid"
 
@@ -133,7 +133,7 @@ def seal_keys(directory: Path, *, passphrase: AskPassphrase, new: AskPassphrase,
         keys = {path: _opened(path, openers) for path in _paths(directory)}
         seal = make_sealer(new, randomness=randomness)
         for path, key in keys.items():
-            write_private(path, seal(key))
+            write_key(path, seal(key))
 
 
 def unseal_keys(directory: Path, *, passphrase: AskPassphrase) -> None:
@@ -142,7 +142,7 @@ def unseal_keys(directory: Path, *, passphrase: AskPassphrase) -> None:
     with keys_alone(directory):
         keys = {path: read_key(path, opener) for path in _paths(directory) if is_sealed_text(_read(path))}
         for path, key in keys.items():
-            write_private(path, plain(key))
+            write_key(path, plain(key))
 
 
 @contextmanager
@@ -156,6 +156,15 @@ def keys_alone(directory: Path) -> Iterator[None]:
         raise KeyFileInvalid(f"{folder} is no directory of keys")
     with alone(folder / LOCK_NAME, KeyFileInvalid(f"another command is changing the keys in {folder}")):
         yield
+
+
+def write_key(path: Path, text: str) -> None:
+    """Write a key file, or raise `KeyFileInvalid`: of a set, what was written before it stays."""
+    try:
+        write_private(path, text)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise KeyFileInvalid(f"{path} cannot be written: {reason}: once it can, give the same command again") from error
 
 
 def make_sealer(passphrase: AskPassphrase, *, randomness: Randomness) -> FormatKey:

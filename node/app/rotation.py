@@ -6,7 +6,7 @@ each time that it is asked for, until it is entered.
 
 from pathlib import Path
 
-from node.app.files import rename_durably, write_private
+from node.app.files import rename_durably
 from node.app.key_files import (
     FRESH,
     NEXT_LOG,
@@ -18,6 +18,7 @@ from node.app.key_files import (
     public_in,
     read_key,
     seed_path,
+    write_key,
 )
 from node.app.sealed_seeds import AskPassphrase, Opener
 from node.app.system import NextKeyElsewhere
@@ -76,7 +77,7 @@ def _make_room(
                 read_key(each, opener)
             sealed = is_sealed(present)
             write = make_sealer(passphrase, randomness=randomness) if sealed else plain
-            write_private(fresh, write(SigningKey(randomness.token(SEED_BYTES))))
+            write_key(fresh, write(SigningKey(randomness.token(SEED_BYTES))))
         rename_durably(after, path)
     if fresh.exists():
         rename_durably(fresh, after)

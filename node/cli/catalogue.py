@@ -101,7 +101,7 @@ invitation_invalid | an invitation is malformed (partners.md) | the inviting bra
 issuer_invalid | the directory holds no issuer that can sign | tallystick dev-issuer init
 issuer_unavailable | the keys of the issuer of members' tokens cannot be read | repeat later; an operator checks the issuer's address
 json_invalid | the body is not JSON with one reading | write it as UTF-8 JSON, each key once, nested at most 16 levels
-key_file_invalid | a key file is missing, malformed, or others can read it | correct its mode, or put it back from a backup
+key_file_invalid | a key file is missing, malformed, or others can read it, or it cannot be written | correct its mode, make room, or put it back from a backup
 key_invalid | a key, key file or verifier key cannot be read (keys.md) | get the key again from its owner
 keys_invalid | keys are not one for each role, in order, all different and valid | correct the keys
 keys_mismatch | configuration or keys are not those of the ledger in the database | put back the ones that belong to it

@@ -1,5 +1,6 @@
 """Key files of a directory: sealed, opened and given another passphrase, also when that is interrupted."""
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -137,6 +138,23 @@ def test_what_was_interrupted_can_be_repeated(directory: Path, monkeypatch: pyte
     check_opens(directory, saying("two"))
     unseal_keys(directory, passphrase=saying("two"))
     check_opens(directory, never)
+
+
+def test_a_disk_that_is_full_amid_a_set_is_told_with_what_to_do(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str) -> None:
+        if path.stem == Role.WITNESS:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_private(path, text)
+
+    seal(directory, "one", "one")
+    with monkeypatch.context() as patched:
+        patched.setattr(key_files, "write_private", full)
+        with pytest.raises(KeyFileInvalid, match=r"witness\.seed cannot be written: No space left .* again"):
+            seal(directory, "one", "two")
+    seal(directory, "one", "two")
+    check_opens(directory, saying("two"))
 
 
 def test_the_key_that_will_follow_may_be_kept_elsewhere(directory: Path) -> None:

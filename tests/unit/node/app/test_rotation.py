@@ -172,7 +172,7 @@ def test_a_preparation_that_was_interrupted_is_repeated(
         return step
 
     with monkeypatch.context() as patched:
-        for name in ("write_private", "rename_durably"):
+        for name in ("write_key", "rename_durably"):
             patched.setattr(rotation, name, stopping(getattr(rotation, name)))
         with pytest.raises(Interrupted):
             prepare(created)
