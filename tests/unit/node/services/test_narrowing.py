@@ -16,7 +16,7 @@ from protocol.identifiers import Id
 from protocol.ledger import commands, names
 from protocol.ledger.state import OUTGOING, STATEMENTS
 from protocol.messages import Fulfil, Lines, body_digest, decode_body, encode_body
-from protocol.statement import AdjustmentReason
+from protocol.statement import AdjustmentReason, DisputeReason
 from tests.support.differing import credit, decide, hush, invent, ordered, reject
 from tests.support.documents import digest_of_body, entry_reference, uuid
 from tests.support.nodes import Alliance, LocalNode, convert
@@ -121,7 +121,7 @@ def test_what_was_rejected_and_credited_is_entered_in_dispute_by_itself_and_waiv
         record = each.node.reader.record(STATEMENTS, (partner.node.ledger, 1))
         assert record is not None
         bill = record.signed.statement.bill(one.node.ledger)
-        assert [line.id for line in bill.disputed] == [torn]
+        assert [(line.id, line.reason) for line in bill.disputed] == [(torn, DisputeReason.REJECTED)]
         assert bill.totals.count == 2
         assert bill.owed(1) == int(bill.totals.value) - bill.disputed[0].value > 0
     one.service.close(other.node.ledger, 2).result()
