@@ -14,9 +14,9 @@ import pytest
 from node.app import backup
 from node.app.backup import BackupInvalid, backup_directory, read_backup, restore_directory
 from node.app.directory import Created, create_node_directory, database_url
-from node.app.key_files import KeyFileInvalid, PassphraseMissing, keys_alone, seal_keys, stored_keys
+from node.app.key_files import KeyFileInvalid, keys_alone, stored_keys
 from node.app.moving import move_store
-from node.app.open import KeysMismatch, StateFileForeign, open_node
+from node.app.open import KeysMismatch, open_node
 from node.app.rotation import prepare_rotation
 from node.app.system import SystemRandomness
 from node.config import format_config, load_config, make_config
@@ -32,7 +32,6 @@ from protocol.audit.findings import Verdict
 from protocol.errors import CouldNotCheck
 from protocol.identifiers import Account, Id
 from protocol.ledger.state import LEDGER, ONLY
-from tests.support.agents import serving_keys_of
 from tests.support.documents import uuid
 from tests.support.postgres import PostgresServer
 
@@ -229,69 +228,6 @@ def test_the_keys_must_be_those_of_the_ledger(created: Created, tmp_path: Path) 
             told=silent,
         )
     assert not (tmp_path / "again").exists()
-
-
-@pytest.mark.parametrize("amiss", ["keys", "state"])
-def test_a_restore_that_is_refused_leaves_nothing_in_the_database_either(
-    created: Created, tmp_path: Path, another: str, amiss: str
-) -> None:
-    stranger = create_node_directory(
-        tmp_path / "stranger", ledger="bluebird.example/main.1", points="BLU", points_name="Blue", url=""
-    )
-    issue(stranger.directory, "theirs")
-    backup_directory(created.directory, tmp_path / "backup", with_keys=True, told=silent)
-    keys = stranger.directory / "keys" if amiss == "keys" else None
-    state = stranger.directory / "state.json" if amiss == "state" else None
-    with pytest.raises(KeysMismatch if amiss == "keys" else StateFileForeign):
-        restore_directory(tmp_path / "backup", tmp_path / "again", keys=keys, state=state, url=another, told=silent)
-    assert not (tmp_path / "again").exists()
-    with Database.open(another) as database:
-        database.migrate()
-        assert database.reader().latest_checkpoint() is None
-
-
-def test_sealed_keys_are_opened_by_a_passphrase_that_the_backup_does_not_hold(created: Created, tmp_path: Path) -> None:
-    (tmp_path / "passphrase").write_text("correct horse\n")
-    (tmp_path / "passphrase").chmod(0o600)
-    file = created.directory / "node.toml"
-    file.write_text(file.read_text().replace('passphrase_file = ""', 'passphrase_file = "passphrase"'))
-    seal_keys(created.directory, passphrase=lambda: b"", new=lambda: b"correct horse", randomness=SystemRandomness())
-    backup_directory(created.directory, tmp_path / "backup", with_keys=True, told=silent)
-    with pytest.raises(PassphraseMissing):
-        restore_directory(tmp_path / "backup", tmp_path / "again", keys=None, state=None, url=None, told=silent)
-    assert not (tmp_path / "again").exists()
-    restore_directory(
-        tmp_path / "backup",
-        tmp_path / "again",
-        keys=None,
-        state=None,
-        url=None,
-        told=silent,
-        passphrase_file=tmp_path / "passphrase",
-    )
-    assert load_config(tmp_path / "again").passphrase_file == "passphrase"
-    assert newest(tmp_path / "again") == newest(created.directory)
-
-
-def test_an_agent_that_listened_in_the_lost_directory_may_listen_elsewhere(created: Created, tmp_path: Path) -> None:
-    file = created.directory / "node.toml"
-    file.write_text(file.read_text().replace('agent = ""', 'agent = "agent.sock"'))
-    vault = tmp_path / "vault"
-    with serving_keys_of(created, vault):
-        backup_directory(created.directory, tmp_path / "backup", with_keys=False, told=silent)
-        with pytest.raises(BackupInvalid, match="--agent"):
-            restore_directory(tmp_path / "backup", tmp_path / "again", keys=None, state=None, url=None, told=silent)
-        restore_directory(
-            tmp_path / "backup",
-            tmp_path / "again",
-            keys=None,
-            state=None,
-            url=None,
-            told=silent,
-            agent=created.directory / "agent.sock",
-        )
-        issue(tmp_path / "again", "one")
-    assert newest(tmp_path / "again")[0] == newest(created.directory)[0] + 2
 
 
 def test_a_ledger_moves_and_no_node_starts_on_what_it_left(created: Created, tmp_path: Path, another: str) -> None:
