@@ -13,7 +13,7 @@ from node.app.backup import backup_directory
 from node.app.directory import Created, create_node_directory
 from node.app.open import KeysMismatch, PortOverrides, StateFileForeign, open_node
 from node.services.requests import OpenAccountRequest
-from node.store.errors import StoreBusy
+from node.store.errors import StoreBusy, StoreCorrupt
 from node.workers.keep_state import KeepState, StateFileInvalid
 from protocol.errors import Code, CouldNotCheck, Refusal
 from protocol.identifiers import Account
@@ -64,6 +64,15 @@ def test_a_start_says_that_it_changes_the_tables(created: Created, tmp_path: Pat
     told = [log for log in logs if log["event"].startswith("tables_")]
     assert [log["event"] for log in told] == ["tables_change", "tables_changed"]
     assert told[1]["seconds"] >= 0
+
+
+def test_case_29_a_store_whose_tiles_do_not_lead_to_its_checkpoint_is_not_opened(created: Created) -> None:
+    grow(created, "one")
+    with closing(sqlite3.connect(created.directory / "ledger.sqlite")) as connection, connection:
+        (data,) = connection.execute("SELECT hashes FROM tiles WHERE level = 0").fetchone()
+        connection.execute("UPDATE tiles SET hashes = ? WHERE level = 0", (data[:-1] + bytes([data[-1] ^ 1]),))
+    with pytest.raises(StoreCorrupt, match="tiles do not lead to the last checkpoint"), open_node(created.directory):
+        pass
 
 
 def test_a_store_has_one_node(created: Created) -> None:
