@@ -149,7 +149,7 @@ def test_several_processes_share_an_address_and_one_that_dies_is_replaced(create
         children = workers.children()
         assert len(children) == 3
         os.kill(min(children), signal.SIGKILL)
-        poll(lambda: workers.times("listening") == 4 or None, "another process to listen")
+        poll(lambda: workers.times("listening") >= 4 or None, "another process to listen")
         open_ann(workers)
         workers.popen.terminate()
         assert workers.popen.wait(60) == 0
