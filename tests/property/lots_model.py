@@ -224,17 +224,11 @@ class LotsModel:
         return asked
 
     def _take_back(self, issue: Issue, amount: int | None, *, partial: bool) -> int:
-        # Whether enough is there is asked before whether so much may be taken, where only a part will do.
-        asked = issue.left if amount is None else amount
-        if not asked:
-            raise SaysNo(Code.REVERSAL_EXCEEDED)
+        asked = self._asked(amount, issue.left)
         own = [one for one in self.pockets[issue.account] if one.place == issue.place]
         there = own + [one for one in self.usable(issue.account) if one.place != issue.place]
         moved = min(asked, len(there)) if partial else asked
-        if not moved:
-            raise SaysNo(Code.INSUFFICIENT_POINTS)
-        self._asked(asked, issue.left)
-        if moved > len(there):
+        if not moved or moved > len(there):
             raise SaysNo(Code.INSUFFICIENT_POINTS)
         self._remove(issue.account, there[:moved])
         issue.left -= moved
