@@ -56,7 +56,7 @@ class DirectWay:
 
     def takes(self, scope: Scope) -> bool:
         """Return whether a request is to be handed over once its body is there."""
-        if scope["path"] != TRANSACT or scope["method"] != "POST":
+        if scope["path"] != TRANSACT or scope["method"] != "POST" or scope["query_string"]:
             return False
         return plain_length(first_headers(scope), BODY_BYTES_MAX) is not None
 

@@ -181,13 +181,21 @@ FieldError: TypeAlias = tuple[str, str]
 class ProblemRaised(HTTPException):
     """A refusal that the HTTP layer itself makes. FastAPI lets it pass where it would reword other exceptions."""
 
-    def __init__(self, code: NodeCode | Code, detail: str, *, status: HTTPStatus | None = None) -> None:
+    def __init__(
+        self,
+        code: NodeCode | Code,
+        detail: str,
+        *,
+        status: HTTPStatus | None = None,
+        errors: Sequence[FieldError] = (),
+    ) -> None:
         super().__init__(status or STATUS[code.value], detail)
         self.code = code.value
+        self.errors = errors
 
     def answer(self) -> Response:
         """Return the answer that tells it."""
-        return problem(self.code, self.detail, status=HTTPStatus(self.status_code))
+        return problem(self.code, self.detail, status=HTTPStatus(self.status_code), errors=self.errors)
 
 
 def problem(

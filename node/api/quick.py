@@ -130,11 +130,12 @@ class QuickWay:
         if scope["type"] != "http":
             return None
         path: str = scope["path"]
+        plain = not scope["query_string"]
         if scope["method"] == "POST":
-            return self._posts.get(path)
+            return self._posts.get(path) if plain else None
         if scope["method"] != "GET":
             return None
-        if path.startswith(ACCOUNTS) and _ACCOUNT.fullmatch(path, len(ACCOUNTS)):
+        if plain and path.startswith(ACCOUNTS) and _ACCOUNT.fullmatch(path, len(ACCOUNTS)):
             return self._account
         if path.startswith(CONVERSIONS) and _CONVERSION.fullmatch(path, len(CONVERSIONS)):
             return self._conversion

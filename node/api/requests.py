@@ -1,14 +1,19 @@
 """Requests read strictly: who calls is known before the body is read, and the body is bounded while it is read.
 
+A query holds the route's own parameters, each once: `?cursor=` where a list's pages go on by `after` would be answered
+with the first page for ever.
+
 JSON is taken only in the reading on which all parsers agree: UTF-8, no duplicate keys, no NaN, no lone surrogates,
 bounded nesting.
 """
 
 import json
-from collections.abc import Callable, Coroutine, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from typing import Final, NoReturn
 
 from fastapi import Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.types import Scope
 
@@ -26,7 +31,11 @@ LARGE_BODY: Final = {"x-body-bytes-max": LARGE_BODY_BYTES_MAX}
 LENGTH_DIGITS_MAX: Final = len(str(FILE_BYTES_MAX))
 """Of the longest body that any route takes: what has more digits is not made a number."""
 
+RESOURCES: Final = "/v1/"
+"""Where queries are read strictly: what caches and the public ask elsewhere may carry words of others."""
+
 _JSON: Final = "application/json"
+_NAME_MAX: Final = 64
 
 
 class StrictRequest(Request):
@@ -60,7 +69,7 @@ class StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route that asks for the credential first, then for the media type, then reads the body."""
+    """A route that asks for the credential first, then for query and media type, then reads the body."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[None, None, Response]]:
         """Return what answers a request."""
@@ -68,12 +77,15 @@ class StrictRoute(APIRoute):
         gates = [each.dependency for each in self.dependencies if isinstance(each.dependency, Requires)]
         extra = self.openapi_extra or {}
         bytes_max = extra.get("x-body-bytes-max", BODY_BYTES_MAX)
+        parameters = frozenset(_parameters(self.dependant)) if self.path.startswith(RESOURCES) else None
 
         async def handle(request: Request) -> Response:
             strict = StrictRequest(request.scope, request.receive)
             strict.bytes_max = bytes_max
             for gate in gates:
                 await gate(strict)
+            if parameters is not None and request.scope["query_string"]:
+                _check_query(strict, parameters)
             if self.body_field is not None:
                 _require_json(strict)
             return await handler(strict)
@@ -143,6 +155,25 @@ def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return f"nested deeper than {NESTING_DEPTH_MAX} levels"
     return str(error) if type(error) is ValueError and len(error.args[0]) < 60 else "a number is too long"  # noqa: PLR2004
+
+
+def _parameters(dependant: Dependant) -> Iterator[str]:
+    for field in dependant.query_params:
+        yield field.alias
+    for each in dependant.dependencies:
+        yield from _parameters(each)
+
+
+def _check_query(request: Request, parameters: Collection[str]) -> None:
+    names = Counter(name for name, _ in request.query_params.multi_items())
+    known = f"those here are {', '.join(sorted(parameters))}" if parameters else "the resource has none"
+    errors = [
+        (name[:_NAME_MAX], "stands more than once" if name in parameters else f"no such parameter; {known}")
+        for name, times in names.items()
+        if times > 1 or name not in parameters
+    ]
+    if errors:
+        raise ProblemRaised(NodeCode.REQUEST_INVALID, f"{errors[0][0]}: {errors[0][1]}", errors=errors)
 
 
 def _require_json(request: Request) -> None:
