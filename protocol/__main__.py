@@ -13,6 +13,7 @@ from protocol.agreement import SignedAgreement, decode_signed_agreement
 from protocol.audit.findings import EXIT_STATUS, Verdict
 from protocol.audit.verify import Verification, verify_file
 from protocol.errors import CouldNotCheck, KeyInvalid, PolicyInvalid, ProtocolError
+from protocol.exchange_file import FILE_BYTES_MAX
 from protocol.note import Verifier, parse_vkey
 from protocol.policy import Policy, parse_policy
 
@@ -76,9 +77,13 @@ def _vkey(text: str) -> Verifier:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(FILE_BYTES_MAX + 1)
     except OSError as error:
         raise CouldNotCheck(f"{path} cannot be read: {error.strerror}") from error
+    if len(data) > FILE_BYTES_MAX:
+        raise CouldNotCheck(f"{path} is longer than {FILE_BYTES_MAX} bytes, which no document is")
+    return data
 
 
 def _agreement(path: Path) -> SignedAgreement:

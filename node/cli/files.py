@@ -11,6 +11,7 @@ import typer
 from node.cli.output import print_json, print_line
 from node.cli.request import JsonObject
 from protocol.errors import CouldNotCheck, EncodingInvalid
+from protocol.exchange_file import FILE_BYTES_MAX
 from protocol.limits import DOCUMENT_BYTES_MAX
 
 OutOption: TypeAlias = Annotated[
@@ -33,10 +34,19 @@ class FileUnreadable(CouldNotCheck):
 def read_bytes(path: Path) -> bytes:
     """Return what the file at `path`, or standard input for `-`, holds, or raise `FileUnreadable`."""
     try:
-        data = sys.stdin.buffer.read(DOCUMENT_BYTES_MAX + 1) if str(path) == "-" else path.read_bytes()
+        data = _read_at_most(FILE_BYTES_MAX + 1, path)
     except OSError as error:
         raise FileUnreadable(f"{path} cannot be read: {error.strerror}") from error
+    if len(data) > FILE_BYTES_MAX:
+        raise FileUnreadable(f"{path} is longer than {FILE_BYTES_MAX} bytes, which no document is")
     return data
+
+
+def _read_at_most(size: int, path: Path) -> bytes:
+    if str(path) == "-":
+        return sys.stdin.buffer.read(size)
+    with path.open("rb") as file:
+        return file.read(size)
 
 
 def read_document(path: Path) -> JsonObject:

@@ -53,6 +53,11 @@ def test_what_is_disproved(checkpoint: str, capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out.startswith("DISPROVED: checkpoint\n  no known key")
 
 
+def test_a_file_without_an_end_is_not_read_for_ever(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", "/dev/zero"]) == 3
+    assert "/dev/zero is longer than 67108864 bytes, which no document is" in capsys.readouterr().out
+
+
 def test_what_could_not_be_checked(checkpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", checkpoint]) == 3
     assert capsys.readouterr().out.startswith("Could not check: checkpoint\n  no key of the log")

@@ -9,13 +9,18 @@ from typing import Final
 
 import pytest
 
-from node.cli.files import FileUnreadable, write_bytes
+from node.cli.files import FileUnreadable, read_bytes, write_bytes
 
 COMMAND: Final = (sys.executable, "-m", "node.cli.main")
 BYTES_MAX: Final = 8
 MODE: Final = 0o640
 NOT_UTF_8: Final = os.fsdecode(b"Jos\xe9")
 SECONDS_MAX: Final = 120
+
+
+def test_a_file_without_an_end_is_not_read_for_ever() -> None:
+    with pytest.raises(FileUnreadable, match="/dev/zero is longer than 67108864 bytes"):
+        read_bytes(Path("/dev/zero"))
 
 
 def test_a_document_that_finds_no_room_leaves_the_one_before_as_it_was(tmp_path: Path) -> None:
