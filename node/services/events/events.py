@@ -119,10 +119,16 @@ class EventFeed:
         return found[part] if part < len(found) else None
 
     def place(self, text: str | None) -> Place:
-        """Return the place that a cursor names; one that names no warning stands before those made since its entry."""
+        """Return the place that a cursor names, or raise `request_invalid` for one after the end.
+
+        A cursor that names no warning stands before those made since its entry.
+        """
         if text is None:
             return Place()
         seq, _, notice = text.partition(".")
+        end = self.end()
+        if int(seq) > end.seq:
+            raise NodeRefusal(NodeCode.REQUEST_INVALID, f"after: the feed ends at {end}, before {text}")
         if notice:
             return Place(int(seq), int(notice))
         return Place(int(seq), self._reader.last_notice(after_seq=int(seq)))

@@ -53,8 +53,15 @@ class MemberEvents:
         self._lock = threading.Lock()
 
     def place(self, last: str | None) -> Place:
-        """Return where a stream begins: after the last event that was seen, or now."""
-        return self._events.feed.end() if last is None else self._events.feed.place(last)
+        """Return where a stream begins: after the last event that was seen, or now.
+
+        A browser gives a refused stream up for good, so one that saw events of a log which ended sooner goes on now.
+        """
+        feed = self._events.feed
+        try:
+            return feed.end() if last is None else feed.place(last)
+        except NodeRefusal:
+            return feed.end()
 
     def after(self, account: Account, place: Place, speech: Speech) -> list[Pushed]:
         """Return what comes next, entry by entry, up to a bound; nothing where there is no more."""

@@ -158,6 +158,20 @@ def test_a_place_without_a_warning_stands_before_those_since_its_entry(api: Api)
     assert SCAN_ENTRIES_MAX > 256
 
 
+def test_a_place_after_the_end_is_refused_and_tells_where_that_is(api: Api) -> None:
+    _, end = read(api, "")
+    beyond = str(int(end.partition(".")[0]) + 1)
+    for place in (beyond, f"{beyond}.-1", "999999999"):
+        refused = api.get(f"/v1/events?after={place}").json()
+        assert (refused["code"], refused["detail"]) == (
+            "request_invalid",
+            f"after: the feed ends at {end}, before {place}",
+        )
+    issue(api, 1)
+    events, _ = read(api, f"after={end}")
+    assert len(events) == 1
+
+
 def warn(api: Api) -> None:
     """Let a day's warnings be made, as the node does when a day begins."""
     WarnExpiry(api.node.notices, sleep=lambda _: None).step()

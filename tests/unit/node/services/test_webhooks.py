@@ -254,6 +254,16 @@ def test_a_replay_sends_again_what_comes_after_a_place(api: Api, receiver: Recei
     assert [event["id"] for event in receiver.seen[3:]] == receiver.ids[1:]
 
 
+def test_no_endpoint_is_put_after_the_end_of_the_feed(api: Api, receiver: Receiver) -> None:
+    beyond = {"after": "999999999"}
+    assert api.post(f"/v1/webhooks/{HOOK}/replay", beyond).json()["code"] == "request_invalid"
+    other = {"id": uuid("other"), "url": receiver.url, **beyond}
+    assert api.post("/v1/webhooks", other).json()["code"] == "request_invalid"
+    issue(api, range(1, 2))
+    deliver(api.node.webhooks)
+    assert receiver.of(ANN) == [1]
+
+
 def test_an_endpoint_is_told_the_types_that_it_wants(api: Api) -> None:
     receiver = Receiver()
     with listening(receiver):
