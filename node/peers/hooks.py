@@ -26,6 +26,9 @@ ANSWER_BYTES_MAX: Final = 65_536
 """How much of an answer is read; only its status says anything."""
 
 ANSWER_SECONDS: Final = 15.0
+ADDRESSES_MAX: Final = 4
+"""How many addresses of a name one attempt goes to, until somebody is there."""
+
 CLIENTS_MAX: Final = 64
 TIMEOUT: Final = httpx.Timeout(10.0, connect=5.0)
 _HEADERS: Final = {"accept-encoding": "identity", "user-agent": "tallystick"}
@@ -83,7 +86,7 @@ class HttpHooks:
 
     def check(self, url: str) -> None:
         """Raise `HookFailed` for a URL to which nothing may be sent."""
-        self._address(self._parsed(url))
+        self._addresses(self._parsed(url))
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
         """Return once whoever listens at `url` has taken `body`, or raise `HookFailed`: also at once after `halt`."""
@@ -124,7 +127,18 @@ class HttpHooks:
 
     def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
         wanted = self._parsed(url)
-        address = self._address(wanted)
+        *others, last = self._addresses(wanted)
+        for address in others:
+            try:
+                self._post_to(address, wanted, body, headers)
+            except HookFailed as failure:
+                if failure.reached:
+                    raise
+            else:
+                return
+        self._post_to(last, wanted, body, headers)
+
+    def _post_to(self, address: str, wanted: httpx.URL, body: bytes, headers: Mapping[str, str]) -> None:
         sent = {**headers, "host": wanted.netloc.decode("ascii")}
         extensions = {"sni_hostname": wanted.raw_host.decode("ascii")} if wanted.scheme == "https" else {}
         client = self._client(f"{wanted.scheme}://{wanted.netloc.decode('ascii')}")
@@ -159,7 +173,8 @@ class HttpHooks:
             raise HookFailed("it must name a host, and neither a user nor a fragment", reached=False)
         return wanted
 
-    def _address(self, wanted: httpx.URL) -> str:
+    def _addresses(self, wanted: httpx.URL) -> list[str]:
+        """Return where the host may be reached, one address at least, in the order in which the system would try."""
         port = wanted.port or (443 if wanted.scheme == "https" else 80)
         try:
             found = self._resolve(wanted.raw_host.decode("ascii"), port)
@@ -169,7 +184,7 @@ class HttpHooks:
             raise HookFailed(f"{wanted.host} has no address", reached=False)
         if not self._private and not all(map(is_public, found)):
             raise HookFailed(f"{wanted.host} is not on the open internet (webhooks_private allows it)", reached=False)
-        return found[0]
+        return found[:ADDRESSES_MAX]
 
     def _client(self, origin: str) -> httpx.Client:
         # A connection is kept for one origin: another host at the same address has another certificate.

@@ -105,6 +105,22 @@ def test_the_judged_address_is_connected_to_under_the_receivers_name(hooks: Http
     assert len(receiver.tried) == 2
 
 
+def test_another_address_of_a_name_is_tried_where_nobody_listens_at_the_first() -> None:
+    receiver = Receiver()
+    named = HttpHooks(private=True, resolver=lambda *_: ["127.0.0.2", "127.0.0.1", "127.0.0.3"])
+    nowhere = HttpHooks(private=True, resolver=lambda *_: ["127.0.0.2", "127.0.0.3"])
+    with listening(receiver):
+        url = f"http://receiver.example:{httpx.URL(receiver.url).port}/hook"
+        named.post(url, BODY, HEADERS)
+        # Whoever was there has answered: nobody else is asked.
+        receiver.behave = refuse()
+        assert str(failure(named, url)) == "it answered 500"
+        assert len(receiver.tried) == 2
+        assert not failure(nowhere, url).reached
+    named.close()
+    nowhere.close()
+
+
 def test_an_answer_tells_whether_somebody_was_there(hooks: HttpHooks) -> None:
     receiver = Receiver(behave=refuse(status=302))
     with listening(receiver):
