@@ -15,6 +15,7 @@ from node.api.quotes import QUOTE_CODES
 from node.api.routes import (
     COMMANDS,
     JSON,
+    PAGE_HEADERS,
     READS,
     NodeDependency,
     answered,
@@ -47,11 +48,6 @@ ROUTER: Final = router("me", "/v1/me")
 ACCEPT_WITHIN_SECONDS: Final = 3_600
 CSV: Final = "text/csv"
 HTML: Final = "text/html"
-PAGE_HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
 _AGENT_CHARACTERS: Final = 256
 _OWN: Final = [requires(Scope.ME)]
 _SHOWN: Final = (*READS, Code.ACCOUNT_UNKNOWN)
@@ -219,5 +215,5 @@ def show_my_statement(
 @ROUTER.get("/data", dependencies=_OWN, responses=answers(Held, *_SHOWN))
 def download_my_data(request: Request, node: NodeDependency) -> Response:
     """Download all that is kept about the member."""
-    headers = {"Content-Disposition": 'attachment; filename="my-data.json"', "Cache-Control": "no-store"}
+    headers = {"Content-Disposition": 'attachment; filename="my-data.json"'}
     return Response(encode_answer(node.members.held(own(request))), media_type=JSON, headers=headers)

@@ -15,10 +15,11 @@ from typing import Final, NoReturn
 from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from starlette.types import Scope
+from starlette import types
 
 from node.api.auth import Requires
 from node.api.problems import ProblemRaised
+from node.services.access.credentials import Scope
 from node.services.refusals import NodeCode
 from protocol.exchange_file import FILE_BYTES_MAX
 from protocol.limits import DOCUMENT_BYTES_MAX, NESTING_DEPTH_MAX, PARCEL_BYTES_MAX
@@ -75,6 +76,7 @@ class StrictRoute(APIRoute):
         """Return what answers a request."""
         handler = super().get_route_handler()
         gates = [each.dependency for each in self.dependencies if isinstance(each.dependency, Requires)]
+        is_members = any(gate.scope is Scope.ME for gate in gates)
         extra = self.openapi_extra or {}
         bytes_max = extra.get("x-body-bytes-max", BODY_BYTES_MAX)
         parameters = frozenset(_parameters(self.dependant)) if self.path.startswith(RESOURCES) else None
@@ -88,12 +90,16 @@ class StrictRoute(APIRoute):
                 _check_query(strict, parameters)
             if self.body_field is not None:
                 _require_json(strict)
-            return await handler(strict)
+            answer = await handler(strict)
+            if is_members:
+                # A browser may be another's soon, and gives what it keeps to whoever goes back in its history.
+                answer.headers["Cache-Control"] = "no-store"
+            return answer
 
         return handle
 
 
-def first_headers(scope: Scope) -> Mapping[bytes, bytes]:
+def first_headers(scope: types.Scope) -> Mapping[bytes, bytes]:
     """Return the headers of a request: of two that have one name, that which stands first."""
     return dict(reversed(scope["headers"]))
 

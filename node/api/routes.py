@@ -19,6 +19,13 @@ from node.services.refusals import NodeCode
 from protocol.errors import Code
 
 JSON: Final = "application/json"
+PAGE_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+"""What goes with a statement for people: it loads nothing, runs nothing, and is kept by nobody on the way."""
 
 ALWAYS: Final = (NodeCode.INTERNAL, NodeCode.BUSY, NodeCode.REQUEST_INVALID)
 WRITING: Final = (

@@ -8,7 +8,17 @@ from pydantic import Field
 from starlette.responses import Response
 
 from node.api.fields import Body, Cursor, DigestText, IdText, LedgerText, Limit, PromotionText, WindowField
-from node.api.routes import COMMANDS, READS, NodeDependency, Responses, answered, answers, requires, router
+from node.api.routes import (
+    COMMANDS,
+    PAGE_HEADERS,
+    READS,
+    NodeDependency,
+    Responses,
+    answered,
+    answers,
+    requires,
+    router,
+)
 from node.api.windows import REFUSALS
 from node.services.access.credentials import Scope
 from node.services.answers import OtherAnswer
@@ -28,7 +38,6 @@ CSV: Final = "text/csv"
 HTML: Final = "text/html"
 _READ: Final = [requires(Scope.SETTLEMENT_READ)]
 _WRITE: Final = [requires(Scope.SETTLEMENT_WRITE)]
-_PAGE_HEADERS: Final = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
 DigestPath: TypeAlias = Annotated[DigestText, Path()]
 Format: TypeAlias = Annotated[Literal["json", "csv", "html"], Query(description="The statement, its lines, or a page.")]
@@ -113,10 +122,10 @@ def list_proposed_statements(node: NodeDependency, partner: Annotated[LedgerText
 def show_statement(digest: DigestPath, node: NodeDependency, format: Format = "json") -> Response:  # noqa: A002 - the parameter's public name
     """Show a statement, agreed or proposed, with its signatures, or its lines as CSV, or a page to print."""
     if format == "csv":
-        return Response(node.settlement.statement_csv(Digest(digest)), media_type=CSV)
+        return Response(node.settlement.statement_csv(Digest(digest)), media_type=CSV, headers=PAGE_HEADERS)
     if format == "html":
         text = node.settlement.statement_page(Digest(digest))
-        return Response(text, media_type=HTML, headers=_PAGE_HEADERS)
+        return Response(text, media_type=HTML, headers=PAGE_HEADERS)
     return answered(node.settlement.statement(Digest(digest)))
 
 

@@ -144,6 +144,17 @@ def test_a_statement_adds_up(api: Api, ann: Call) -> None:
     assert "Nothing moved in this month." in ann("GET", "/statements/2001-01?format=html").text
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "", "/history", "/conversions", "/data", "/links", "/transfers", "/appeals", "/events?seconds=0", "/receipts/4",
+        "/statements/2001-01", "/statements/2001-01?format=csv", "/statements/2001-01?format=html",
+    ],
+)  # fmt: skip
+def test_no_browser_keeps_what_a_member_was_shown(ann: Call, path: str) -> None:
+    assert ann("GET", path).headers["cache-control"] == "no-store"
+
+
 def test_a_statement_that_lies_too_far_back_is_refused(ann: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(member_statement, "ENTRIES_MAX", 1)
     refused = ann("GET", "/statements/2001-01")

@@ -248,6 +248,9 @@ def test_a_page_loads_nothing_and_each_format_has_its_type(nodes: Alliance, serv
     for name, media_type in FORMATS.items():
         response = first.call("GET", f"{path}?format={name}", role=CallerRole.AUDITOR)
         assert response.headers["content-type"].startswith(media_type)
+        if name != "json":
+            assert response.headers["cache-control"] == "no-store"
+            assert response.headers["x-content-type-options"] == "nosniff"
     page = first.call("GET", f"{path}?format=html")
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
     assert "src=" not in page.text
