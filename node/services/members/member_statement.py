@@ -25,7 +25,10 @@ _STYLE: Final = (
     "body{font:15px/1.45 system-ui,sans-serif;max-width:48rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}"
     "table{border-collapse:collapse;width:100%}th,td{padding:.35rem .5rem;border-bottom:1px solid #ccc;text-align:left}"
     "td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}caption{text-align:left;font-weight:600;padding:.5rem}"
-    "@media print{body{margin:0;max-width:none}tr{break-inside:avoid}}"
+    ".wide{overflow-x:auto}td.k{white-space:nowrap}p{overflow-wrap:anywhere}"
+    "@media(max-width:30rem){body{margin:1rem auto;padding:0 .6rem}h1{font-size:1.4rem}table{font-size:12px}"
+    "th,td{padding:.3rem .15rem}th{overflow-wrap:anywhere;hyphens:auto}td.k{white-space:normal}}"
+    "@media print{body{margin:0;max-width:none}.wide{overflow:visible}tr{break-inside:avoid}}"
 )
 
 
@@ -163,8 +166,8 @@ def statement_page(statement: MemberStatement, speech: Speech) -> str:
         f"<title>{title}</title><style>{_STYLE}</style></head><body><main><h1>{title}</h1>"
         f"<p>{_said(speech, 'account')}: {escape(statement.account)}</p>"
         f"<p>{_said(speech, 'opening')}: {escape(speech.points(statement.opening))}</p>"
-        f"<table><caption>{_said(speech, 'movements')}</caption><thead><tr>{columns}</tr></thead>"
-        f"<tbody>{rows or nothing}</tbody></table>"
+        f'<div class="wide"><table><caption>{_said(speech, "movements")}</caption><thead><tr>{columns}</tr></thead>'
+        f"<tbody>{rows or nothing}</tbody></table></div>"
         f"<p><strong>{_said(speech, 'closing')}: {escape(speech.points(statement.closing))}</strong></p>"
         f"{soon}</main></body></html>"
     )
@@ -184,11 +187,12 @@ def _right(name: str) -> str:
 
 
 def _row(line: Movement, speech: Speech) -> str:
-    cells = (speech.date(line.day), line.text, line.confirmation)
+    cells = (speech.date(line.day), line.text)
     numbers = (f"{line.change:+,}".replace("-", "−"), speech.number(line.balance))
     return (
         "<tr>"
         + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+        + f'<td class="k">{escape(line.confirmation)}</td>'
         + "".join(f'<td class="n">{escape(cell)}</td>' for cell in numbers)
         + "</tr>"
     )

@@ -22,8 +22,10 @@ _STYLE: Final = (
     "body{font:14px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#111}"
     "table{border-collapse:collapse;width:100%;margin:0 0 1.5rem}"
     "th,td{border-bottom:1px solid #ccc;padding:.3rem .5rem;text-align:left;vertical-align:top}"
-    "h1,h2,th,td{overflow-wrap:anywhere}"
-    "@media print{body{margin:0;max-width:none}}"
+    "h1,h2,th,td{overflow-wrap:anywhere}.lines{overflow-x:auto}.lines th,.lines td{overflow-wrap:break-word}"
+    ".facts th{width:40%}"
+    "@media(max-width:30rem){body{margin:1rem auto;padding:0 .6rem}h1{font-size:1.4rem}th,td{padding:.3rem .2rem}}"
+    "@media print{body{margin:0;max-width:none}.lines{overflow:visible}}"
 )
 
 
@@ -89,13 +91,15 @@ def page(paper: Paper) -> str:
     title = f"Settlement statement {statement.window}: {' and '.join(statement.parties)}"
     parts = [
         "<!doctype html>",
-        f'<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style></head>',
-        f"<body><h1>{escape(title)}</h1>",
+        '<html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>",
+        f"<body><main><h1>{escape(title)}</h1>",
         _facts(_balance_facts(paper)),
         *(_bill(bill, statement) for bill in statement.directions),
         "<h2>Evidence</h2>",
         _facts(_evidence_facts(paper)),
-        "</body></html>",
+        "</main></body></html>",
     ]
     return "\n".join(parts) + "\n"
 
@@ -138,7 +142,7 @@ def _bill(bill: Bill, statement: Statement) -> str:
         for line in lines
     ]
     heading = f"<h2>{escape(bill.source)} to {escape(bill.destination)}</h2>"
-    lines = _table(("", "Window/number", "Conversion", "Reason", "Value"), rows) if rows else ""
+    lines = _table(("Line", "Window/number", "Conversion", "Reason", "Value"), rows) if rows else ""
     return heading + _facts(facts) + lines
 
 
@@ -154,14 +158,14 @@ def _evidence_facts(paper: Paper) -> list[tuple[str, str]]:
 
 
 def _facts(facts: Iterable[tuple[str, str]]) -> str:
-    rows = (f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts)
-    return f"<table>{''.join(rows)}</table>"
+    rows = (f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>' for name, value in facts)
+    return f'<table class="facts">{"".join(rows)}</table>'
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
     body = ("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><tr>{head}</tr>{''.join(body)}</table>"
+    return f'<div class="lines"><table><tr>{head}</tr>{"".join(body)}</table></div>'
 
 
 def money(millionths: int, currency: str) -> str:

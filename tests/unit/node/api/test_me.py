@@ -137,6 +137,9 @@ def test_a_statement_adds_up(api: Api, ann: Call) -> None:
     assert page.headers["content-language"] == "zh"
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert "期末余额: 9,877 积分" in page.text
+    # On a telephone the page is as wide as that, and the table alone is moved where its numbers are long.
+    assert '<div class="wide"><table>' in page.text
+    assert ".wide{overflow-x:auto}" in page.text
     later = ann("GET", "/statements/2099-01").json()
     assert (later["opening"], later["closing"], later["movements"]) == (9_877, 9_877, [])
     earlier = ann("GET", "/statements/2001-01").json()

@@ -253,6 +253,9 @@ def test_a_page_loads_nothing_and_each_format_has_its_type(nodes: Alliance, serv
             assert response.headers["x-content-type-options"] == "nosniff"
     page = first.call("GET", f"{path}?format=html")
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in page.text
+    assert '<th scope="row">Payment</th>' in page.text
+    assert "<th>" not in page.text
     assert "src=" not in page.text
     assert "href=" not in page.text
     assert first.ledger in page.text
