@@ -32,6 +32,7 @@ from node.services.logs.own_log import lack, open_of, place_of
 from node.services.node import Node, Ports
 from node.store.copying import check_here
 from node.store.database import Database
+from node.store.facts import unsafe_settings
 from node.store.reader import StoreReader
 from node.store.writer import StoreWriter
 from node.workers.keep_state import read_state, write_state
@@ -114,6 +115,7 @@ def open_node(
         _bring_up_to_date(database)
         with ExitStack() as stack:
             store = stack.enter_context(database.writer(copy_beside=True))
+            _warn_of_loss(database)
             # After the lock: sealed keys take half a second, and who stands by tries twice in one.
             real = _ports(directory, config, ports or PortOverrides())
             stack.enter_context(_closing(real))
@@ -261,6 +263,16 @@ def _bring_up_to_date(database: Database) -> None:
     database.migrate(begin)
     if begun:
         _LOG.info("tables_changed", seconds=round(time.monotonic() - begun[0], 3))
+
+
+def _warn_of_loss(database: Database) -> None:
+    """Say that what is answered may be lost with the server's power, where its settings let it be."""
+    unsafe = unsafe_settings(database)
+    if unsafe:
+        advice = (
+            "turn it on: a commit that was answered could be lost, and the node would then be behind what it signed"
+        )
+        _LOG.warning("not_durable", settings=", ".join(unsafe), advice=advice)
 
 
 def last_signed(directory: Path, config: NodeConfig, *, keyring: Keyring) -> Checkpoint | None:

@@ -53,20 +53,32 @@ def facts_of(database: Database) -> DatabaseFacts:
         return _of_postgres(connection)
 
 
+def unsafe_settings(database: Database) -> tuple[str, ...]:
+    """Return the settings by which a commit can be lost or torn after it was answered, or raise a `StoreFailed`."""
+    with database.connection() as connection:
+        return _unsafe(connection)
+
+
+def _unsafe(connection: Connection) -> tuple[str, ...]:
+    if connection.dialect.name == "sqlite":
+        mode = str(_one(connection, "PRAGMA journal_mode"))
+        return () if mode == "wal" else (f"journal_mode = {mode}",)
+    found = {name: str(_one(connection, f"SHOW {name}")) for name in _DURABLE}
+    return tuple(f"{name} = {value}" for name, value in found.items() if value in _OFF)
+
+
 def _of_sqlite(connection: Connection) -> DatabaseFacts:
-    mode = str(_one(connection, "PRAGMA journal_mode"))
     pages, page = (int(str(_one(connection, f"PRAGMA {name}"))) for name in ("page_count", "page_size"))
-    unsafe = () if mode == "wal" else (f"journal_mode = {mode}",)
-    return DatabaseFacts(server=f"SQLite {sqlite3.sqlite_version}", old=False, unsafe=unsafe, size=pages * page)
+    server = f"SQLite {sqlite3.sqlite_version}"
+    return DatabaseFacts(server=server, old=False, unsafe=_unsafe(connection), size=pages * page)
 
 
 def _of_postgres(connection: Connection) -> DatabaseFacts:
     version = int(str(_one(connection, "SHOW server_version_num")))
-    found = {name: str(_one(connection, f"SHOW {name}")) for name in _DURABLE}
     return DatabaseFacts(
         server=f"PostgreSQL {_one(connection, 'SHOW server_version')}",
         old=version < POSTGRES_MIN,
-        unsafe=tuple(f"{name} = {value}" for name, value in found.items() if value in _OFF),
+        unsafe=_unsafe(connection),
         size=int(str(_one(connection, "SELECT pg_database_size(current_database())"))),
         unfit=_unfit(connection),
         withheld=_withheld(connection),

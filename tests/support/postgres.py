@@ -96,8 +96,11 @@ def server_owner() -> pwd.struct_passwd:
 
 
 @contextmanager
-def running_server() -> Iterator[PostgresServer]:
-    """Start a cluster, yield it, stop it and remove it; raise `ServerUnavailableError` if that cannot be done."""
+def running_server(more: Sequence[str] = ()) -> Iterator[PostgresServer]:
+    """Start a cluster, yield it, stop it and remove it; raise `ServerUnavailableError` if that cannot be done.
+
+    It has `more` settings than the usual ones.
+    """
     binaries = find_binaries()
     with tempfile.TemporaryDirectory(prefix="tallystick-pg-", dir=PLACE, ignore_cleanup_errors=True) as name:
         directory = Path(name)
@@ -105,7 +108,7 @@ def running_server() -> Iterator[PostgresServer]:
             owner = server_owner()
             os.chown(directory, owner.pw_uid, owner.pw_gid)
         initialise(binaries, directory)
-        process = start(binaries, directory)
+        process = start(binaries, directory, more)
         try:
             wait_until_ready(process, directory)
             yield PostgresServer(directory=directory, numbers=count(1))

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from node.app import doctor
 from node.app.directory import Created, create_node_directory, database_url
@@ -27,6 +28,7 @@ from protocol.identifiers import Account
 from protocol.keys import Role
 from protocol.note import KeyType, Verifier, format_vkey
 from tests.support.documents import BLUEBIRD, invitation_bytes, uuid
+from tests.support.postgres import running_server
 from tests.support.serving import HOST, LocalServer, QuietHandler, serving
 
 
@@ -241,6 +243,32 @@ def test_a_server_that_writes_nothing_is_told(tmp_path: Path, postgres_url: str)
     assert checks["database"].health is Health.BAD
     assert "default_transaction_read_only" in checks["database"].found
     assert "state file" not in checks, "a replica may be late, and is no old copy"
+
+
+@pytest.mark.usefixtures("postgres_server")  # Where there is none, it says so.
+def test_a_server_that_forgets_commits_is_told_by_the_doctor_and_at_the_start(tmp_path: Path) -> None:
+    with running_server(["fsync=off", "full_page_writes=off"]) as server:
+        made = create_node_directory(
+            tmp_path / "aurora",
+            ledger="aurora.example/main.1",
+            points="AUR",
+            points_name="Aurora Miles",
+            url="",
+            settings={"database_url": server.url(server.create_database())},
+        )
+        check = found(made.directory)["durability"]
+        assert (check.health, check.found) == (Health.BAD, "fsync = off, full_page_writes = off")
+        with capture_logs() as logs, open_node(made.directory):
+            pass
+    (told,) = (log for log in logs if log["event"] == "not_durable")
+    assert (told["log_level"], told["settings"]) == ("warning", check.found)
+
+
+def test_a_start_on_a_durable_store_warns_of_nothing(created: Created) -> None:
+    with capture_logs() as logs, open_node(created.directory):
+        pass
+    assert [log["event"] for log in logs if log["log_level"] == "warning"] == []
+    assert "durability" not in found(created.directory)
 
 
 def test_tables_that_the_node_may_not_write_are_told(tmp_path: Path, postgres_url: str) -> None:
