@@ -13,9 +13,11 @@ from protocol.errors import Code
 
 UrlText: TypeAlias = Annotated[
     str,
-    StringConstraints(pattern=r"^https?://[!-~]{1,480}$"),
+    StringConstraints(pattern=r'^https?://[!"$-~]{1,480}$'),
     Field(examples=["https://bluebird.example/link/authorize"]),
 ]
+"""A page of a redirect; without a fragment, in which its server would not see what is added (RFC 6749 §3.1, §3.1.2)."""
+
 AliasText: TypeAlias = Annotated[
     str, StringConstraints(pattern=r"^[0-9a-f]{32}$"), Field(examples=["5f2d0c9a8b7e6d5c4b3a291807f6e5d4"])
 ]

@@ -130,6 +130,12 @@ def test_pages_are_shown_as_they_were_set(brands: Linked) -> None:
     assert brands.refused(AURORA, "/v1/links/pages", {"partner": "nobody.example/main.1"}) == "partner_unknown"
 
 
+@pytest.mark.parametrize("field", ["consent_url", "redirect_url"])
+def test_no_page_has_a_fragment_in_which_its_server_would_not_see_the_code(brands: Linked, field: str) -> None:
+    body = {"partner": BLUEBIRD.ledger, field: f"{PAGE}#/back"}
+    assert brands.refused(AURORA, "/v1/links/pages", body) == "request_invalid"
+
+
 def test_a_begun_link_ends_with_its_time(brands: Linked) -> None:
     here, there = brands.open(AURORA), brands.open(BLUEBIRD, points=0)
     asked = begun(brands, here)
