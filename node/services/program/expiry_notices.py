@@ -1,19 +1,21 @@
 """Warnings of expiry: some days before points expire their holder's programme is told, once for each last day."""
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
 from node.services.context import Context, WriteWork
 from node.services.program.program import ProgramService
 from node.store.rows_webhooks import ExpiringPoints, ExpiryNotice
-from protocol.fields import days_later
+from protocol.fields import days_later, format_time
 from protocol.identifiers import Account
 from protocol.ledger.expiry import clock_ends_on, idle_since
 from protocol.ledger.state import HEAD, ONLY
 
 DAYS_AHEAD: Final = (30, 7)
 BATCH_NOTICES_MAX: Final = 256
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 class ExpiryNotices:
@@ -67,7 +69,9 @@ class ExpiryNotices:
 
     def _keep(self, rows: Sequence[ExpiringPoints], days: int) -> int:
         context = self._context
-        number, head, now = context.reader.last_notice(), context.reader.record(HEAD, ONLY), context.now
+        head, wall = context.reader.record(HEAD, ONLY), context.clock.now()
+        # A warning goes with its account: the last one that is left does not tell which numbers others have read past.
+        number = max(context.reader.last_notice(), (wall - _EPOCH) // timedelta(microseconds=1))
         notices = [
             ExpiryNotice(
                 number=number + place,
@@ -76,7 +80,7 @@ class ExpiryNotices:
                 days=days,
                 amount=row.amount,
                 after_seq=-1 if head is None else head.size - 1,
-                made_at=now,
+                made_at=format_time(wall),
             )
             for place, row in enumerate(rows, start=1)
         ]

@@ -221,3 +221,17 @@ def test_points_that_follow_a_clock_are_warned_of_by_the_day_on_which_it_runs_ou
     assert isinstance(told, dict)
     assert (told["amount"], told["days"]) == (40, 30)
     assert days_later(today, days=27) < str(told["expires_on"]) < days_later(today, days=32)
+
+
+def test_a_warning_is_told_though_those_before_it_were_erased(api: Api) -> None:
+    soon = days_later(api.clock.now().date().isoformat(), days=20)
+    issue(api, 11, expires_on=soon)
+    warn(api)
+    _, place = read(api, "")
+    api.clock.advance(1)
+    api.done(f"/v1/accounts/{ANN}/erase", {"id": request_id("erase"), "forfeit": True})
+    _, place = read(api, f"after={place}")
+    issue(api, 13, account=BOB, expires_on=soon)
+    warn(api)
+    events, _ = read(api, f"after={place}")
+    assert [event["type"] for event in events] == ["points.issued", "points.expiring"]
