@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from node.api import (
@@ -209,12 +210,18 @@ def _field_error(place: Sequence[object], message: str) -> FieldError:
     return ".".join(names) or "body", message.removeprefix("Value error, ")
 
 
-async def _http(_request: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException), "registered for this class"
     if isinstance(error, ProblemRaised):
         return error.answer()
     if error.status_code == STATUS[NodeCode.METHOD_NOT_ALLOWED]:
-        return problem(NodeCode.METHOD_NOT_ALLOWED, "the resource has no such method", headers=error.headers)
+        return problem(NodeCode.METHOD_NOT_ALLOWED, "the resource has no such method", headers=_allowed(request))
     if error.status_code == STATUS[NodeCode.NOT_FOUND]:
         return problem(NodeCode.NOT_FOUND, "there is no such resource")
     return problem(NodeCode.REQUEST_INVALID, "the request cannot be read")
+
+
+def _allowed(request: Request) -> dict[str, str]:
+    """Return the header that names each method of a resource (RFC 9110 §10.2.1): a route knows its own alone."""
+    met = (each for each in routes_of() if each.matches(request.scope)[0] is not Match.NONE)
+    return {"Allow": ", ".join(sorted({method for each in met for method in each.methods or ()}))}
