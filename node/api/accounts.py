@@ -3,10 +3,11 @@
 from http import HTTPStatus
 from typing import Annotated, Final, Literal, TypeAlias
 
-from fastapi import Path, Query
+from fastapi import Path, Query, Request
 from pydantic import Field, StringConstraints
 from starlette.responses import Response
 
+from node.api.auth import caller_of
 from node.api.fields import Body, Cursor, DayText, HolderText, IdText, Limit, TimeText
 from node.api.routes import COMMANDS, READS, NodeDependency, answered, answers, requires, router
 from node.services.access.credentials import Scope
@@ -63,13 +64,15 @@ async def open_account(body: OpenAccountBody, node: NodeDependency) -> Response:
 @ROUTER.get("", dependencies=_READ, responses=answers(AccountPage, *READS, Code.ACCOUNT_IMPORTING))
 def list_accounts(
     *,
+    request: Request,
     node: NodeDependency,
     after: HolderText | None = None,
     external_ref: Annotated[ReferenceText | None, Query()] = None,
     limit: Limit = 100,
 ) -> Response:
-    """List accounts in the order of their names, or the one of an external reference."""
+    """List accounts in the order of their names, or the one of an external reference, to whoever may know of people."""
     if external_ref is not None:
+        caller_of(request).require(Scope.PERSONAL_READ)
         return answered(node.people.find(external_ref))
     return answered(node.accounts.page(after=None if after is None else Account(after), limit=limit))
 

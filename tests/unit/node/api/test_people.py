@@ -27,6 +27,16 @@ def test_a_person_is_set_shown_and_found(api: Api) -> None:
     assert api.read("/v1/accounts?external_ref=CRM-0") == {"accounts": [], "next": None}
 
 
+def test_who_may_know_nothing_of_people_cannot_try_their_references(api: Api) -> None:
+    put(api, ANN)
+    made = api.done("/v1/credentials", {"role": "viewer", "name": "desk"})
+    headers = {"authorization": f"Bearer {made['token']}"}
+    for reference in ("CRM-7781", "CRM-0"):
+        refused = api.call("GET", f"/v1/accounts?external_ref={reference}", headers=headers, role=None)
+        assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    assert api.call("GET", "/v1/accounts", headers=headers, role=None).status_code == 200
+
+
 def test_what_is_left_out_is_known_no_longer_and_the_first_day_stays(api: Api) -> None:
     put(api, ANN)
     before = api.read(f"/v1/accounts/{ANN}/personal")
