@@ -1,4 +1,4 @@
-"""Offers to speak another protocol, which are passed over: a request that makes one is read as every other.
+"""One reading of a request's head: what proxies read in two ways is refused, and offers of other protocols passed over.
 
 Some clients offer HTTP/2 with each request that they make without TLS (Java's own, RFC 7540 §3.2). A server may pass
 that over (RFC 9110 §7.8). httptools takes such a request to end with its head instead, and what follows to be no HTTP.
@@ -10,6 +10,7 @@ from typing import Final
 from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+_MANY: Final = 2
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
@@ -50,6 +51,21 @@ class OneProtocol(HttpToolsProtocol):
         """Go on with what has come."""
         self._piece = data
         super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        """Begin a request, unless its head names no host, or more than one, or a coding but `chunked`.
+
+        Whoever stands in front of the node may read such a head as another request (RFC 9112 §3.2, §6.1, §11.2).
+        """
+        hosts, codings = 0, 0
+        for name, value in self.headers:
+            if name == b"host":
+                hosts += 1
+            elif name == b"transfer-encoding":
+                codings += 1 if value.lower() == b"chunked" else _MANY
+        if hosts > 1 or codings > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+            raise ValueError("a request names one host, and no coding but chunked")
+        super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Take its end, unless that is only where another protocol would begin."""

@@ -188,6 +188,30 @@ def test_what_is_no_http_is_refused_in_words(served: Served, before: bytes, garb
         assert refusal(answer.read()) == (400, "http_invalid")
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "GET /livez HTTP/1.1",
+        "GET /livez HTTP/1.1\r\nHost: node\r\nHost: node",
+        "GET /livez HTTP/1.1\r\nhost: node\r\nHOST: other",
+        "GET /livez HTTP/1.0\r\nHost: node\r\nHost: other",
+        "POST /peer/v1/envelopes HTTP/1.1\r\nHost: node\r\nTransfer-Encoding: gzip, chunked",
+        "POST /peer/v1/envelopes HTTP/1.1\r\nHost: node\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
+        "POST /peer/v1/envelopes HTTP/1.1\r\nHost: node\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+    ],
+)
+def test_a_head_that_a_proxy_may_read_otherwise_is_refused(served: Served, head: str) -> None:
+    with served.connect() as connection:
+        connection.sendall(head.encode() + b"\r\n\r\n0\r\n\r\n")
+        assert refusal(rest_of(connection)) == (400, "http_invalid")
+
+
+def test_a_request_of_http_1_0_need_name_no_host(served: Served) -> None:
+    with served.connect() as connection:
+        connection.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
+        assert rest_of(connection).startswith(b"HTTP/1.1 200")
+
+
 def test_a_body_that_is_no_http_is_refused_in_words(served: Served) -> None:
     first, _ = begun(served, "chunked")
     with served.connect() as connection:
@@ -282,7 +306,7 @@ def test_requests_sent_ahead_wait_outside(served: Served, monkeypatch: pytest.Mo
         waiting.append(len(protocol.pipeline))
 
     monkeypatch.setattr(BoundedProtocol, "on_headers_complete", counted)
-    bare = b"GET /livez HTTP/1.1\r\n\r\n"
+    bare = b"GET /livez HTTP/1.1\r\nHost:n\r\n\r\n"
     count = 65_536 // len(bare)
     with served.connect() as connection, connection.makefile("rb") as answer:
         sending = threading.Thread(target=connection.sendall, args=(bare * count + ALIVE,))
