@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from typing import Final, NoReturn
+from urllib.parse import unquote_to_bytes
 
 from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
@@ -171,6 +172,10 @@ def _parameters(dependant: Dependant) -> Iterator[str]:
 
 
 def _check_query(request: Request, parameters: Collection[str]) -> None:
+    try:
+        unquote_to_bytes(request.scope["query_string"]).decode()
+    except UnicodeDecodeError:
+        raise ProblemRaised(NodeCode.REQUEST_INVALID, "the query is not UTF-8") from None
     names = Counter(name for name, _ in request.query_params.multi_items())
     known = f"those here are {', '.join(sorted(parameters))}" if parameters else "the resource has none"
     errors = [

@@ -70,6 +70,12 @@ def test_a_misspelt_wait_does_not_go_the_quick_way(api: Api) -> None:
     assert api.rows() == before
 
 
+@pytest.mark.parametrize("text", ["%ed%a0%80", "%ff", "CRM-%c3"])
+def test_what_is_no_text_is_not_looked_for(api: Api, text: str) -> None:
+    problem = api.get(f"/v1/accounts?external_ref={text}").json()
+    assert (problem["code"], problem["detail"]) == ("request_invalid", "the query is not UTF-8")
+
+
 def test_names_that_nobody_reads_are_told_shortly(api: Api) -> None:
     errors = api.get("/v1/accounts?" + "&".join(f"{'long' * 100}{each}=1" for each in range(40))).json()["errors"]
     assert len(errors) == 16
