@@ -39,7 +39,7 @@ _CLAIMED: Final = (
     "(tallystick partner suspend)"
 )
 _UNANSWERED: Final = (
-    "this node has started, and {names} has not answered yet: an operator may go on without (tallystick start)"
+    "this node has started, and waits for {names} to answer: an operator may go on without (tallystick start)"
 )
 
 
