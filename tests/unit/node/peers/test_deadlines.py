@@ -30,6 +30,17 @@ PATIENCE: Final = 20.0
 WHOLE: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nOK"
 
 
+def read_request(connection: socket.socket) -> None:
+    """Read one request to the end of its body, which may come in apart from its head."""
+    with connection.makefile("rb") as request:
+        length = 0
+        while (line := request.readline()).strip():
+            name, _, value = line.partition(b":")
+            if name.lower() == b"content-length":
+                length = int(value)
+        request.read(length)
+
+
 @contextmanager
 def dripping(beginning: bytes = b"") -> Iterator[str]:
     """Answer one whole request on each connection with `beginning`, and then a head that does not end."""
@@ -37,9 +48,9 @@ def dripping(beginning: bytes = b"") -> Iterator[str]:
     def drip(connection: socket.socket) -> None:
         with connection, suppress(OSError):
             if beginning:
-                connection.recv(65_536)
+                read_request(connection)
                 connection.sendall(beginning)
-            connection.recv(65_536)
+            read_request(connection)
             connection.sendall(b"HTTP/1.1 200 OK\r\nx: ")
             end = time.monotonic() + PATIENCE
             while time.monotonic() < end:
