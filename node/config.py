@@ -193,11 +193,25 @@ def shared_database(config: NodeConfig) -> str:
 
 def format_config(config: NodeConfig) -> str:
     """Return the text of a `node.toml` that leads to `config`."""
+    return _format(config.model_dump(mode="json"))
+
+
+def format_changed(directory: Path, changes: Mapping[str, str]) -> str:
+    """Return the text of a `node.toml` that says what that of `directory` says, and `changes`.
+
+    What the environment says is not in it: it may be secret, and where it is to hold it will be said again. Raises
+    `ConfigInvalid` where the file cannot be read; `load_config` says whether a node can use it.
+    """
+    return _format({**_read(directory / FILE_NAME), **changes})
+
+
+def _format(values: Mapping[str, object]) -> str:
     lines = ["# A Tallystick node. TALLYSTICK_<KEY> in the environment overrides a key of this file.", ""]
-    for name, value in config.model_dump(mode="json", exclude=set(WITHOUT_EFFECT)).items():
-        # A JSON string, number or array of strings is also TOML's; DEL alone would have to be escaped there.
-        text = json.dumps(value, ensure_ascii=True).replace("\x7f", "\\u007f")
-        lines.append(f"{name} = {text}")
+    for name in NodeConfig.model_fields:
+        if name in values and name not in WITHOUT_EFFECT:
+            # A JSON string, number or array of strings is also TOML's; DEL alone would have to be escaped there.
+            text = json.dumps(values[name], ensure_ascii=True, default=str).replace("\x7f", "\\u007f")
+            lines.append(f"{name} = {text}")
     return "\n".join(lines) + "\n"
 
 

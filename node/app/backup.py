@@ -23,7 +23,7 @@ from node.app.files import alone, flush, make_private_directory, rename_durably,
 from node.app.key_files import KEYS, keys_alone
 from node.app.open import check_directory, keyring_of, seen_before
 from node.app.system import SystemClock
-from node.config import FILE_NAME, NodeConfig, format_config, load_config, make_config
+from node.config import FILE_NAME, NodeConfig, format_changed, load_config
 from node.store.copying import Told, back_up, copy_once
 from node.store.database import Database, file_url, whole_url
 from node.workers.keep_state import read_state, write_state
@@ -79,7 +79,7 @@ def backup_directory(directory: Path, out: Path, *, with_keys: bool, told: Told)
             _check_current(database, directory)
             back_up(database, part / DATABASE_NAME, told)
         (part / DATABASE_NAME).chmod(0o600)
-        write_private(part / FILE_NAME, format_config(config.model_copy(update={"database_url": ""})))
+        write_private(part / FILE_NAME, format_changed(directory, {"database_url": ""}))
         if (directory / STATE_NAME).exists():
             shutil.copy2(directory / STATE_NAME, part / STATE_NAME)
         if with_keys:
@@ -126,8 +126,9 @@ def restore_directory(
     manifest = read_backup(place)
     kept = keys or place / KEYS
     with _unfinished(directory) as part:
-        config = _restored_config(place, directory, url=url, agent=agent)
-        write_private(part / FILE_NAME, format_config(config))
+        named = {"database_url": whole_url(url or "")} | ({} if agent is None else {"agent": str(agent.absolute())})
+        config = _restored_config(place, directory, named)
+        write_private(part / FILE_NAME, format_changed(place, named))
         if kept.is_dir():
             _copy_keys(kept, part / KEYS)
             (part / KEYS).chmod(0o700)
@@ -146,10 +147,8 @@ def restore_directory(
     return Backup(place=directory, manifest=manifest)
 
 
-def _restored_config(place: Path, directory: Path, *, url: str | None, agent: Path | None) -> NodeConfig:
-    before = load_config(place).model_dump(exclude={"database_url"})
-    named = {} if agent is None else {"agent": str(agent.absolute())}
-    config = make_config({**before, **named, "database_url": whole_url(url or "")})
+def _restored_config(place: Path, directory: Path, named: Mapping[str, str]) -> NodeConfig:
+    config = load_config(place, named)
     if config.agent and not Path(config.agent).is_absolute():
         raise BackupInvalid(f"no agent can listen at {directory / config.agent} yet: say where one does (--agent)")
     return config

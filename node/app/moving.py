@@ -4,7 +4,7 @@ from pathlib import Path
 
 from node.app.directory import database_url
 from node.app.files import write_private
-from node.config import FILE_NAME, format_config, load_config, make_config
+from node.config import FILE_NAME, format_changed, load_config
 from node.store.copying import Told, move
 from node.store.database import Database, whole_url
 from node.store.rows import SignedCheckpoint
@@ -19,14 +19,15 @@ def move_store(directory: Path, url: str, *, told: Told) -> SignedCheckpoint:
     database is not empty.
     """
     config = load_config(directory)
-    target = make_config({**config.model_dump(), "database_url": whole_url(url)})
+    named = {"database_url": whole_url(url)}
+    target = load_config(directory, named)
     with (
         Database.open(database_url(directory, config), made=True) as source,
         Database.open(database_url(directory, target)) as to,
     ):
         if config.database_url != target.database_url:
             move(source, to, name=to.name, told=told)
-            write_private(directory / FILE_NAME, format_config(target))
+            write_private(directory / FILE_NAME, format_changed(directory, named))
         newest = to.reader().latest_checkpoint()
     if newest is None:
         raise CouldNotCheck(f"the database of {directory} holds no ledger")

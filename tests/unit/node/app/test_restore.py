@@ -7,6 +7,7 @@ import pytest
 from node.app.backup import BackupInvalid, backup_directory, restore_directory
 from node.app.directory import Created, create_node_directory
 from node.app.key_files import PassphraseMissing, seal_keys
+from node.app.moving import move_store
 from node.app.open import KeysMismatch, StateFileForeign, open_node
 from node.app.system import SystemRandomness
 from node.config import load_config
@@ -96,3 +97,21 @@ def test_an_agent_that_listened_in_the_lost_directory_may_listen_elsewhere(creat
             agent=created.directory / "agent.sock",
         )
         assert open_account(tmp_path / "again") == 2
+
+
+def test_what_the_environment_says_is_written_nowhere(
+    created: Created, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = (created.directory / "node.toml").read_text()
+    monkeypatch.setenv("TALLYSTICK_OIDC_JWKS", "https://name:secret@keys.example/jwks")
+    monkeypatch.setenv("TALLYSTICK_OIDC_ISSUER", "https://keys.example")
+    monkeypatch.setenv("TALLYSTICK_OIDC_AUDIENCE", "aurora")
+    monkeypatch.setenv("TALLYSTICK_PORT", "9999")
+    backup_directory(created.directory, tmp_path / "backup", with_keys=True, told=silent)
+    restore_directory(tmp_path / "backup", tmp_path / "again", keys=None, state=None, url=None, told=silent)
+    moved = f"sqlite:///{tmp_path / 'moved.sqlite'}"
+    move_store(tmp_path / "again", moved, told=silent)
+    assert (tmp_path / "backup" / "node.toml").read_text() == written
+    assert (tmp_path / "again" / "node.toml").read_text() == written.replace(
+        'database_url = ""', f'database_url = "{moved}"'
+    )
