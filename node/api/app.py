@@ -1,9 +1,9 @@
 """The application: every resource, every refusal as a problem, and an OpenAPI document that says all of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI, Request
@@ -60,6 +60,7 @@ from node.api import (
 )
 from node.api.direct import DirectWay
 from node.api.edges import MemberOrigins, PartnerCertificates
+from node.api.examples import form_of
 from node.api.observed import Observed, Observer
 from node.api.openapi import describe
 from node.api.problems import STATUS, FieldError, ProblemRaised, problem, problem_of
@@ -201,13 +202,17 @@ async def _invalid(_request: Request, error: Exception) -> Response:
     kinds = {str(each["type"]) for each in found}
     only = next(iter(kinds)) if len(kinds) == 1 else ""
     code = only if only in _OWN_CODES else NodeCode.REQUEST_INVALID.value
-    errors = [_field_error(each["loc"], str(each["msg"])) for each in found]
+    errors = [_field_error(each) for each in found]
     return problem(code, f"{errors[0][0]}: {errors[0][1]}", errors=errors)
 
 
-def _field_error(place: Sequence[object], message: str) -> FieldError:
-    names = [str(part) for part in place if part not in {"body", "query", "path"}]
-    return ".".join(names) or "body", message.removeprefix("Value error, ")
+def _field_error(error: Mapping[str, Any]) -> FieldError:
+    names = [str(part) for part in error["loc"] if part not in {"body", "query", "path"}]
+    if error["type"] == "string_pattern_mismatch":
+        # A regular expression is for schemas: whoever reads a refusal is told what the field looks like.
+        named = next((name for name in reversed(names) if not name.isdecimal()), "")
+        return ".".join(names) or "body", f"{form_of(error['ctx']['pattern'], name=named)} is expected"
+    return ".".join(names) or "body", str(error["msg"]).removeprefix("Value error, ")
 
 
 async def _http(request: Request, error: Exception) -> Response:

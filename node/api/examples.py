@@ -1,7 +1,8 @@
 """An example for every request and answer of the OpenAPI document, made of its schemas and of what fields are called.
 
 Where a field says what it looks like, that is taken; else a name like `ledger` or `leaf` does. So a new route has its
-examples from the first day, and a field that no example fits is found by a test, not by a reader.
+examples from the first day, and a field that no example fits is found by a test, not by a reader. Whoever gets a field
+wrong is told the same example.
 """
 
 import re
@@ -38,6 +39,7 @@ _BY_NAME: Final[Mapping[str, str]] = {
     "kind": "points_issued",
     "leaf": _DIGEST,
     "ledger": EXAMPLE_LEDGER,
+    "month": "2026-01",
     "network": "00112233445566778899aabbccddeeff",
     "occurred_on": "2026-01-31",
     "origin": "own",
@@ -48,15 +50,33 @@ _BY_NAME: Final[Mapping[str, str]] = {
     "source": EXAMPLE_LEDGER,
     "state": "pending",
     "time": _TIME,
+    "types": "points.issued",
     "url": "https://bluebird.example",
+    "witnesses": "witness.example",
 }
 _BY_END: Final = (("_at", _TIME), ("_on", "2026-01-31"), ("_until", _TIME), ("_points", "1200"), ("_id", EXAMPLE_ID))
+_WRITTEN: Final = re.compile(r"\^\[\^\\x00-(?:\\x08\\x0b-)?\\x1f\\x7f\](?:\{1,([0-9]+)\}|\+)\$")
+"""The pattern of a text that people write: all but control characters."""
+_SPELT: Final = re.compile(r"\^\[([^^\]]+)\]\{(?:([0-9]+),)?([0-9]+)\}\$")
+"""The pattern of so many of certain characters."""
 _TEXTS: Final = (
     EXAMPLE_ID, EXAMPLE_ACCOUNT, EXAMPLE_LEDGER, "bluebird.example/main", _DIGEST, "00112233445566778899aabbccddeeff",
     "USD", "AUR", "2026-01-31", _TIME, "2026-01-31T12:00:00Z", "partner_gone", "own", "1", "spring", "1/2",
     "bluebird.example", "https://bluebird.example", "ann@example.com", "UTC", "urn:tallystick:problem:busy", "0", "x",
-    "ABCD2345", "text", "A" * 43, "A" * 64, "a" * 32, "+0123456", "12:00",
+    "ABCD2345", "text", "A" * 43, "A" * 64, "a" * 32, "+0123456", "12:00", "22FK-9QZ3",
 )  # fmt: skip
+
+
+def form_of(pattern: str, *, name: str) -> str:
+    """Return in words what a text in the field `name` looks like that fits `pattern`."""
+    if found := _WRITTEN.fullmatch(pattern):
+        length = f" of 1 to {found[1]} characters" if found[1] else ""
+        return f"a text{length} without control characters"
+    if found := _SPELT.fullmatch(pattern):
+        least = f"{found[2]} to " if found[2] else ""
+        return f"a text of {least}{found[3]} of the characters {found[1]}"
+    example = _text({"pattern": pattern}, name)
+    return f"a text like {example}" if example else f"a text that fits {pattern}"
 
 
 def add_examples(document: dict[str, object]) -> None:

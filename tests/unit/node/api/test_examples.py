@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from node.api.app import routes_of
-from node.api.examples import example_of
+from node.api.examples import example_of, form_of
 from node.api.openapi import describe
 
 JSON = "application/json"
@@ -82,3 +82,19 @@ def test_a_schema_that_holds_itself_ends() -> None:
     while isinstance(found, dict) and found:
         found, depth = found["next"], depth + 1
     assert 5 < depth < 20
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "form"),
+    [
+        ("month", "^[0-9]{4}-(0[1-9]|1[0-2])$", "a text like 2026-01"),
+        ("name", r"^[^\x00-\x1f\x7f]{1,128}$", "a text of 1 to 128 characters without control characters"),
+        ("text", r"^[^\x00-\x08\x0b-\x1f\x7f]+$", "a text without control characters"),
+        ("digest", "^[0-9a-f]{64}$", "a text of 64 of the characters 0-9a-f"),
+        ("state", "^[A-Za-z0-9._~-]{1,256}$", "a text of 1 to 256 of the characters A-Za-z0-9._~-"),
+        ("witnesses", r"^[^\x00-\x20\x7f+]+$", "a text like witness.example"),
+        ("other", "^no example is like this$", "a text that fits ^no example is like this$"),
+    ],
+)
+def test_the_form_of_a_field_is_said_in_words(name: str, pattern: str, form: str) -> None:
+    assert form_of(pattern, name=name) == form

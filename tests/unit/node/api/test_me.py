@@ -165,6 +165,12 @@ def test_a_statement_that_lies_too_far_back_is_refused(ann: Call, monkeypatch: p
     assert "entries of the account back" in refused.json()["detail"]
 
 
+def test_a_field_of_another_form_is_told_in_words(ann: Call) -> None:
+    refused = ann("GET", "/statements/January").json()
+    assert refused["detail"] == "month: a text like 2026-01 is expected"
+    assert refused["errors"] == [{"field": "month", "reason": "a text like 2026-01 is expected"}]
+
+
 def test_a_statement_is_of_one_moment(api: Api, ann: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     month = api.node.program.today[:7]
     before = ann("GET", f"/statements/{month}").json()
