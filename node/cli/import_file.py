@@ -7,6 +7,7 @@ is two days. To find rows that stand twice, a hash of each is kept, 8 bytes long
 import csv
 import hashlib
 import re
+import stat
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -40,6 +41,13 @@ class ImportFileInvalid(CouldNotCheck):
     code = "import_file_invalid"
 
 
+class ImportFileChanged(ImportFileInvalid):
+    """A file is not what it was when it was read first; what is sent of it is what was read then."""
+
+    def __init__(self) -> None:
+        super().__init__("the file was changed meanwhile: put it back as it was, and give the command again")
+
+
 class Fault(NamedTuple):
     """What is wrong with a row; rows are counted from 1 after the header, 0 is the file as a whole."""
 
@@ -49,8 +57,7 @@ class Fault(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Balance:
+class Balance(NamedTuple):
     """A row as it goes to the node."""
 
     kind: str
@@ -76,13 +83,21 @@ class Totals(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Reading:
-    """What reading a whole file has come to."""
+    """What reading a whole file has come to: `sha256` is the file's, `rows` has 8 bytes of the hash of each balance."""
 
-    sha256: str
+    sha256: str = ""
+    rows: "array[int]" = field(default_factory=lambda: array("Q"))
     totals: Totals = field(default_factory=lambda: Totals(0, 0))
     trailer: Totals | None = None
     faults: list[Fault] = field(default_factory=list)
     more_faults: int = 0
+
+    def check(self, number: int, found: "Balance | Totals | list[Fault]") -> None:
+        """Raise `ImportFileChanged` unless `found` is what the row `number` was when the whole file was read."""
+        if isinstance(found, Totals):
+            return
+        if number > len(self.rows) or not isinstance(found, Balance) or _hashed(*found) != self.rows[number - 1]:
+            raise ImportFileChanged
 
     def note(self, fault: Fault) -> None:
         """Keep a fault, or count it where there are too many."""
@@ -95,6 +110,9 @@ class Reading:
 def digest_of(path: Path) -> str:
     """Return the SHA-256 of a file, in hex, or raise `ImportFileInvalid`."""
     try:
+        # It is read several times, which what a pipe brings cannot be; a device may have no end.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ImportFileInvalid(f"{path} is no regular file: write the balances into one first")
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
@@ -103,12 +121,13 @@ def digest_of(path: Path) -> str:
 
 def read_file(path: Path, *, day: str, progress: Callable[[int], None] | None = None) -> Reading:
     """Return what a whole file comes to, with all that is wrong with it, or raise `ImportFileInvalid`."""
-    reading = Reading(sha256=digest_of(path))
+    reading = Reading()
     seen = _Seen()
     for number, found in rows_of(path, day=day):
         match found:
             case Balance():
                 seen.add(found)
+                reading.rows.append(_hashed(*found))
                 reading.totals = Totals(reading.totals.rows + 1, reading.totals.points + found.points)
             case Totals():
                 reading.trailer = found
@@ -124,6 +143,7 @@ def read_file(path: Path, *, day: str, progress: Callable[[int], None] | None = 
         for fault in _repeated(path, day):
             reading.note(fault)
     reading.faults.sort()
+    reading.sha256 = digest_of(path)
     return reading
 
 

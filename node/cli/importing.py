@@ -12,7 +12,7 @@ import typer
 
 from node.cli.failures import REFUSED, stop
 from node.cli.files import write_bytes
-from node.cli.import_file import Balance, Fault, ImportFileInvalid, Reading, Totals, digest_of, read_file, rows_of
+from node.cli.import_file import Balance, Fault, ImportFileChanged, Reading, Totals, digest_of, read_file, rows_of
 from node.cli.options import JsonOption, NodeOption, TokenOption
 from node.cli.output import print_json, print_line, show_progress
 from node.client import PATIENT, NodeClient, read_token
@@ -76,6 +76,8 @@ def import_balances(
         begun = next(iter(client.imports(sha256)), None)
         day = begun.day if begun else as_of or client.today()
         reading = read_file(file, day=day, progress=lambda rows: show_progress(f"read {rows:,} rows"))
+        if reading.sha256 != sha256:
+            raise ImportFileChanged
         _check_totals(reading, count=count, points=points)
         if not reading.faults and (begun is None or begun.state == "under_way"):
             _check_with_node(client, file, reading, day)
@@ -120,7 +122,7 @@ def _given(count: int | None, points: int | None) -> Totals | None:
 
 def _check_with_node(client: NodeClient, file: Path, reading: Reading, day: str) -> None:
     """Note the rows that the ledger could not take in: their accounts are there, or others have their references."""
-    for first_row, rows in _pages(file, day, after=0):
+    for first_row, rows in _pages(file, reading, day, after=0):
         for fault in client.check_rows(reading.sha256, rows, first_row=first_row):
             reading.note(Fault(fault.row, fault.column, fault.code, fault.detail))
         show_progress(f"checked {first_row + len(rows) - 1:,} rows")
@@ -133,22 +135,32 @@ def _import(
         return begun, "imported_before"
     totals = reading.totals
     named = client.begin_import(reading.sha256, rows=totals.rows, points=totals.points, day=day)
-    for first_row, rows in _pages(file, day, after=begun.rows_done if begun else 0):
+    for first_row, rows in _pages(file, reading, day, after=begun.rows_done if begun else 0):
         client.import_rows(named, rows, first_row=first_row)
         show_progress(f"imported {first_row + len(rows) - 1:,} rows")
     if digest_of(file) != reading.sha256:
-        raise ImportFileInvalid("the file was changed meanwhile: put it back as it was, and give the command again")
+        raise ImportFileChanged
     client.finish_import(named)
     return next(iter(client.imports(reading.sha256)), None), "imported"
 
 
-def _pages(file: Path, day: str, *, after: int) -> Iterator[tuple[int, list[JsonValue]]]:
-    """Yield the rows after the row `after`, some at once, each time with the number of the first."""
-    balances = (row for number, row in rows_of(file, day=day) if isinstance(row, Balance) and number > after)
+def _pages(file: Path, reading: Reading, day: str, *, after: int) -> Iterator[tuple[int, list[JsonValue]]]:
+    """Yield the rows after the row `after`, some at once, each time with the number of the first.
+
+    Rows cannot be taken back: raises `ImportFileChanged` before one is sent that is not what was read at first.
+    """
+    balances = _balances(file, reading, day, after=after)
     first_row = after + 1
     while rows := [_as_json(row) for row in islice(balances, ROWS_AT_ONCE)]:
         yield first_row, rows
         first_row += len(rows)
+
+
+def _balances(file: Path, reading: Reading, day: str, *, after: int) -> Iterator[Balance]:
+    for number, found in rows_of(file, day=day):
+        reading.check(number, found)
+        if isinstance(found, Balance) and number > after:
+            yield found
 
 
 def _as_json(row: Balance) -> JsonValue:

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
@@ -180,6 +182,55 @@ def test_a_file_that_was_changed_meanwhile_is_not_finished(tallystick: Command, 
     assert finished.status == 3
     assert "import_file_invalid" in finished.err
     assert bodies(node, f"{IMPORTS}/{FILE}/finish") == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (f"{uuid('cid')},1", f"{uuid('cid')},2"),
+        ("1,2025-12-24\n", "1,2025-12-24\nx,9,2025-12-24\n"),
+        (uuid("cid"), "cid"),
+    ],
+    ids=["other points", "one more", "unreadable"],
+)
+def test_no_row_is_sent_that_was_changed_since_the_file_was_checked(
+    tallystick: Command, node: NodeStandIn, file: Path, *, before: str, after: str
+) -> None:
+    ready(node, None)
+
+    def change(request: httpx.Request) -> httpx.Response:
+        head, found, tail = file.read_text().rpartition(before)
+        file.write_text(head + found.replace(before, after) + tail)
+        return answer({**WRITTEN, "fields": {"file": FILE}})(request)
+
+    node.on("POST", IMPORTS, change)
+    finished = import_it(tallystick, file)
+    assert (finished.status, "the file was changed meanwhile" in finished.err) == (3, True)
+    sent = [row for body in bodies(node, f"{IMPORTS}/{FILE}/rows") for row in cast("list[object]", body["rows"])]
+    assert len(sent) == 2
+    assert bodies(node, f"{IMPORTS}/{FILE}/finish") == []
+
+
+def test_a_file_that_is_changed_while_it_is_checked_is_not_begun(
+    tallystick: Command, node: NodeStandIn, file: Path
+) -> None:
+    ready(node, None)
+
+    def change(request: httpx.Request) -> httpx.Response:
+        file.write_text(file.read_text().replace(",10,", ",11,"))
+        return answer({"terms": {}, "entered_seq": 4, "today": "2026-02-02"})(request)
+
+    node.on("GET", "/v1/program", change)
+    finished = tallystick("import-balances", str(file), "--count", "3", "--points", "13")
+    assert (finished.status, "the file was changed meanwhile" in finished.err) == (3, True)
+    assert bodies(node, IMPORTS) == []
+
+
+def test_what_cannot_be_read_twice_is_no_file(tallystick: Command, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        finished = import_it(tallystick, path)
+        assert (finished.status, "is no regular file" in finished.err) == (3, True)
 
 
 def test_another_import_under_way_is_a_refusal(tallystick: Command, node: NodeStandIn, file: Path) -> None:
