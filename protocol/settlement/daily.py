@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum, unique
 from hashlib import sha256
+from io import StringIO
 from typing import Final
 
 import msgspec
@@ -24,6 +25,9 @@ _HEADER: Final = "header"
 _LINE: Final = "line"
 _SUM: Final = "sum"
 _TRAILER: Final = "trailer"
+_HEADER_CELLS: Final = 6
+_OTHER_ROWS: Final = 3
+"""The sums of both directions, and the trailer."""
 
 
 @unique
@@ -129,23 +133,45 @@ def decode_daily(data: bytes) -> DailyFile:
     if len(data) > DAILY_BYTES_MAX:
         raise ReconciliationInvalid(f"a file has at most {DAILY_BYTES_MAX} bytes")
     try:
-        rows = [line.split(",") for line in data.decode().removeprefix("\ufeff").replace("\r\n", "\n").splitlines()]
-        header, columns, *rest = rows
-        kind, version, network, sender, partner, day = header
-        lines = tuple(_line(row) for row in rest if row[0] == _LINE)
-    except (ValueError, IndexError) as error:
-        raise ReconciliationInvalid("these are not the lines of a daily file") from error
-    if not all(cell.isprintable() for row in rows for cell in row):
-        raise ReconciliationInvalid("a cell holds what is no text, and would be shown to an operator")
-    if (kind, version, tuple(columns)) != (_HEADER, VERSION, (_LINE, *COLUMNS)):
+        text = data.decode().removeprefix("\ufeff").replace("\r\n", "\n")
+        header, columns, rest = text.split("\n", 2)
+        kind, version, network, sender, partner, day = header.split(",", _HEADER_CELLS)
+    except ValueError as error:
+        raise _not_its_lines() from error
+    _check_text(header)
+    if (kind, version, columns) != (_HEADER, VERSION, ",".join((_LINE, *COLUMNS))):
         raise ReconciliationInvalid("this is no daily file of this version")
+    lines = tuple(_lines(rest))
     file = DailyFile(network=Network(network), sender=Ledger(sender), partner=Ledger(partner), day=day, lines=lines)
     _check_lines(file)
-    if [",".join(row) for row in rows] != encode_daily(file).decode().splitlines():
+    if text.removesuffix("\n") != encode_daily(file).decode().removesuffix("\n"):
         raise ReconciliationInvalid(
             "the file was cut off or changed: its sums or its trailer are not those of its lines"
         )
     return file
+
+
+def _lines(text: str) -> Iterator[DailyLine]:
+    """Yield the conversions among the rows of `text`, each read before the next: of a hostile file few are kept."""
+    others = 0
+    for row in StringIO(text, newline="\n"):
+        _check_text(row.removesuffix("\n"))
+        name, *cells = row.removesuffix("\n").split(",", len(COLUMNS) + 1)
+        if name == _LINE:
+            yield _line(cells)
+            continue
+        others += 1
+        if others > _OTHER_ROWS:
+            raise _not_its_lines()
+
+
+def _not_its_lines() -> ReconciliationInvalid:
+    return ReconciliationInvalid("these are not the lines of a daily file")
+
+
+def _check_text(row: str) -> None:
+    if not row.isprintable():
+        raise ReconciliationInvalid("a cell holds what is no text, and would be shown to an operator")
 
 
 def _check_lines(file: DailyFile) -> None:
@@ -157,8 +183,9 @@ def _check_lines(file: DailyFile) -> None:
         raise ReconciliationInvalid("a conversion has two lines")
 
 
-def _line(row: list[str]) -> DailyLine:
-    _, *cells = row
+def _line(cells: list[str]) -> DailyLine:
+    if len(cells) != len(COLUMNS):
+        raise _not_its_lines()
     found: object = dict(zip(COLUMNS, cells, strict=True))
     try:
         return msgspec.convert(found, DailyLine, strict=False)

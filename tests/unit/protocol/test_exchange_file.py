@@ -129,6 +129,11 @@ def test_the_bounds_of_a_file() -> None:
         decode_exchange_file(closed(LINES[0].replace(b'"v":1', b'"v":2'), *LINES[1:-1]))
 
 
+def test_a_file_of_line_ends_is_refused_before_it_is_taken_apart() -> None:
+    with pytest.raises(ExchangeFileInvalid, match="more than 256 parcels"):
+        decode_exchange_file(b"\n" * 1_000_000)
+
+
 @given(st.binary() | st.binary().map(lambda data: LINES[0] + data + b"\n"))
 def test_any_bytes_are_a_file_or_one_error(data: bytes) -> None:
     with suppress(ExchangeFileInvalid):

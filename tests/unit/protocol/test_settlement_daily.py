@@ -141,6 +141,13 @@ def test_any_bytes_are_a_file_or_no_file(data: bytes) -> None:
         decode_daily(data)
 
 
+@pytest.mark.parametrize("row", ["", ",", "line", "line,", "line" + "," * 50, "sum,own"])
+def test_reconciliation_invalid_at_the_first_rows_that_no_file_has(row: str) -> None:
+    head = "".join(encode_daily(file()).decode().splitlines(keepends=True)[:2])
+    with pytest.raises(ReconciliationInvalid, match="not the lines of a daily file"):
+        decode_daily((head + f"{row}\n" * 4 + "not read \x00").encode())
+
+
 def test_reconciliation_invalid_beyond_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daily, "DAILY_BYTES_MAX", 10)
     with pytest.raises(ReconciliationInvalid, match="at most 10 bytes"):
