@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from node.kinds import known
 from node.ports import SignerRefused
 from node.services.logs.own_log import place_of
 from protocol import encoding
@@ -143,6 +144,6 @@ def _text(message: bytes) -> str:
 def _document(data: bytes, kind: type[_D]) -> _D:
     encoding.decode(data)
     try:
-        return msgspec.json.decode(data, type=kind)
+        return msgspec.json.decode(data, type=known(kind))
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise SignerRefused(f"not a document of its kind: {error}") from error

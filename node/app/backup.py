@@ -24,6 +24,7 @@ from node.app.key_files import KEYS, keys_alone
 from node.app.open import check_directory, keyring_of, seen_before
 from node.app.system import SystemClock
 from node.config import FILE_NAME, NodeConfig, format_changed, load_config
+from node.kinds import known
 from node.store.copying import Told, back_up, copy_once
 from node.store.database import Database, file_url, whole_url
 from node.workers.keep_state import read_state, write_state
@@ -94,7 +95,7 @@ def backup_directory(directory: Path, out: Path, *, with_keys: bool, told: Told)
 def read_backup(place: Path) -> Manifest:
     """Return what the backup at `place` holds, or raise `BackupInvalid` unless every file is as it was written."""
     try:
-        manifest = msgspec.json.decode((place / MANIFEST_NAME).read_bytes(), type=Manifest)
+        manifest = msgspec.json.decode((place / MANIFEST_NAME).read_bytes(), type=known(Manifest))
         found = {name: _digest(place / name) for name in _files(place)}
     except (OSError, msgspec.MsgspecError) as error:
         raise BackupInvalid(f"{place} is no backup, or not a whole one: {error}") from error

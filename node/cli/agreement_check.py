@@ -13,6 +13,7 @@ from node.cli.options import JsonOption, connect, parse_node
 from node.cli.output import print_json, print_line
 from node.cli.request import JsonObject
 from node.client.answers import Finding, RateReport
+from node.kinds import known
 from node.services.conversions.rate_checks import report_of
 from protocol.agreement import decode_signed_agreement
 
@@ -51,7 +52,7 @@ def check(
         body: JsonObject = {"digest": proposal, "at": at}
         with connect(node, token_file) as client:
             data = client.post("/v1/agreements/check", body).data
-    report = msgspec.json.decode(data, type=RateReport)
+    report = msgspec.json.decode(data, type=known(RateReport))
     if as_json:
         print_json(data)
     else:

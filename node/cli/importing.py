@@ -75,9 +75,7 @@ def import_balances(
     with NodeClient(node, token=read_token(token_file), retries=PATIENT) as client:
         begun = next(iter(client.imports(sha256)), None)
         day = begun.day if begun else as_of or client.today()
-        reading = read_file(file, day=day, progress=lambda rows: show_progress(f"read {rows:,} rows"))
-        if reading.sha256 != sha256:
-            raise ImportFileChanged
+        reading = _read(file, day=day, sha256=sha256)
         _check_totals(reading, count=count, points=points)
         if not reading.faults and (begun is None or begun.state == "under_way"):
             _check_with_node(client, file, reading, day)
@@ -100,6 +98,13 @@ def import_balances(
     else:
         print_line(_sentence(done))
     stop(REFUSED if reading.faults else 0)
+
+
+def _read(file: Path, *, day: str, sha256: str) -> Reading:
+    reading = read_file(file, day=day, progress=lambda rows: show_progress(f"read {rows:,} rows"))
+    if reading.sha256 != sha256:
+        raise ImportFileChanged
+    return reading
 
 
 def _check_totals(reading: Reading, *, count: int | None, points: int | None) -> None:

@@ -14,6 +14,7 @@ import msgspec
 
 from node.client.problems import NodeUnreachable, Problem, TokenUnreadable, raised_by
 from node.client.retries import ONCE_MORE, Retries
+from node.kinds import known
 from protocol.encoding import JsonValue
 
 TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
@@ -43,7 +44,7 @@ class Reply:
     def read(self, kind: type[_T]) -> _T:
         """Return the answer as `kind`, or raise `NodeUnreachable`: what answers so is no node of this version."""
         try:
-            return msgspec.json.decode(self.data, type=kind)
+            return msgspec.json.decode(self.data, type=known(kind))
         except msgspec.MsgspecError as error:
             raise NodeUnreachable(f"the answer is not what a node gives: {error}") from error
 
@@ -191,7 +192,7 @@ def _checked(response: httpx.Response) -> bytes:
     if not kind.startswith(PROBLEM_JSON):
         raise NodeUnreachable(f"{response.url} answered {response.status_code} with no problem document: not a node?")
     try:
-        problem = msgspec.json.decode(response.content, type=Problem)
+        problem = msgspec.json.decode(response.content, type=known(Problem))
     except msgspec.MsgspecError as error:
         raise NodeUnreachable(f"{response.url} answered {response.status_code}: {error}") from error
     raise raised_by(problem, str(response.url))

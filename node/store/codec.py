@@ -8,6 +8,7 @@ from typing import Final, TypeAlias, TypeVar, cast
 import msgspec
 import sqlalchemy
 
+from node.kinds import known
 from node.store import (
     schema,
     schema_access,
@@ -173,7 +174,7 @@ class RecordCodec:
                 for each in named:
                     each[name] = convert(each[name])
             # All in one call: one for each record would cost as much again.
-            records: list[object] = msgspec.convert(named, self._kind)
+            records: list[object] = msgspec.convert(named, known(self._kind))
         except (ProtocolError, ValueError, TypeError, AttributeError, IndexError) as error:
             raise StoreCorrupt(f"a row of {self.table.name} cannot be read: {error}") from error
         if self._key_count > 1:

@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy import text as words
 
+from node.kinds import known
 from node.store import schema
 from node.store.database import Database
 from node.store.errors import StoreFailed
@@ -122,7 +123,7 @@ class FileLeading:
 
     def _said(self) -> _Word | None:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=_Word)
+            return msgspec.json.decode(self._path.read_bytes(), type=known(_Word))
         except (FileNotFoundError, msgspec.DecodeError):
             return None
         except OSError as error:

@@ -13,6 +13,7 @@ from sqlalchemy import Column, ColumnElement, Engine, Executable, Select, select
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.engine.interfaces import DBAPICursor
 
+from node.kinds import known
 from node.store import schema
 from node.store.codec import Row, Value, codec_of, decode_json
 from node.store.errors import StoreCorrupt, ValueUnstorable, translated
@@ -149,6 +150,6 @@ def _is(column: Column[object], part: Value) -> ColumnElement[bool]:
 def _object(kind: type[_T], fields: dict[str, object], json: tuple[str, ...]) -> _T:
     try:
         fields.update({name: decode_json(fields[name]) for name in json})
-        return msgspec.convert(fields, kind)
+        return msgspec.convert(fields, known(kind))
     except (ValueError, TypeError) as error:
         raise StoreCorrupt(f"a row cannot be read as a {kind.__name__}: {error}") from error

@@ -1,4 +1,4 @@
-"""Short functions, short files, named arguments: what keeps a file readable in one sitting."""
+"""Short functions, short files, named arguments, and calls that have one right form."""
 
 import ast
 from typing import Final
@@ -8,6 +8,8 @@ from tests.architecture.sources import place, python_files, tree_of
 FUNCTION_LINES_MAX: Final = 50
 FILE_LINES_MAX: Final = 400
 POSITIONAL_ARGUMENTS_MAX: Final = 4
+PLAIN: Final = {"dict", "list", "object", "str", "tuple"}
+SHOWN_IN: Final = "kinds.py"
 
 FUNCTIONS: Final = [
     (path, function)
@@ -38,3 +40,35 @@ def test_more_than_four_arguments_are_named() -> None:
 def positional(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     names = [argument.arg for argument in function.args.posonlyargs + function.args.args]
     return len([name for name in names if name not in ("self", "cls")])
+
+
+def test_msgspec_meets_a_new_type_on_one_thread() -> None:
+    """What `msgspec` is given to make of data is a type of Python's own, or one that `known` has shown to it (0064)."""
+    asked = [
+        (path, call, kind)
+        for path in python_files("node")
+        if path.name != SHOWN_IN
+        for call in ast.walk(tree_of(path))
+        if isinstance(call, ast.Call)
+        for kind in kinds_of(call)
+    ]
+    assert len(asked) > 10
+    assert [place(path, call.lineno) for path, call, kind in asked if not is_known(kind)] == []
+
+
+def kinds_of(call: ast.Call) -> list[ast.expr]:
+    if ast.unparse(call.func) not in {"msgspec.convert", "msgspec.json.decode"}:
+        return []
+    return call.args[1:2] + [each.value for each in call.keywords if each.arg == "type"]
+
+
+def is_known(kind: ast.expr) -> bool:
+    if isinstance(kind, ast.Call):
+        return ast.unparse(kind.func) == "known"
+    return {each.id for each in ast.walk(kind) if isinstance(each, ast.Name)} <= {
+        "dict",
+        "list",
+        "tuple",
+        "object",
+        "str",
+    }

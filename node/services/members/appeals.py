@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from node.kinds import known
 from node.services.answers import EntryAnswer
 from node.services.context import Context
 from node.services.metadata import metadata_row, pack_metadata
@@ -242,7 +243,7 @@ class AppealsService:
 
     def _text(self, digest: Digest | None) -> str | None:
         row = None if digest is None else self._context.reader.metadata(digest)
-        return None if row is None else msgspec.json.decode(row.data, type=_Written).text
+        return None if row is None else msgspec.json.decode(row.data, type=known(_Written)).text
 
     def _list_row(self, appeal: Id, record: AppealRecord) -> AppealRow:
         return AppealRow(

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from node.kinds import known
 from node.ports import LinkReply, Links, TransportFailed
 from node.services.access.tries import Tries
 from node.services.answers import EntryAnswer
@@ -218,6 +219,6 @@ def _link_in(reply: LinkReply, partner: Ledger) -> bytes:
 
 def _code_in(body: bytes) -> str:
     try:
-        return msgspec.json.decode(body, type=_Problem).code
+        return msgspec.json.decode(body, type=known(_Problem)).code
     except msgspec.MsgspecError:
         return ""
