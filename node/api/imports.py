@@ -93,9 +93,16 @@ class RowsBody(Body):
 
 
 class CheckBody(RowsBody):
-    """Rows of the file of that SHA-256, to be looked at and not taken in."""
+    """Rows to be looked at, not taken in: of the file of that SHA-256, or for a `file` whose import has begun."""
 
-    sha256: DigestText
+    sha256: DigestText | None = None
+    file: DigestText | None = None
+
+    @model_validator(mode="after")
+    def _of_one(self) -> "CheckBody":
+        if (self.sha256 is None) == (self.file is None):
+            raise ValueError("rows are of a file of that sha256, or in place of a file: one of them is given")
+        return self
 
 
 @ROUTER.get("", dependencies=_GUARD, responses=answers(ImportList, *READS))
@@ -128,12 +135,17 @@ async def begin_import(body: ImportBody, node: NodeDependency) -> Response:
         NodeCode.JSON_INVALID,
         NodeCode.PAYLOAD_TOO_LARGE,
         Code.DATE_INVALID,
+        Code.IMPORT_UNKNOWN,
     ),
 )
 def check_rows(body: CheckBody, node: NodeDependency) -> Response:
-    """Look at rows of a file: which accounts are there already, which references are taken. Nothing is written."""
+    """Look at rows and write nothing: accounts that are there, references taken, rows that came in as others."""
     rows = [each.row() for each in body.rows]
-    return answered(node.importing.check(rows, first_row=body.first_row, sha256=Digest(body.sha256)))
+    if body.sha256 is not None:
+        file = node.importing.file_of(Digest(body.sha256))
+    else:
+        file = Digest(node.importing.show(Digest(body.file or "")).file)
+    return answered(node.importing.check(rows, first_row=body.first_row, file=file))
 
 
 @ROUTER.get("/{file}", dependencies=_GUARD, responses=answers(ImportView, *READS, Code.IMPORT_UNKNOWN))

@@ -92,7 +92,7 @@ id_reused | the id was used for something else | use a new id; check why this on
 identifier_invalid | a name or id does not follow its grammar (names.md) | correct the name
 import_file_invalid | the file as a whole cannot be read as balances (import.md) | correct the file
 import_mismatch | a row is not the next of its file, or rows and points are not those that the file announced | import the file again as it was, from where the import stands; nothing of it counts yet
-import_open | another file of balances is coming in | finish that import first, with the same command and file
+import_open | another file of balances is coming in | finish that import first, with the same command and file, or with the same rows where the file is lost
 import_unknown | no import of this file has begun | begin it: it says how many rows and points there are
 in_flight_limit | as many conversions, or as much value, are undecided as may be | wait for decisions
 insufficient_points | fewer points are available than are needed | lower the amount

@@ -39,7 +39,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "forbidden": "use the token file of another role",
     "four_eyes": "another person must approve: tallystick approval approve",
     "id_reused": "this id has been used for something else: leave --id out for a fresh one",
-    "import_open": "finish that import first, with the same command and file: tallystick import-balances",
+    "import_open": "finish that import first: tallystick import-balances with its file, or --resume with the same rows",
     "in_flight_limit": "wait until the partner has decided: tallystick conversion list --state pending",
     "insufficient_points": "see what is available: tallystick account show",
     "less_than_a_step": "see what fits: tallystick quote",

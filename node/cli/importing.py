@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 import typer
@@ -41,6 +41,13 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     finished_seq: int | None = None
 
 
+class Target(NamedTuple):
+    """The import that a file is for, as it stands if it has begun; it may have begun with another file."""
+
+    begun: ImportState | None
+    replaces: bool
+
+
 def parse_day(text: str) -> str:
     """Return `text` if it is a calendar day."""
     try:
@@ -62,6 +69,10 @@ def import_balances(
     errors: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write what is wrong here as CSV: row, column, code, text.")
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the import under way, whose file is lost: with the same rows anew."),
+    ] = False,
     as_json: JsonOption = False,
     node: NodeOption,
     token_file: TokenOption,
@@ -69,30 +80,23 @@ def import_balances(
     """Take in opening balances of another system: all rows of a file, or none.
 
     Control totals are given by options or by the file's last line (trailer,COUNT,POINTS), and must be met. What
-    the file brings can be used once all of it is in. After an interruption the same command goes on where it stopped.
+    the file brings can be used once all of it is in. After an interruption the same command goes on where it stopped;
+    where the file is lost, one that has the same rows in the same order takes its place (--resume).
     """
     sha256 = digest_of(file)
     with NodeClient(node, token=read_token(token_file), retries=PATIENT) as client:
-        begun = next(iter(client.imports(sha256)), None)
+        target = _target(client, sha256, resume=resume)
+        begun = target.begun
         day = begun.day if begun else as_of or client.today()
         reading = _read(file, day=day, sha256=sha256)
-        _check_totals(reading, count=count, points=points)
+        _check_totals(reading, target, count=count, points=points)
         if not reading.faults and (begun is None or begun.state == "under_way"):
-            _check_with_node(client, file, reading, day)
+            _check_with_node(client, file, reading, target, day=day)
         outcome = "wrong" if reading.faults else "checked"
         if not reading.faults and not dry_run:
-            begun, outcome = _import(client, file, reading, day=day, begun=begun)
+            begun, outcome = _import(client, file, reading, target, day=day)
     _tell(file, reading, errors)
-    done = Outcome(
-        file=str(file),
-        sha256=reading.sha256,
-        day=day,
-        rows=reading.totals.rows,
-        points=reading.totals.points,
-        faults=len(reading.faults) + reading.more_faults,
-        outcome=outcome,
-        finished_seq=begun.finished_seq if begun else None,
-    )
+    done = _done(file, reading, outcome, day=day, begun=begun)
     if as_json:
         print_json(msgspec.json.encode(done))
     else:
@@ -107,11 +111,23 @@ def _read(file: Path, *, day: str, sha256: str) -> Reading:
     return reading
 
 
-def _check_totals(reading: Reading, *, count: int | None, points: int | None) -> None:
+def _target(client: NodeClient, sha256: str, *, resume: bool) -> Target:
+    own = next(iter(client.imports(sha256)), None)
+    if own is not None or not resume:
+        return Target(own, replaces=False)
+    under_way = next((each for each in client.imports() if each.state == "under_way"), None)
+    if under_way is None:
+        raise typer.BadParameter("no import is under way that this file could go on with: leave --resume out")
+    return Target(under_way, replaces=True)
+
+
+def _check_totals(reading: Reading, target: Target, *, count: int | None, points: int | None) -> None:
     """Note where the control totals, of which one set at least must be given, are not what the rows come to."""
     given = [total for total in (reading.trailer, _given(count, points)) if total is not None]
     if not given:
         raise typer.BadParameter("give --count and --points, or a last line trailer,COUNT,POINTS: control totals")
+    if target.begun is not None:
+        given.append(Totals(target.begun.rows, target.begun.points))
     # A row that cannot be read counts no points: then the totals say nothing.
     for total in given if not reading.faults else ():
         if total != reading.totals:
@@ -125,28 +141,37 @@ def _given(count: int | None, points: int | None) -> Totals | None:
     return None if count is None or points is None else Totals(count, points)
 
 
-def _check_with_node(client: NodeClient, file: Path, reading: Reading, day: str) -> None:
-    """Note the rows that the ledger could not take in: their accounts are there, or others have their references."""
+def _check_with_node(client: NodeClient, file: Path, reading: Reading, target: Target, *, day: str) -> None:
+    """Note the rows that the ledger could not take in.
+
+    Their accounts are there, others have their references, or a row came in under their number that was another one.
+    """
     for first_row, rows in _pages(file, reading, day, after=0):
-        for fault in client.check_rows(reading.sha256, rows, first_row=first_row):
+        if target.begun is not None and target.replaces:
+            faults = client.check_in_place(target.begun.file, rows, first_row=first_row)
+        else:
+            faults = client.check_rows(reading.sha256, rows, first_row=first_row)
+        for fault in faults:
             reading.note(Fault(fault.row, fault.column, fault.code, fault.detail))
         show_progress(f"checked {first_row + len(rows) - 1:,} rows")
 
 
-def _import(
-    client: NodeClient, file: Path, reading: Reading, *, day: str, begun: ImportState | None
-) -> tuple[ImportState | None, str]:
+def _import(client: NodeClient, file: Path, reading: Reading, target: Target, *, day: str) -> tuple[ImportState, str]:
+    begun = target.begun
     if begun is not None and begun.state == "finished":
         return begun, "imported_before"
-    totals = reading.totals
-    named = client.begin_import(reading.sha256, rows=totals.rows, points=totals.points, day=day)
+    if begun is not None and target.replaces:
+        named = begun.file
+    else:
+        totals = reading.totals
+        named = client.begin_import(reading.sha256, rows=totals.rows, points=totals.points, day=day)
     for first_row, rows in _pages(file, reading, day, after=begun.rows_done if begun else 0):
         client.import_rows(named, rows, first_row=first_row)
         show_progress(f"imported {first_row + len(rows) - 1:,} rows")
     if digest_of(file) != reading.sha256:
         raise ImportFileChanged
     client.finish_import(named)
-    return next(iter(client.imports(reading.sha256)), None), "imported"
+    return client.import_of(named), "imported"
 
 
 def _pages(file: Path, reading: Reading, day: str, *, after: int) -> Iterator[tuple[int, list[JsonValue]]]:
@@ -177,6 +202,19 @@ def _as_json(row: Balance) -> JsonValue:
     }
     optional = {"account": row.account, "external_ref": row.external_ref, "expires_on": row.expires_on}
     return fields | {name: value for name, value in optional.items() if value is not None}
+
+
+def _done(file: Path, reading: Reading, outcome: str, *, day: str, begun: ImportState | None) -> Outcome:
+    return Outcome(
+        file=str(file),
+        sha256=reading.sha256,
+        day=day,
+        rows=reading.totals.rows,
+        points=reading.totals.points,
+        faults=len(reading.faults) + reading.more_faults,
+        outcome=outcome,
+        finished_seq=begun.finished_seq if begun else None,
+    )
 
 
 def _tell(file: Path, reading: Reading, errors: Path | None) -> None:

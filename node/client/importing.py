@@ -68,9 +68,18 @@ class ImportCalls(Connection):
         """Return the files that came in, or the one of that SHA-256."""
         return self.get("/v1/imports", {"sha256": sha256}).read(ImportList).imports
 
+    def import_of(self, file: str) -> ImportState:
+        """Return how far the import is that the ledger names so."""
+        return self.get(f"/v1/imports/{file}").read(ImportState)
+
     def check_rows(self, sha256: str, rows: Sequence[JsonValue], *, first_row: int) -> tuple[RowFault, ...]:
-        """Return what is wrong with rows, of which nothing is written."""
+        """Return what is wrong with rows of a file, of which nothing is written."""
         body: JsonValue = {"sha256": sha256, "first_row": first_row, "rows": list(rows)}
+        return self.post("/v1/imports/checks", body).read(RowFaults).faults
+
+    def check_in_place(self, file: str, rows: Sequence[JsonValue], *, first_row: int) -> tuple[RowFault, ...]:
+        """Return what is wrong with rows that are to stand for those of a file whose import has begun."""
+        body: JsonValue = {"file": file, "first_row": first_row, "rows": list(rows)}
         return self.post("/v1/imports/checks", body).read(RowFaults).faults
 
     def begin_import(self, sha256: str, *, rows: int, points: int, day: str) -> str:

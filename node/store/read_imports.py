@@ -9,9 +9,9 @@ from node.store import schema
 from node.store.reads import Reads
 from node.store.schema_imports import IMPORTS as TABLE
 from node.store.schema_members import PERSONAL
-from protocol.identifiers import Account, Digest
+from protocol.identifiers import Account, Digest, Id
 from protocol.ledger.import_state import IMPORTS, ImportRecord
-from protocol.ledger.state import ACCOUNTS, AccountRecord
+from protocol.ledger.state import ACCOUNTS, IDS, AccountRecord, IdRecord
 
 LISTED_MAX: Final = 256
 
@@ -26,6 +26,10 @@ class ImportReads(Reads):
     def accounts_found(self, accounts: Collection[Account]) -> dict[Account, AccountRecord]:
         """Return those of `accounts` that exist; at most as many as one statement can name."""
         return dict(self._records(ACCOUNTS, schema.ACCOUNTS.c.account.in_(accounts)))
+
+    def ids_found(self, ids: Collection[Id]) -> dict[Id, IdRecord]:
+        """Return those of `ids` that are taken; at most as many as one statement can name."""
+        return dict(self._records(IDS, schema.IDS.c.id.in_(ids)))
 
     def accounts_of_references(self, references: Collection[str]) -> dict[str, Account]:
         """Return the accounts that the brand's own names `references` stand for, by name."""

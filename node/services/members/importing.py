@@ -160,11 +160,16 @@ class ImportService:
             return _view(named, record)
         raise Refusal(Code.IMPORT_UNKNOWN, f"no import of the file {file} has begun")
 
-    def check(self, rows: Sequence[BalanceRow], *, first_row: int, sha256: Digest) -> RowFaults:
-        """Return what is wrong with rows of a file, of which nothing is written."""
-        file = self.file_of(sha256)
-        known = self._begun_seq(file)
-        return RowFaults(faults=tuple(self._faults(rows, file, first_row=first_row, begun_seq=known)))
+    def check(self, rows: Sequence[BalanceRow], *, first_row: int, file: Digest) -> RowFaults:
+        """Return what is wrong with rows, and write nothing; those of the file that are in must be as they were."""
+        record = self._context.reader.record(IMPORTS, file)
+        faults = [
+            *self._faults(rows, file, first_row=first_row, begun_seq=None if record is None else record.begun_seq)
+        ]
+        if record is not None:
+            done = [self._command(file, first_row + at, row) for at, row in enumerate(rows)]
+            faults += self._changed([command for command in done if command.row <= record.rows_done])
+        return RowFaults(faults=tuple(sorted(faults, key=lambda fault: fault.row)))
 
     def begin(self, request: ImportRequest) -> Pending[EntryAnswer]:
         """Begin to take in a file; one that has begun, or is in, is answered as before."""
@@ -201,10 +206,6 @@ class ImportService:
         record = self._context.reader.record(IMPORTS, file)
         return [] if record is None else [(file, record)]
 
-    def _begun_seq(self, file: Digest) -> int | None:
-        record = self._context.reader.record(IMPORTS, file)
-        return None if record is None else record.begun_seq
-
     def _account(self, file: Digest, row: BalanceRow) -> Account:
         if row.account is not None:
             return row.account
@@ -233,6 +234,14 @@ class ImportService:
             earned_on=row.earned_on,
             expires_on=row.expires_on,
         )
+
+    def _changed(self, commands: Sequence[ImportBalance]) -> Iterator[RowFault]:
+        """Yield a fault of each row that came in as another one."""
+        taken = self._context.reader.ids_found([command.id for command in commands])
+        for command in commands:
+            if taken[command.id].request != command.request:
+                text = "the row that came in under this number was another one"
+                yield RowFault(row=command.row, column="", code=Code.ID_REUSED.value, detail=text)
 
     def _faults(
         self, rows: Sequence[BalanceRow], file: Digest, *, first_row: int, begun_seq: int | None

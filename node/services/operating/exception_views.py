@@ -52,7 +52,7 @@ TO_DO_OF: Final[dict[ExceptionKind, str]] = {
     "appeal_overdue": "decide it: its deadline has passed (tallystick appeal show)",
     "webhook_failing": "look at the receiver: an event has waited for an hour (tallystick webhook deliveries)",
     "webhook_disabled": "repair the receiver, then go on (tallystick webhook resume): what it missed is not lost",
-    "import_open": "give the same command again with the same file: nothing of it counts before (import-balances)",
+    "import_open": "give import-balances again with its file: nothing of it counts before; if it is lost, --resume",
 }
 
 

@@ -105,6 +105,36 @@ def test_rows_are_looked_at_and_nothing_is_written(api: Api) -> None:
     ]
 
 
+def test_rows_that_stand_for_those_of_a_lost_file_must_be_what_came_in(api: Api) -> None:
+    file = begin(api, "lost", 4, 10)
+    rows = [row("ida", 1), row("x", 2, account=None, external_ref="CRM-7"), row("jil", 3), row("kai", 4)]
+    del rows[1]["account"]
+    api.done(f"{IMPORTS}/{file}/rows", {"first_row": 1, "rows": rows[:2]})
+    swapped = [rows[1], rows[0], *rows[2:]]
+    more = [row("ida", 2), {**rows[1], "external_ref": "CRM-8"}, row("jil", 30), rows[3]]
+    with unchanged(api):
+        assert api.done(f"{IMPORTS}/checks", {"file": file, "first_row": 1, "rows": rows})["faults"] == []
+        for wrong in (swapped, more):
+            faults = api.done(f"{IMPORTS}/checks", {"file": file, "first_row": 1, "rows": wrong})["faults"]
+            assert isinstance(faults, list)
+            assert [(fault["row"], fault["code"]) for fault in faults] == [(1, "id_reused"), (2, "id_reused")]
+        # Without the import they belong to, they are another file's: its accounts are those of this one.
+        faults = api.done(f"{IMPORTS}/checks", {"sha256": digest("else"), "first_row": 1, "rows": rows})["faults"]
+        assert isinstance(faults, list)
+        assert {(fault["row"], fault["code"]) for fault in faults} == {(1, "account_exists"), (2, "reference_taken")}
+    api.done(f"{IMPORTS}/{file}/rows", {"first_row": 3, "rows": rows[2:]})
+    api.done(f"{IMPORTS}/{file}/finish", {})
+
+
+def test_rows_to_look_at_are_of_one_file(api: Api) -> None:
+    body = {"first_row": 1, "rows": [row("a", 1)]}
+    checks = f"{IMPORTS}/checks"
+    refused(api, checks, body, status=422, code="request_invalid")
+    both = {**body, "sha256": digest("one"), "file": digest("one")}
+    refused(api, checks, both, status=422, code="request_invalid")
+    refused(api, checks, {**body, "file": digest("one")}, status=404, code="import_unknown")
+
+
 def test_rows_are_refused_together_and_the_first_wrong_one_is_named(api: Api) -> None:
     file = begin(api, "wrong", 2, 2)
     rows = [row("lea", 1), row("x", 1, account=ANN)]

@@ -45,6 +45,7 @@ def ready(node: NodeStandIn, *states: object) -> None:
     node.on("POST", IMPORTS, answer({**WRITTEN, "fields": {"file": FILE}}))
     node.on("POST", f"{IMPORTS}/{FILE}/rows", answer({}))
     node.on("POST", f"{IMPORTS}/{FILE}/finish", answer(WRITTEN))
+    node.on("GET", f"{IMPORTS}/{FILE}", answer(FINISHED))
 
 
 def bodies(node: NodeStandIn, path: str) -> list[dict[str, object]]:
@@ -57,7 +58,7 @@ def import_it(tallystick: Command, file: Path, *more: str) -> Finished:
 
 
 def test_a_file_is_checked_taken_in_and_finished(tallystick: Command, node: NodeStandIn, file: Path) -> None:
-    ready(node, None, FINISHED)
+    ready(node, None)
     finished = import_it(tallystick, file)
     assert finished.status == 0, finished.err
     assert "imported (entry 9): 3 rows, 12 points as of 2026-02-01" in finished.out
@@ -77,7 +78,7 @@ def test_a_file_is_checked_taken_in_and_finished(tallystick: Command, node: Node
 
 
 def test_an_interrupted_import_goes_on_after_the_last_row(tallystick: Command, node: NodeStandIn, file: Path) -> None:
-    ready(node, STATE, FINISHED)
+    ready(node, STATE)
     assert import_it(tallystick, file).status == 0
     assert [body["first_row"] for body in bodies(node, f"{IMPORTS}/{FILE}/rows")] == [3]
 
@@ -91,7 +92,7 @@ def test_a_file_that_is_in_is_not_taken_in_again(tallystick: Command, node: Node
 
 
 def test_without_a_day_the_file_is_as_of_the_programs(tallystick: Command, node: NodeStandIn, file: Path) -> None:
-    ready(node, None, FINISHED)
+    ready(node, None)
     finished = tallystick("import-balances", str(file), "--count", "3", "--points", "12")
     assert finished.status == 0, finished.err
     assert [body["occurred_on"] for body in bodies(node, IMPORTS)] == ["2026-02-02"]
@@ -118,7 +119,7 @@ def test_control_totals_that_differ_stop_it(
 
 
 def test_the_trailer_is_a_control_total_too(tallystick: Command, node: NodeStandIn, file: Path) -> None:
-    ready(node, None, FINISHED)
+    ready(node, None)
     file.write_text(file.read_text() + "trailer,3,12\n")
     assert tallystick("import-balances", str(file)).status == 0
     file.write_text(file.read_text().replace("trailer,3,12", "trailer,3,11"))
@@ -171,7 +172,7 @@ def test_many_faults_are_counted_and_a_file_of_errors_is_advised(
 
 
 def test_a_file_that_was_changed_meanwhile_is_not_finished(tallystick: Command, node: NodeStandIn, file: Path) -> None:
-    ready(node, None, FINISHED)
+    ready(node, None)
 
     def change(request: httpx.Request) -> httpx.Response:
         file.write_text(file.read_text() + "\n\n")
@@ -239,3 +240,45 @@ def test_another_import_under_way_is_a_refusal(tallystick: Command, node: NodeSt
     finished = import_it(tallystick, file)
     assert finished.status == 1
     assert "import_open" in finished.err
+
+
+def test_another_file_of_the_same_rows_takes_the_place_of_one_that_was_lost(
+    tallystick: Command, node: NodeStandIn, file: Path
+) -> None:
+    ready(node, None, STATE)
+    finished = import_it(tallystick, file, "--resume", "--json")
+    assert finished.status == 0, finished.err
+    assert json.loads(finished.out)["finished_seq"] == 9
+    checks = bodies(node, f"{IMPORTS}/checks")
+    assert [(body["file"], body["first_row"]) for body in checks] == [(FILE, 1), (FILE, 3)]
+    assert bodies(node, IMPORTS) == []
+    assert [body["first_row"] for body in bodies(node, f"{IMPORTS}/{FILE}/rows")] == [3]
+
+
+def test_a_file_of_other_rows_takes_no_ones_place(tallystick: Command, node: NodeStandIn, file: Path) -> None:
+    ready(node, None, {**STATE, "rows": 4})
+    finished = import_it(tallystick, file, "--resume")
+    assert (finished.status, "totals_differ: 3 rows of 12 points, not 4 of 12" in finished.out) == (1, True)
+    ready(node, None, STATE)
+    fault = {"row": 2, "column": "", "code": "id_reused", "detail": "the row that came in was another one"}
+    node.on("POST", f"{IMPORTS}/checks", answer({"faults": [fault]}))
+    finished = import_it(tallystick, file, "--resume")
+    assert (finished.status, "row 2: id_reused: the row that came in was another one" in finished.out) == (1, True)
+    assert bodies(node, f"{IMPORTS}/{FILE}/rows") == []
+
+
+def test_where_no_import_is_under_way_there_is_nothing_to_go_on_with(
+    tallystick: Command, node: NodeStandIn, file: Path
+) -> None:
+    ready(node, None, FINISHED)
+    finished = import_it(tallystick, file, "--resume")
+    assert (finished.status, "no import is under way" in finished.err) == (2, True)
+    assert bodies(node, f"{IMPORTS}/checks") == []
+
+
+def test_a_file_whose_own_import_is_under_way_goes_on_with_that(
+    tallystick: Command, node: NodeStandIn, file: Path
+) -> None:
+    ready(node, STATE)
+    assert import_it(tallystick, file, "--resume").status == 0
+    assert [body.get("sha256") for body in bodies(node, f"{IMPORTS}/checks")] == [digest_of(file)] * 2
