@@ -18,6 +18,7 @@ from node.cli.output import print_json, print_line, show_progress
 from node.client import PATIENT, NodeClient, read_token
 from node.client.importing import ImportState
 from protocol.encoding import JsonValue
+from protocol.errors import Code, Refusal
 from protocol.fields import parse_date
 
 ROWS_AT_ONCE: Final = 1_000
@@ -85,7 +86,7 @@ def import_balances(
     """
     sha256 = digest_of(file)
     with NodeClient(node, token=read_token(token_file), retries=PATIENT) as client:
-        target = _target(client, sha256, resume=resume)
+        target = _target(client, sha256, resume=resume, dry_run=dry_run)
         begun = target.begun
         day = begun.day if begun else as_of or client.today()
         reading = _read(file, day=day, sha256=sha256)
@@ -111,14 +112,17 @@ def _read(file: Path, *, day: str, sha256: str) -> Reading:
     return reading
 
 
-def _target(client: NodeClient, sha256: str, *, resume: bool) -> Target:
+def _target(client: NodeClient, sha256: str, *, resume: bool, dry_run: bool) -> Target:
     own = next(iter(client.imports(sha256)), None)
-    if own is not None or not resume:
+    if own is not None:
         return Target(own, replaces=False)
     under_way = next((each for each in client.imports() if each.state == "under_way"), None)
-    if under_way is None:
+    if resume and under_way is None:
         raise typer.BadParameter("no import is under way that this file could go on with: leave --resume out")
-    return Target(under_way, replaces=True)
+    if resume or under_way is None or dry_run:
+        return Target(under_way if resume else None, replaces=resume)
+    done = f"{under_way.rows_done:,} of {under_way.rows:,} rows are in"
+    raise Refusal(Code.IMPORT_OPEN, f"the import of another file is under way since {under_way.day}: {done}")
 
 
 def _check_totals(reading: Reading, target: Target, *, count: int | None, points: int | None) -> None:

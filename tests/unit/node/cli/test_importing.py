@@ -234,7 +234,27 @@ def test_what_cannot_be_read_twice_is_no_file(tallystick: Command, tmp_path: Pat
         assert (finished.status, "is no regular file" in finished.err) == (3, True)
 
 
-def test_another_import_under_way_is_a_refusal(tallystick: Command, node: NodeStandIn, file: Path) -> None:
+def test_another_import_under_way_is_a_refusal_before_anything_is_looked_at(
+    tallystick: Command, node: NodeStandIn, file: Path
+) -> None:
+    ready(node, None, STATE)
+    finished = import_it(tallystick, file)
+    assert finished.status == 1
+    assert "import_open" in finished.err
+    assert "2 of 3 rows are in" in finished.err
+    assert "--resume" in finished.err
+    assert bodies(node, f"{IMPORTS}/checks") == []
+
+
+def test_the_next_file_may_be_checked_while_another_comes_in(
+    tallystick: Command, node: NodeStandIn, file: Path
+) -> None:
+    ready(node, None, STATE)
+    assert import_it(tallystick, file, "--dry-run").status == 0
+    assert [body["sha256"] for body in bodies(node, f"{IMPORTS}/checks")] == [digest_of(file)] * 2
+
+
+def test_an_import_that_begins_meanwhile_is_a_refusal(tallystick: Command, node: NodeStandIn, file: Path) -> None:
     ready(node, None)
     node.on("POST", IMPORTS, refuse(409, "import_open", "another import"))
     finished = import_it(tallystick, file)
