@@ -15,9 +15,10 @@ from protocol.audit.liability import liability_text
 from protocol.audit.matching import DirectionReport, MoneyMatch, PairReport, are_partners, match_pair
 from protocol.audit.outcome import LogAudit
 from protocol.audit.successions import OverrideReport, PartnerLogReport, SuccessionReport, story_lines
-from protocol.identifiers import Digest, Ledger
+from protocol.identifiers import Digest, Ledger, partner_of
 from protocol.keys import Role
 from protocol.ledger.state import AGREEMENTS
+from protocol.note import KeyType, Verifier
 
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 _INDENT: Final = "  "
@@ -66,13 +67,17 @@ class LogReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What an audit came to; its fields are specified in specs/audit.md."""
+    """What an audit came to; its fields are specified in specs/audit.md.
+
+    `unmatched` are partners of whom no log was given, `absent` are ledgers of which a key was given and no log.
+    """
 
     v: Annotated[int, Meta(ge=1, le=1)] = 1
     verdict: Verdict
     logs: tuple[LogReport, ...]
     pairs: tuple[PairReport, ...]
     unmatched: tuple[str, ...]
+    absent: tuple[str, ...] = ()
 
     def json(self) -> bytes:
         """Return the report as one JSON object."""
@@ -86,23 +91,33 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             yield from _pair_lines(pair)
         for name in self.unmatched:
             yield f"Not matched: conversions with {name}, whose log was not given."
+        for name in self.absent:
+            yield f"incomplete: a key of {name} was given, and none of these logs is that ledger's."
         yield f"Verdict: {self.verdict}."
 
 
-def make_report(audits: Sequence[LogAudit]) -> Report:
-    """Return the report of `audits`, each pair of partners among them matched."""
+def make_report(audits: Sequence[LogAudit], *, vkeys: Iterable[Verifier] = ()) -> Report:
+    """Return the report of `audits`, each pair of partners among them matched.
+
+    Whoever gives a log's key among `vkeys` wants that log audited: where there is none, the audit is incomplete.
+    """
     pairs = tuple(match_pair(one, two) for one, two in combinations(audits, 2) if are_partners(one, two))
     logs = tuple(_log_report(audit, audits) for audit in audits)
     given = {audit.ledger for audit in audits}
     named = {ledger for audit in audits for ledger in (*audit.book.sent, *audit.book.decided)}
+    brands = {partner_of(ledger) for ledger in given if ledger is not None}
+    wanted = {each.name for each in vkeys if each.type is KeyType.ED25519}
+    absent = tuple(sorted(name for name in wanted if partner_of(Ledger(name)) not in brands))
     return Report(
         verdict=worst(
             [*(log.verdict for log in logs), *(pair.verdict for pair in pairs)]
             + [accusation.verdict for log in logs for accusation in log.accusations]
+            + [Verdict.INCOMPLETE for _ in absent]
         ),
         logs=logs,
         pairs=pairs,
         unmatched=tuple(sorted(named - given)),
+        absent=absent,
     )
 
 

@@ -110,6 +110,8 @@ def _exceptions(papers: Papers) -> Iterator[str]:
 def _looks(papers: Papers) -> Iterator[str]:
     for name in papers.report.unmatched:
         yield f"Conversions with {name} were not matched: its log was not given."
+    for name in papers.report.absent:
+        yield f"A key of {name} was given, and none of these logs is that ledger's: the audit is incomplete."
     for log in papers.report.logs:
         if log.ledger and not log.key_given and not log.anchors:
             yield f"{log.ledger}: nothing but its own genesis says that its key is the brand's."

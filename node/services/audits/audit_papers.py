@@ -48,7 +48,7 @@ def papers_of(audited: Audited, wanted: Wanted) -> tuple[Papers, Mapping[Ledger,
             size = max(audit.books.days.end_seq(as_of) - audit.replay.first_seq, 0)
             drawn[audit.ledger] = _draw(audit, source, size=size, wanted=wanted)
     papers = make_papers(
-        make_report(audited.audits),
+        make_report(audited.audits, vkeys=audited.vkeys),
         audited.audits,
         as_of=as_of,
         since=wanted.since,

@@ -42,6 +42,7 @@ class Audited:
     report: Report
     audits: tuple[LogAudit, ...]
     sources: tuple[Source, ...]
+    vkeys: tuple[Verifier, ...] = ()
 
 
 def _silent(_label: str, _done: int, _size: int) -> None:
@@ -69,12 +70,13 @@ class Auditing:
     """How logs are audited.
 
     `vkeys` are the logs' keys as they are known from elsewhere; so are those that `agreements` name, documents that
-    both parties signed. With `seen`, each log must lead to what it showed to an earlier audit, goes on from what that
-    verified, and is remembered if it held; the same must be so of what `others` hold. With `policy`, its logs are known
-    too, and as many witnesses as it asks for must have cosigned each checkpoint. With `accuse`, every file of evidence
-    that can be made of these logs is handed to it; with `thrifty`, only where the audit is broken are all received
-    messages read once more for that. `jobs` processes take part, or as many as there are cores where it is None and
-    there is enough to read: what is found is the same.
+    both parties signed; where none of the logs is that of a key in `vkeys`, the audit is incomplete. With `seen`,
+    each log must lead to what it showed to an earlier audit, goes on from what that verified, and is remembered if
+    it held; the same must be so of what `others` hold. With `policy`, its logs are known too, and as many witnesses
+    as it asks for must have cosigned each checkpoint. With `accuse`, every file of evidence that can be made of
+    these logs is handed to it; with `thrifty`, only where the audit is broken are all received messages read once
+    more for that. `jobs` processes take part, or as many as there are cores where it is None and there is enough to
+    read: what is found is the same.
     """
 
     vkeys: tuple[Verifier, ...] = ()
@@ -136,11 +138,11 @@ class Auditing:
                 meet(found, note, place=place, others=held.states)
 
     def _reported(self, audits: Sequence[LogAudit], sources: Sequence[Source]) -> Audited:
-        report = make_report(audits)
+        report = make_report(audits, vkeys=self.vkeys)
         if self.accuse:
             for accusation in self._accusations(audits, sources, report):
                 self.accuse(accusation)
-        return Audited(report=report, audits=tuple(audits), sources=tuple(sources))
+        return Audited(report=report, audits=tuple(audits), sources=tuple(sources), vkeys=self.vkeys)
 
     def _accusations(
         self, audits: Sequence[LogAudit], sources: Sequence[Source], report: Report

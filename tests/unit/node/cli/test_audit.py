@@ -13,9 +13,10 @@ from rich.console import Console
 from node.cli import audit_progress
 from node.services.logs.package import write_package
 from protocol.agreement import encode_signed_agreement
+from protocol.note import format_vkey
 from tests.support.audit_pages import Page
-from tests.support.audits import Half, MemorySource, alliance, signed_checkpoint
-from tests.support.documents import AURORA, BLUEBIRD, signed_agreement
+from tests.support.audits import Half, MemorySource, alliance, signed_checkpoint, verifier_of
+from tests.support.documents import AURORA, BLUEBIRD, COPPER, signed_agreement
 from tests.support.ledger import open_holder
 from tests.support.settled_logs import settled_alliance
 from tests.unit.node.cli.conftest import Command
@@ -138,6 +139,17 @@ def test_a_checkpoint_that_somebody_was_shown_is_compared(tallystick: Command, t
     assert found.status == 1
     assert len(list((tmp_path / "found").iterdir())) == 1
     assert tallystick("audit", place, "--compare", str(tmp_path / "absent")).status == 3
+
+
+def test_a_key_whose_log_is_not_there_is_not_passed_over(
+    tallystick: Command, packages: list[str], tmp_path: Path
+) -> None:
+    keys = ("--vkey", format_vkey(verifier_of(AURORA)), "--vkey", format_vkey(verifier_of(COPPER)))
+    page = tmp_path / "papers.html"
+    done = tallystick("audit", *packages, *keys, "--report", str(page))
+    assert (done.status, f"a key of {COPPER.ledger} was given" in done.out) == (3, True)
+    assert f"A key of {COPPER.ledger} was given, and none of these logs" in page.read_text()
+    assert tallystick("audit", *packages, *keys[:2]).status == 0
 
 
 def test_an_agreement_vouches_for_the_keys(tallystick: Command, packages: list[str], tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from protocol.audit.findings import EXIT_STATUS, FINDINGS_MAX, FindingCode, Find
 from protocol.audit.log import audit_log
 from protocol.audit.report import make_report
 from protocol.checkpoint import sign_cosignature
+from protocol.identifiers import Ledger, partner_of
 from protocol.keys import Role
-from protocol.note import format_note, parse_note
+from protocol.note import KeyType, Verifier, format_note, parse_note
 from tests.support.audits import MemorySource, busy_alliance, checkpoint_of, files_of, verifier_of
 from tests.support.documents import AURORA, BLUEBIRD, COPPER
 from tests.support.ledger import issue, new_ledger, open_holder
@@ -44,6 +45,21 @@ def test_a_partner_whose_log_was_not_given_is_named() -> None:
     report = make_report([audit_log(MemorySource(made.source.files()))])
     assert (report.verdict, report.pairs, report.unmatched) == (Verdict.HELD, (), (BLUEBIRD.ledger,))
     assert f"Not matched: conversions with {BLUEBIRD.ledger}, whose log was not given." in report.lines()
+
+
+def test_a_key_of_a_ledger_that_is_not_audited_leaves_the_audit_incomplete() -> None:
+    made = busy_alliance()
+    audits = [audit_log(MemorySource(made.source.files()))]
+    later = Verifier(Ledger(f"{partner_of(AURORA.ledger)}.3"), verifier_of(AURORA).key)
+    witness = Verifier("witness.example", verifier_of(BLUEBIRD).key, KeyType.COSIGNATURE)
+    known = make_report(audits, vkeys=[verifier_of(AURORA), later, witness])
+    assert (known.verdict, known.absent) == (Verdict.HELD, ())
+    report = make_report(audits, vkeys=[verifier_of(COPPER), verifier_of(AURORA), verifier_of(BLUEBIRD)])
+    assert (report.verdict, report.absent) == (Verdict.INCOMPLETE, (BLUEBIRD.ledger, COPPER.ledger))
+    assert list(report.lines())[-2:] == [
+        f"incomplete: a key of {COPPER.ledger} was given, and none of these logs is that ledger's.",
+        "Verdict: incomplete.",
+    ]
 
 
 def test_findings_are_in_the_report_and_the_worst_one_is_its_verdict() -> None:
